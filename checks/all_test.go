@@ -1,0 +1,333 @@
+package checks
+
+import (
+	"context"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"maps"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/golive-dev/golive/checks/checktest"
+	"github.com/golive-dev/golive/guard"
+)
+
+// now is the time of every scene: three in the morning.
+var now = time.Date(2026, 11, 24, 3, 0, 0, 0, time.UTC)
+
+// whole is a plan that makes every check ask for everything that it can ask for.
+const whole = `
+plugins: [{name: flags}]
+rollout:
+  backend: {use: command, with: {inspect: "haproxyctl show", shift: ./shift.sh}}
+  steps: [10, 100]
+watch:
+  source: {use: scrape}
+  every: 10s
+  signals:
+    - {name: errors, total: requests, bad: failures, never: 5%}
+    - {name: latency, histogram: seconds, never: {p50: 200ms, p99: 1s}}
+    - {name: queue, value: depth, never: {above: 100}}
+data:
+  - name: orders
+    critical: true
+    backups: [{use: file}, {use: restic}]
+roster:
+  people:
+    - {name: Wang Fang, role: commander, reach: [{phone: "1"}]}
+    - {name: Ada Obi, role: deputy, reach: [{phone: "2"}]}
+    - {name: Luis Vega, role: technical_lead, reach: [{email: "luis@shop.test"}]}
+    - {name: Mei Lin, role: on_duty, reach: [{phone: "4"}]}
+    - {name: Tom Reed, role: comms, reach: [{phone: "5"}]}
+  vendors:
+    - {name: PayCo, reach: [{phone: "6"}]}
+`
+
+// parse reads a plan of the service shop, from no file, so that remedies name places without line and column.
+// A chapter rollout or watch that it lacks is filled in.
+func parse(t *testing.T, chapters string) *guard.Plan {
+	t.Helper()
+	source := "service: shop" + chapters
+	if !strings.Contains(source, "\nrollout:") {
+		source += "\nrollout: {backend: {use: http}, steps: [10, 100]}"
+	}
+	if !strings.Contains(source, "\nwatch:") {
+		source += "\nwatch: {source: {use: scrape}, signals: [{name: errors, total: requests, bad: failures}]}"
+	}
+	plan, err := guard.ParsePlan("", []byte(source))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return plan
+}
+
+// scene is a release of v2 over v1 with this plan, in a world that gives this answer to every question.
+func scene(t *testing.T, chapters string, answer guard.Answer) guard.Scene {
+	t.Helper()
+	return guard.Scene{
+		Plan:    parse(t, chapters),
+		Release: guard.Release{ID: "r1", Service: "shop", Environment: "production", From: "v1", To: "v2"},
+		Now:     now,
+		Ask:     func(context.Context, guard.Question) (guard.Answer, error) { return answer, nil },
+	}
+}
+
+// good is a world without trouble for the whole plan.
+func good() guard.Answer {
+	return guard.Answer{
+		Standing: guard.Standing{Undo: guard.Undo{Open: true}},
+		Readings: []guard.Reading{traffic(now, 1000), traffic(now.Add(10*time.Second), 1500)},
+		Backups:  []guard.Backup{{ID: "nightly", Ended: now.Add(-time.Hour)}},
+		Path:     "/usr/bin/tool",
+	}
+}
+
+// traffic is a healthy reading of the whole plan after that many requests.
+func traffic(at time.Time, requests float64) guard.Reading {
+	depth := 3.
+	return guard.Reading{At: at, Series: []guard.Series{
+		{Signal: "errors", Arm: guard.Baseline, At: at, Total: requests, Bad: requests / 100},
+		{Signal: "latency", Arm: guard.Baseline, At: at, Total: requests, Bounds: []float64{0.1, 1}, Buckets: []float64{requests * 0.9, requests}},
+		{Signal: "queue", Arm: guard.Baseline, At: at, Value: &depth},
+	}}
+}
+
+// goodScene answers each question with exactly what it asks for.
+func goodScene(t *testing.T) guard.Scene {
+	s := scene(t, whole, guard.Answer{})
+	s.Ask = func(_ context.Context, q guard.Question) (guard.Answer, error) {
+		switch a := good(); {
+		case q.Standing:
+			return guard.Answer{Standing: a.Standing}, nil
+		case q.Readings > 0:
+			return guard.Answer{Readings: a.Readings[:q.Readings]}, nil
+		case q.Backups != nil:
+			return guard.Answer{Backups: a.Backups}, nil
+		case q.Tool != "":
+			return guard.Answer{Path: a.Path}, nil
+		}
+		return guard.Answer{}, fmt.Errorf("nobody can answer %+v", q)
+	}
+	return s
+}
+
+func TestAllGood(t *testing.T) {
+	for _, c := range All() {
+		findings, err := c.Run(t.Context(), goodScene(t))
+		if err != nil {
+			t.Fatalf("%s: %v", c.ID, err)
+		}
+		for _, f := range findings {
+			if f.Verdict != guard.Pass {
+				t.Errorf("%s: %q is %s: %s", c.ID, f.Title, f.Verdict, f.Reason)
+			}
+		}
+	}
+}
+
+// Whatever fails underneath, unknown is not a pass.
+func TestUnknownIsNotAPass(t *testing.T) {
+	for _, c := range All() {
+		t.Run(c.ID, func(t *testing.T) {
+			first := goodScene(t)
+			first.Release.From = ""
+			for _, s := range []guard.Scene{goodScene(t), first} {
+				for _, problem := range checktest.Problems(t.Context(), c, s) {
+					t.Error(problem)
+				}
+			}
+		})
+	}
+}
+
+// A title is a sentence that is true when all is well.
+func TestTitles(t *testing.T) {
+	sentence := regexp.MustCompile(`^\S+( \S+)* (is|are|can|stays) \S+( \S+)*[^.!?]$`)
+	for _, c := range All() {
+		findings, err := c.Run(t.Context(), goodScene(t))
+		if err != nil {
+			t.Fatalf("%s: %v", c.ID, err)
+		}
+		for _, f := range findings {
+			if !sentence.MatchString(f.Title) {
+				t.Errorf("%s: %q does not read as a sentence", c.ID, f.Title)
+			}
+		}
+	}
+}
+
+func TestCodes(t *testing.T) {
+	code, id := regexp.MustCompile(`^GL\d{3}$`), regexp.MustCompile(`^[a-z]+\.[a-z_]+$`)
+	ids := map[string]bool{}
+	previous := ""
+	for _, c := range All() {
+		if !code.MatchString(c.Code) || c.Code <= previous {
+			t.Errorf("%s does not follow %s", c.Code, previous)
+		}
+		if !id.MatchString(c.ID) || ids[c.ID] {
+			t.Errorf("%s: %q is no ID of its own", c.Code, c.ID)
+		}
+		previous, ids[c.ID] = c.Code, true
+	}
+}
+
+func TestDocs(t *testing.T) {
+	demand := regexp.MustCompile(`\bIt answers S\d+`)
+	for _, c := range All() {
+		if n := strings.Count(c.Doc, "\n\n") + 1; n < 4 {
+			t.Errorf("%s: the doc has %d paragraphs, and needs what, why, how to mend it, and what it answers", c.Code, n)
+		}
+		if !strings.Contains(c.Doc, "To mend it, ") {
+			t.Errorf("%s: the doc does not say how to mend it", c.Code)
+		}
+		if !demand.MatchString(c.Doc) {
+			t.Errorf("%s: the doc names no demand that it answers", c.Code)
+		}
+		if strings.Contains(c.Doc, "\t") {
+			t.Errorf("%s: the doc is indented with tabs", c.Code)
+		}
+	}
+}
+
+// What a doc shows as a piece of a plan can be typed into one.
+func TestDocsCanBeTyped(t *testing.T) {
+	chapter := regexp.MustCompile(`(?m)^    (data|roster|watch):\n(?:^     .*\n)+`)
+	shown := 0
+	for _, c := range All() {
+		for _, piece := range chapter.FindAllString(c.Doc, -1) {
+			shown++
+			piece = strings.ReplaceAll(piece, "\n    ", "\n")[4:]
+			if strings.HasPrefix(piece, "watch:") {
+				piece += "  source: {use: scrape}\n"
+			}
+			parse(t, "\n"+piece)
+		}
+	}
+	if shown < 5 {
+		t.Errorf("found %d pieces of a plan in the docs", shown)
+	}
+}
+
+// A check is a variable of its file, and the table holds each of them.
+func TestEveryCheckIsInTheTable(t *testing.T) {
+	table := map[string]bool{}
+	for _, c := range All() {
+		table[strings.ReplaceAll(c.ID, ".", "_")+".go"] = true
+	}
+	declared := map[string]bool{}
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") || file == "all.go" {
+			continue
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(parsed, func(n ast.Node) bool {
+			if literal, ok := n.(*ast.CompositeLit); ok {
+				if typ, ok := literal.Type.(*ast.SelectorExpr); ok && typ.Sel.Name == "Check" {
+					declared[file] = true
+				}
+			}
+			return true
+		})
+	}
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(declared)), slices.Sorted(maps.Keys(table))); diff != "" {
+		t.Errorf("checks in the directory and in the table (-directory +table):\n%s", diff)
+	}
+}
+
+// In the bubble time passes only while everybody sleeps, so a check that sleeps is seen, however short.
+func TestNoSleeps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := goodScene(t)
+		start := time.Now()
+		for _, c := range All() {
+			if _, err := c.Run(t.Context(), s); err != nil {
+				t.Errorf("%s: %v", c.ID, err)
+			}
+		}
+		if slept := time.Since(start); slept != 0 {
+			t.Errorf("all checks with instant answers slept for %s", slept)
+		}
+	})
+}
+
+// Slow vaults and tools are asked at once.
+func TestAskedAtOnce(t *testing.T) {
+	for _, c := range []guard.Check{backupAge, toolsPresent} {
+		synctest.Test(t, func(t *testing.T) {
+			s := goodScene(t)
+			ask := s.Ask
+			s.Ask = func(ctx context.Context, q guard.Question) (guard.Answer, error) {
+				time.Sleep(time.Second)
+				return ask(ctx, q)
+			}
+			start := time.Now()
+			findings, err := c.Run(t.Context(), s)
+			if err != nil || len(findings) != 2 {
+				t.Fatalf("%s: %d findings, %v", c.ID, len(findings), err)
+			}
+			if took := time.Since(start); took != time.Second {
+				t.Errorf("%s: two questions of a second each took %s", c.ID, took)
+			}
+		})
+	}
+}
+
+// A panic in a part comes out where the engine catches it, and not in a goroutine where it would end golive.
+func TestPanicsComeOut(t *testing.T) {
+	s := goodScene(t)
+	s.Ask = func(context.Context, guard.Question) (guard.Answer, error) { panic("the vault is on fire") }
+	defer func() {
+		if got := recover(); got != "the vault is on fire" {
+			t.Errorf("recovered %v", got)
+		}
+	}()
+	backupAge.Run(t.Context(), s)
+}
+
+func TestPlace(t *testing.T) {
+	const source = "service: shop\nrollout: {backend: {use: http}, steps: [100]}\nwatch: {source: {use: scrape}, signals: [{name: errors, preset: promhttp}]}"
+	plan, err := guard.ParsePlan("golive.yaml", []byte(source))
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := plan.Position("rollout.backend")
+	want := fmt.Sprintf("rollout.backend (golive.yaml:2:%d)", at.Column)
+	if got := place(plan, "rollout.backend"); got != want {
+		t.Errorf("place = %q, want %q", got, want)
+	}
+	if got, want := place(plan, "roster.people"), "roster.people (golive.yaml:1:1)"; got != want {
+		t.Errorf("place of what is not written = %q, want %q", got, want)
+	}
+}
+
+func TestBrief(t *testing.T) {
+	for _, tc := range []struct{ name, text, want string }{
+		{"one line", "all is well", "all is well"},
+		{"several lines", "exit status 1:\n\tno such host\n", "exit status 1: no such host"},
+		{"a colour", "\x1b[31mred", "[31mred"},
+		{"not text", "a\xffb", "a?b"},
+		{"long", strings.Repeat("ü", 301), strings.Repeat("ü", 299) + "…"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if diff := cmp.Diff(tc.want, brief(tc.text)); diff != "" {
+				t.Errorf("brief(%q) (-want +got):\n%s", tc.text, diff)
+			}
+		})
+	}
+}

@@ -1,0 +1,116 @@
+package guard
+
+import (
+	"cmp"
+	"fmt"
+	"time"
+
+	"github.com/golive-dev/golive/guard/judge"
+)
+
+const (
+	second = Duration(time.Second)
+	minute = Duration(time.Minute)
+	hour   = Duration(time.Hour)
+	day    = 24 * hour
+)
+
+// Defaults is a plan that says nothing yet: what holds for every key that a file leaves out. A zero that a file
+// does hold stays a zero.
+func Defaults() Plan {
+	return Plan{
+		Environment: "production",
+		Mode:        Enforce,
+		Rollout: Rollout{
+			Advance:      OnEvidence,
+			Bake:         Bake{For: 30 * minute},
+			Blind:        Blind{After: minute, Then: ThenHold},
+			Scarce:       Scarce{Then: ThenHold},
+			Deadline:     Deadlines{Shift: 2 * minute, Rollback: 5 * minute},
+			OnNewRelease: "refuse",
+		},
+		Watch: Watch{
+			Every:          10 * second,
+			Warmup:         Warmup{For: minute},
+			FalseRollback:  0.01,
+			Split:          "request",
+			Instances:      "uniform",
+			Episodes:       50 * second,
+			OnAbsoluteOnly: "rollback",
+			OnTooFast:      "hold",
+			Promote: Promote{
+				Early:      true,
+				Confidence: 0.95,
+				Patience:   2 * minute,
+				Margin:     0.0005,
+				MinStep:    30 * second,
+				MaxStep:    10 * minute,
+			},
+		},
+	}
+}
+
+// tolerated is what a signal may be worse than the old version, unless the plan says otherwise.
+var tolerated = map[judge.Kind]struct{ maxIncrease, ignoreBelow Share }{
+	judge.Errors:  {0.25, 0.0002},
+	judge.Latency: {0.10, 0.002},
+}
+
+// maxAge is how old the newest backup may be, unless the plan says otherwise.
+const maxAge = day
+
+// A preset holds the selectors of the metrics that a widely used library or proxy offers.
+type preset struct{ total, bad, histogram string }
+
+var presets = map[string]preset{
+	"promhttp": { // the names that client_golang's promhttp examples give to instrumented handlers
+		total:     `http_requests_total{version="$version"}`,
+		bad:       `http_requests_total{version="$version",code=~"5.."}`,
+		histogram: `http_request_duration_seconds{version="$version"}`,
+	},
+}
+
+// complete fills in the defaults that depend on other values, and those of list items.
+func (p *Plan) complete() {
+	promote := &p.Watch.Promote
+	if !p.written("watch.promote.min_step") {
+		promote.MinStep = min(promote.MinStep, promote.MaxStep)
+	}
+	if !p.written("watch.promote.max_step") {
+		promote.MaxStep = max(promote.MinStep, promote.MaxStep)
+	}
+	for i := range p.Rollout.Steps {
+		s, path := &p.Rollout.Steps[i], fmt.Sprintf("rollout.steps[%d]", i)
+		least, most := p.written(path+".at_least"), p.written(path+".at_most")
+		switch {
+		case least && !most:
+			s.AtMost = max(s.AtLeast, promote.MaxStep)
+		case most && !least:
+			s.AtLeast = min(s.AtMost, promote.MinStep)
+		case !least && !most:
+			s.AtLeast, s.AtMost = min(promote.MinStep, promote.MaxStep), promote.MaxStep
+		}
+	}
+	for i := range p.Watch.Signals {
+		s, path := &p.Watch.Signals[i], fmt.Sprintf("watch.signals[%d]", i)
+		switch ready := presets[s.Preset]; {
+		case s.Name == "errors" && s.Histogram == "" && s.Value == "":
+			s.Total, s.Bad = cmp.Or(s.Total, ready.total), cmp.Or(s.Bad, ready.bad)
+		case s.Name == "latency" && s.Total == "" && s.Bad == "" && s.Value == "":
+			s.Histogram = cmp.Or(s.Histogram, ready.histogram)
+		}
+		if !p.written(path + ".max_increase") {
+			s.MaxIncrease = tolerated[s.Kind()].maxIncrease
+		}
+		if !p.written(path + ".ignore_below") {
+			s.IgnoreBelow = tolerated[s.Kind()].ignoreBelow
+		}
+	}
+	for i, store := range p.Data {
+		for j := range store.Backups {
+			if !p.written(fmt.Sprintf("data[%d].backups[%d].max_age", i, j)) {
+				store.Backups[j].MaxAge = maxAge
+			}
+		}
+	}
+}

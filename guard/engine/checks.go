@@ -1,0 +1,217 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/golive-dev/golive/guard"
+)
+
+const (
+	checkTakes   = 10 * time.Second // beyond what the readings it asks for take
+	checksAtOnce = 8
+)
+
+// RunChecks asks all checks at once and returns their findings in the order of the checks. Each finding is
+// also told to found, if it is given, as soon as all those before it are. A check that fails to find out,
+// panics, hangs or answers nonsense yields a finding of its own, and the verdict Unknown.
+func RunChecks(ctx context.Context, s guard.Scene, checks []guard.Check, found func(guard.Finding)) []guard.Finding {
+	results := make([]chan []guard.Finding, len(checks))
+	slots := make(chan struct{}, checksAtOnce)
+	limit := checkTakes + s.Plan.Watch.Every.Std()
+	for i, c := range checks {
+		results[i] = make(chan []guard.Finding, 1)
+		go func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			ctx, cancel := context.WithTimeout(ctx, limit)
+			defer cancel()
+			results[i] <- runCheck(ctx, s, c)
+		}()
+	}
+	var all []guard.Finding
+	for _, result := range results {
+		for _, f := range <-result {
+			all = append(all, f)
+			if found != nil {
+				found(f)
+			}
+		}
+	}
+	return all
+}
+
+// runCheck runs one check, and gives up on it when its time is over even if it does not listen.
+func runCheck(ctx context.Context, s guard.Scene, c guard.Check) []guard.Finding {
+	unknown := func(reason string) []guard.Finding {
+		return []guard.Finding{{Code: c.Code, ID: c.ID, Title: c.ID, Reason: reason, At: s.Now}}
+	}
+	done := make(chan []guard.Finding, 1)
+	go func() {
+		defer func() {
+			if p := recover(); p != nil {
+				done <- unknown(fmt.Sprintf("the check panicked: %v", p))
+			}
+		}()
+		findings, err := c.Run(ctx, s)
+		switch {
+		case err != nil:
+			done <- unknown(explain(ctx, err))
+		case len(findings) == 0:
+			done <- unknown("the check found nothing to say")
+		default:
+			done <- findings
+		}
+	}()
+	select {
+	case findings := <-done:
+		for i := range findings {
+			f := &findings[i]
+			f.Code, f.ID = c.Code, c.ID
+			if f.At.IsZero() {
+				f.At = s.Now
+			}
+			if f.Verdict < guard.Unknown || f.Verdict > guard.Fail {
+				f.Reason = fmt.Sprintf("the check answered %s", f.Verdict)
+				f.Verdict = guard.Unknown
+			}
+		}
+		return findings
+	case <-ctx.Done():
+		return unknown("the check gave no answer in time")
+	}
+}
+
+// Scene is what the checks look at, seen with these parts at this time. Questions that are still open when
+// ctx ends have no answer.
+func (p Parts) Scene(ctx context.Context, plan *guard.Plan, release guard.Release, now time.Time) guard.Scene {
+	w := &witness{parts: p, plan: plan, release: release, asked: map[string]*testimony{}}
+	return guard.Scene{Plan: plan, Release: release, Now: now, Ask: func(asker context.Context, q guard.Question) (guard.Answer, error) {
+		return w.ask(ctx, asker, q)
+	}}
+}
+
+// witness answers the questions of all checks, each question once.
+type witness struct {
+	parts   Parts
+	plan    *guard.Plan
+	release guard.Release
+
+	mu    sync.Mutex
+	asked map[string]*testimony // by the question's JSON
+}
+
+// A testimony may be used once done is closed.
+type testimony struct {
+	done   chan struct{}
+	answer guard.Answer
+	err    error
+}
+
+// ask waits for the answer as long as the asker does. The question goes on for the others.
+func (w *witness) ask(ctx, asker context.Context, q guard.Question) (guard.Answer, error) {
+	key, err := json.Marshal(q)
+	if err != nil {
+		return guard.Answer{}, err
+	}
+	w.mu.Lock()
+	t := w.asked[string(key)]
+	if t == nil {
+		t = &testimony{done: make(chan struct{})}
+		w.asked[string(key)] = t
+		go func() {
+			defer close(t.done)
+			ctx, cancel := context.WithTimeout(ctx, checkTakes+w.plan.Watch.Every.Std())
+			defer cancel()
+			t.answer, t.err = w.look(ctx, q)
+		}()
+	}
+	w.mu.Unlock()
+	select {
+	case <-t.done:
+		return t.answer, t.err
+	case <-asker.Done():
+		return guard.Answer{}, asker.Err()
+	}
+}
+
+func (w *witness) look(ctx context.Context, q guard.Question) (a guard.Answer, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			a, err = guard.Answer{}, fmt.Errorf("panic: %v", p)
+		}
+	}()
+	switch {
+	case q.Standing:
+		a.Standing, err = w.parts.Backend.Inspect(ctx, w.release)
+	case q.Readings > 0:
+		a.Readings, err = w.read(ctx, q.Readings)
+	case q.Backups != nil:
+		var vault guard.Vault
+		if vault, err = w.parts.Vault(*q.Backups); err == nil {
+			a.Backups, err = vault.Backups(ctx)
+		}
+	case q.Probe != nil:
+		var probe guard.Probe
+		if probe, err = w.parts.Probe(*q.Probe); err == nil {
+			a.Finding, err = probe.Probe(ctx, w.release)
+		}
+	case q.Tool != "":
+		a.Path, err = lookPath(q.Tool)
+	default:
+		err = errors.New("an empty question")
+	}
+	if err != nil {
+		err = errors.New(explain(ctx, err))
+	}
+	return a, err
+}
+
+// read takes n readings, a tick apart.
+func (w *witness) read(ctx context.Context, n int) ([]guard.Reading, error) {
+	query := guard.Query{Release: w.release, Signals: w.plan.Watch.Signals}
+	var all []guard.Reading
+	for {
+		reading, err := w.parts.Source.Read(ctx, query)
+		if err != nil {
+			return nil, err
+		}
+		if reading.At.IsZero() {
+			reading.At = time.Now().UTC()
+		}
+		if all = append(all, reading); len(all) == n {
+			return all, nil
+		}
+		select {
+		case <-time.After(w.plan.Watch.Every.Std()):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// lookPath finds a program where golive looks for its plugins too: on PATH, and beside golive itself. One
+// that is nowhere has the path "".
+func lookPath(name string) (string, error) {
+	path, err := exec.LookPath(name)
+	if !errors.Is(err, exec.ErrNotFound) {
+		return path, err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	path, err = exec.LookPath(filepath.Join(filepath.Dir(self), name))
+	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	return path, err
+}

@@ -1,0 +1,96 @@
+// Package engine does what guard decides: it starts the tasks that are due, writes down what came of them,
+// and asks guard what is next. What is to be remembered is durable before anything is done about it.
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/golive-dev/golive/guard"
+)
+
+// A Journal keeps facts. Append returns once they are durable; after an error it is not known whether the
+// fact was kept, and every later Append must fail too.
+type Journal interface {
+	Append(at time.Time, kind string, data json.RawMessage) error
+}
+
+// Parts are what the plan names, made.
+type Parts struct {
+	Backend   guard.Backend
+	Source    guard.Source
+	Verify    []guard.Probe    // one for each of rollout.verify
+	Notifiers []guard.Notifier // one for each of notify
+	Checks    []guard.Check
+	Vault     func(guard.Part) (guard.Vault, error) // makes the vaults that checks ask for
+	Probe     func(guard.Part) (guard.Probe, error) // and the probes
+}
+
+// A Rollout is one history in the making.
+type Rollout struct {
+	Plan    *guard.Plan
+	Parts   Parts
+	Journal Journal
+	// Outside brings orders and interruptions while the rollout runs.
+	Outside <-chan guard.Fact
+	// Saw is told of each event once it is durable, in order, with the state it led to. It must be quick.
+	Saw func(guard.Event, guard.State)
+	// Found is told of each finding of the checks, in the order of the plan, as soon as it may be printed.
+	Found func(guard.Finding)
+}
+
+// ErrJournal says that the journal could not be written. The rollout went back, unrecorded.
+var ErrJournal = errors.New("the journal cannot be written")
+
+// Run goes on from the past, which is empty for a new history, by one fact: Opened for a new history, Resumed
+// for an old one. It returns the state in which the rollout ended. When ctx is cancelled it stops where it
+// is, and returns that state and the cause; the same history can be taken up again later.
+func (r *Rollout) Run(ctx context.Context, past []guard.Event, begin guard.Fact) (guard.State, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	run := &run{Rollout: r, state: guard.Fold(r.Plan, past), tasks: map[int]*task{}, answers: make(chan answer)}
+	if err := run.watcher.replay(r.Plan, past); err != nil {
+		cancel(err)
+		return run.state, err
+	}
+	defer run.running.Wait()
+	defer cancel(nil)
+	run.see(0, begin)
+	return run.state, errors.Join(run.loop(ctx), run.broken)
+}
+
+// loop owns the state until the rollout is over and everybody was told.
+func (r *run) loop(ctx context.Context) error {
+	for {
+		r.cancelDropped()
+		r.start(ctx)
+		if len(r.state.Todo) == 0 {
+			if r.state.Phase != guard.Over {
+				return fmt.Errorf("%s is neither over nor waiting for anything: this is a mistake in golive", r.state.Phase)
+			}
+			return nil
+		}
+		if r.state.Phase == guard.Over && time.Since(r.state.Since) > tellAfter {
+			return nil
+		}
+		wake := time.NewTimer(max(0, r.nextDue().Sub(r.now())))
+		select {
+		case a := <-r.answers:
+			delete(r.tasks, a.task)
+			r.see(a.task, a.fact)
+		case f, open := <-r.Outside:
+			if !open {
+				r.Outside = nil
+				break
+			}
+			r.see(0, f)
+		case <-wake.C:
+		case <-ctx.Done():
+			wake.Stop()
+			return context.Cause(ctx)
+		}
+		wake.Stop()
+	}
+}

@@ -1,0 +1,327 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/golive-dev/golive/guard"
+	"github.com/golive-dev/golive/guard/judge"
+)
+
+const (
+	inspectTakes = 20 * time.Second
+	measureTakes = 5 * time.Second // or a tick, if that is longer
+	verifyTakes  = 30 * time.Second
+	tellTakes    = 15 * time.Second
+	tellAfter    = 20 * time.Second // for so long after the end, undelivered notices are tried again
+)
+
+// run is a rollout while it runs. One goroutine, that of loop, owns everything in it.
+type run struct {
+	*Rollout
+	state   guard.State
+	watcher watcher
+	tasks   map[int]*task // whose goroutines have not ended yet, asked for still or not
+	answers chan answer
+	running sync.WaitGroup
+	broken  error // why the journal cannot be written
+	leaving bool  // because of that
+}
+
+// A task is a deed that somebody is busy with.
+type task struct {
+	guard.Task
+	cancel context.CancelFunc
+}
+
+type answer struct {
+	task int
+	fact guard.Fact
+}
+
+// see makes a fact durable, and then true. What answers a task that nobody asks for any more is dropped.
+func (r *run) see(id int, f guard.Fact) {
+	i := slices.IndexFunc(r.state.Todo, func(t guard.Task) bool { return t.ID == id })
+	if id != 0 && i < 0 {
+		return
+	}
+	if measured, ok := f.(guard.Measured); ok && i >= 0 {
+		if deed, ok := r.state.Todo[i].Deed.(guard.Measure); ok {
+			measured.Ruling = r.watcher.observe(deed.Step, measured.Reading)
+			f = measured
+		}
+	}
+	e := guard.Event{At: r.now(), Task: id, Fact: f}
+	r.keep(e)
+	r.apply(e)
+	if r.broken != nil && !r.leaving {
+		// Forward needs the journal, back never does.
+		r.leaving = true
+		r.apply(guard.Event{At: r.now(), Fact: guard.Ordered{Verb: guard.OrderRollback, By: "golive", Why: r.broken.Error()}})
+	}
+}
+
+func (r *run) apply(e guard.Event) {
+	r.state = guard.Next(r.Plan, r.state, e)
+	if r.Saw != nil {
+		r.Saw(e, r.state)
+	}
+}
+
+func (r *run) keep(e guard.Event) {
+	if r.broken != nil {
+		return
+	}
+	kind, data, err := e.Encode()
+	if err == nil {
+		err = r.Journal.Append(e.At, kind, data)
+	}
+	if err != nil {
+		r.broken = fmt.Errorf("%w: %w", ErrJournal, err)
+	}
+}
+
+// now is the clock, which never runs backwards in a journal.
+func (r *run) now() time.Time {
+	now := clock()
+	if now.Before(r.state.At) {
+		return r.state.At
+	}
+	return now
+}
+
+func clock() time.Time { return time.Now().UTC().Round(0) }
+
+// cancelDropped ends what nobody asks for any more, so that the next task need not wait for it: a shift
+// under way must not delay the way back.
+func (r *run) cancelDropped() {
+	for id, t := range r.tasks {
+		if !slices.ContainsFunc(r.state.Todo, func(todo guard.Task) bool { return todo.ID == id }) {
+			t.cancel()
+		}
+	}
+}
+
+// start begins every task that is due.
+func (r *run) start(ctx context.Context) {
+	for {
+		i := slices.IndexFunc(r.state.Todo, func(t guard.Task) bool { return r.startable(t) && !t.NotBefore.After(r.now()) })
+		if i < 0 {
+			return
+		}
+		t := r.state.Todo[i]
+		if _, wait := t.Deed.(guard.Wait); wait {
+			r.see(t.ID, guard.Elapsed{})
+			r.cancelDropped()
+			continue
+		}
+		limited, cancel := context.WithTimeout(ctx, r.limit(t.Deed))
+		r.tasks[t.ID] = &task{t, cancel}
+		state := r.state
+		r.running.Go(func() {
+			defer cancel()
+			a := answer{t.ID, r.perform(limited, state, t)}
+			select {
+			case r.answers <- a:
+			case <-ctx.Done():
+			}
+		})
+	}
+}
+
+// startable says that a task is not begun yet, and may be: two moves of the traffic never overlap, not even
+// when the first was given up.
+func (r *run) startable(t guard.Task) bool {
+	if r.tasks[t.ID] != nil {
+		return false
+	}
+	if !moves(t.Deed) {
+		return true
+	}
+	for _, other := range r.tasks {
+		if moves(other.Deed) {
+			return false
+		}
+	}
+	return true
+}
+
+func moves(d guard.Deed) bool {
+	switch d.(type) {
+	case guard.Shift, guard.Finish:
+		return true
+	}
+	return false
+}
+
+// nextDue is when the next task that can begin wants to. When all have begun, answers are all there is to
+// wait for.
+func (r *run) nextDue() time.Time {
+	next := r.now().Add(time.Hour)
+	for _, t := range r.state.Todo {
+		if r.startable(t) && t.NotBefore.Before(next) {
+			next = t.NotBefore
+		}
+	}
+	return next
+}
+
+// limit is how long a deed may take. A move of the traffic gets a third of the time for all tries.
+func (r *run) limit(d guard.Deed) time.Duration {
+	switch d := d.(type) {
+	case guard.RunChecks:
+		return time.Until(r.state.Until)
+	case guard.Shift:
+		if d.Percent == 0 {
+			return r.Plan.Rollout.Deadline.Rollback.Std() / 3
+		}
+		return r.Plan.Rollout.Deadline.Shift.Std() / 3
+	case guard.Finish:
+		return r.Plan.Rollout.Deadline.Shift.Std() / 3
+	case guard.Measure:
+		return max(measureTakes, r.Plan.Watch.Every.Std())
+	case guard.Verify:
+		return verifyTakes
+	case guard.Tell:
+		return tellTakes
+	}
+	return inspectTakes
+}
+
+// perform does a task and returns what came of it. It never panics: a part that does has failed.
+func (r *run) perform(ctx context.Context, s guard.State, t guard.Task) (fact guard.Fact) {
+	defer func() {
+		if p := recover(); p != nil {
+			fact = guard.Failed{Error: fmt.Sprintf("panic: %v", p)}
+		}
+	}()
+	order := guard.Order{Release: s.Release, Fence: s.Fence, Seq: int64(t.ID), Key: fmt.Sprintf("%s/%d", s.Release.ID, t.ID)}
+	var err error
+	switch d := t.Deed.(type) {
+	case guard.RunChecks:
+		scene := r.Parts.Scene(ctx, r.Plan, s.Release, clock())
+		return guard.Checked{Findings: RunChecks(ctx, scene, r.Parts.Checks, r.Found)}
+	case guard.Inspect:
+		var st guard.Standing
+		if st, err = r.Parts.Backend.Inspect(ctx, s.Release); err == nil {
+			return guard.Inspected{Standing: st}
+		}
+	case guard.Shift:
+		if err = r.Parts.Backend.Shift(ctx, order, d.Percent); err == nil {
+			return guard.Shifted{Percent: d.Percent}
+		}
+	case guard.Finish:
+		if err = r.Parts.Backend.Finish(ctx, order); err == nil {
+			return guard.Finished{}
+		}
+	case guard.Measure:
+		return r.measure(ctx, s.Release)
+	case guard.Verify:
+		return r.verify(ctx, s.Release)
+	case guard.Tell:
+		if d.Channel >= len(r.Parts.Notifiers) {
+			return guard.Failed{Error: "the plan has no such channel"}
+		}
+		var receipt guard.Receipt
+		if receipt, err = r.Parts.Notifiers[d.Channel].Notify(ctx, d.Notice); err == nil {
+			return guard.Told{Receipt: receipt}
+		}
+	default:
+		panic(fmt.Sprintf("nobody knows how to do %T", d))
+	}
+	return guard.Failed{Error: explain(ctx, err)}
+}
+
+// explain says why something could not be done; "context deadline exceeded" tells nobody anything.
+func explain(ctx context.Context, err error) string {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return "gave no answer in time: " + err.Error()
+	}
+	return err.Error()
+}
+
+// measure reads the counts, and asks where the traffic is at the same time: somebody else may have moved it.
+func (r *run) measure(ctx context.Context, release guard.Release) guard.Fact {
+	var fact guard.Measured
+	var inspecting sync.WaitGroup
+	inspecting.Go(func() {
+		defer func() { _ = recover() }() // then it is not known where the traffic is, as after an error
+		if st, err := r.Parts.Backend.Inspect(ctx, release); err == nil {
+			fact.Standing = &st
+		}
+	})
+	reading, err := r.Parts.Source.Read(ctx, guard.Query{Release: release, Signals: r.Plan.Watch.Signals})
+	if err != nil {
+		fact.Problem = explain(ctx, err)
+		reading = guard.Reading{}
+	}
+	reading.At = clock()
+	fact.Reading = reading
+	inspecting.Wait()
+	return fact
+}
+
+// verify asks the backend and every probe of the plan whether the old version is back.
+func (r *run) verify(ctx context.Context, release guard.Release) guard.Fact {
+	findings := make([]guard.Finding, len(r.Parts.Verify))
+	var probing sync.WaitGroup
+	for i, probe := range r.Parts.Verify {
+		probing.Go(func() { findings[i] = ask(ctx, probe, release) })
+	}
+	st, err := r.Parts.Backend.Inspect(ctx, release)
+	probing.Wait()
+	if err != nil {
+		return guard.Failed{Error: explain(ctx, err)}
+	}
+	return guard.Verified{Standing: st, Findings: findings}
+}
+
+// ask puts the question of one probe. Whatever goes wrong is an Unknown finding.
+func ask(ctx context.Context, probe guard.Probe, release guard.Release) (f guard.Finding) {
+	defer func() {
+		if p := recover(); p != nil {
+			f = guard.Finding{Reason: fmt.Sprintf("panic: %v", p)}
+		}
+	}()
+	f, err := probe.Probe(ctx, release)
+	if err != nil {
+		return guard.Finding{Reason: explain(ctx, err)}
+	}
+	return f
+}
+
+// watcher is the judge and the step that it judges.
+type watcher struct {
+	judge *judge.Judge
+	step  judge.Step
+}
+
+func (w *watcher) observe(step judge.Step, reading guard.Reading) judge.Ruling {
+	if step != w.step {
+		w.judge.Begin(step)
+		w.step = step
+	}
+	return w.judge.Observe(reading)
+}
+
+// replay brings the judge to where a history has left it. The rulings of the past stand as they are written.
+func (w *watcher) replay(p *guard.Plan, past []guard.Event) (err error) {
+	if w.judge, err = judge.New(p.Judge()); err != nil {
+		return err
+	}
+	var s guard.State
+	for _, e := range past {
+		for _, t := range s.Todo {
+			deed, asked := t.Deed.(guard.Measure)
+			if m, ok := e.Fact.(guard.Measured); ok && asked && t.ID == e.Task {
+				w.observe(deed.Step, m.Reading)
+			}
+		}
+		s = guard.Next(p, s, e)
+	}
+	return nil
+}

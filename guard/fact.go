@@ -1,0 +1,170 @@
+package guard
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/golive-dev/golive/guard/judge"
+)
+
+// An Event is one entry of a rollout's history. What happened is a Fact; Task says which task it answers,
+// and is 0 for what came from outside.
+type Event struct {
+	At   time.Time
+	Task int
+	Fact Fact
+}
+
+// A Fact is something that happened. The rollout's state is the fold of Next over its facts.
+type Fact interface{ fact() }
+
+// Facts that come from outside.
+type (
+	// Opened begins a history.
+	Opened struct {
+		Release Release `json:"release"`
+		Purpose Purpose `json:"purpose"`
+		Mode    Mode    `json:"mode"`
+		Plan    string  `json:"plan"`              // the text of the plan: the rollout keeps the plan it began with
+		File    string  `json:"file,omitempty"`    // where the text was
+		Version string  `json:"version,omitempty"` // of golive
+	}
+	// Resumed says that another process goes on where the last one ended.
+	Resumed struct {
+		Version string `json:"version,omitempty"`
+	}
+	// Ordered is what a person decided.
+	Ordered struct {
+		Verb   Verb   `json:"verb"`
+		By     string `json:"by,omitempty"`
+		Why    string `json:"why,omitempty"`
+		Offset int64  `json:"offset,omitempty"` // behind it in the inbox of the journal, if it came from there
+	}
+	// Interrupted says that the process was asked to end.
+	Interrupted struct {
+		Signal string `json:"signal"`
+	}
+)
+
+// Facts that answer a task.
+type (
+	// Checked answers RunChecks.
+	Checked struct {
+		Findings []Finding `json:"findings"`
+	}
+	// Inspected answers Inspect.
+	Inspected struct {
+		Standing Standing `json:"standing"`
+	}
+	// Shifted answers Shift: the backend took the order.
+	Shifted struct {
+		Percent int `json:"percent"`
+	}
+	// Measured answers Measure: the counts, what the judge says of them, and where the traffic is.
+	Measured struct {
+		Reading  Reading      `json:"reading"`
+		Problem  string       `json:"problem,omitempty"`  // why the source could not be read
+		Standing *Standing    `json:"standing,omitempty"` // nil: the backend could not be asked
+		Ruling   judge.Ruling `json:"ruling"`
+	}
+	// Verified answers Verify.
+	Verified struct {
+		Standing Standing  `json:"standing"`
+		Findings []Finding `json:"findings,omitempty"` // one for each probe of rollout.verify
+	}
+	// Finished answers Finish.
+	Finished struct{}
+	// Told answers Tell.
+	Told struct {
+		Receipt Receipt `json:"receipt,omitzero"`
+	}
+	// Elapsed answers Wait.
+	Elapsed struct{}
+	// Failed answers any task: it could not be done, or it is not known whether it was.
+	Failed struct {
+		Error string `json:"error"`
+	}
+)
+
+func (Opened) fact()      {}
+func (Resumed) fact()     {}
+func (Ordered) fact()     {}
+func (Interrupted) fact() {}
+func (Checked) fact()     {}
+func (Inspected) fact()   {}
+func (Shifted) fact()     {}
+func (Measured) fact()    {}
+func (Verified) fact()    {}
+func (Finished) fact()    {}
+func (Told) fact()        {}
+func (Elapsed) fact()     {}
+func (Failed) fact()      {}
+
+// facts is every kind of fact that a journal can hold.
+var facts = []Fact{
+	Opened{}, Resumed{}, Ordered{}, Interrupted{},
+	Checked{}, Inspected{}, Shifted{}, Measured{}, Verified{}, Finished{}, Told{}, Elapsed{}, Failed{},
+}
+
+// Purpose says what a history is for.
+type Purpose string
+
+const (
+	ToRollout  Purpose = "rollout"  // golive moves the traffic
+	ToWatch    Purpose = "watch"    // somebody else does
+	ToRollback Purpose = "rollback" // take the traffic back from To, and verify it
+)
+
+// A Verb is what a person can order.
+type Verb string
+
+const (
+	OrderRollback Verb = "rollback" // go back
+	OrderHold     Verb = "hold"     // take no further step
+	OrderResume   Verb = "resume"   // take steps again
+	OrderProceed  Verb = "proceed"  // take the next step without enough evidence
+)
+
+// Verbs lists what can be ordered.
+var Verbs = []Verb{OrderRollback, OrderHold, OrderResume, OrderProceed}
+
+// A record is how an event stands in a journal, whose own fields hold the time and the kind of the fact.
+type record struct {
+	Task int             `json:"task,omitempty"`
+	Fact json.RawMessage `json:"fact"`
+}
+
+// Encode returns the event as a journal keeps it: the kind of its fact ("shifted"), and its data.
+func (e Event) Encode() (kind string, data json.RawMessage, err error) {
+	fact, err := json.Marshal(e.Fact)
+	if err != nil {
+		return "", nil, fmt.Errorf("write %T: %w", e.Fact, err)
+	}
+	data, err = json.Marshal(record{Task: e.Task, Fact: fact})
+	return kindOf(e.Fact), data, err
+}
+
+// Decode reads what Encode wrote. A kind that this version does not know is an error, for an unknown fact
+// may have changed everything.
+func Decode(at time.Time, kind string, data json.RawMessage) (Event, error) {
+	for _, f := range facts {
+		if kindOf(f) != kind {
+			continue
+		}
+		var r record
+		if err := json.Unmarshal(data, &r); err != nil {
+			return Event{}, fmt.Errorf("read %s: %w", kind, err)
+		}
+		v := reflect.New(reflect.TypeOf(f))
+		if err := json.Unmarshal(r.Fact, v.Interface()); err != nil {
+			return Event{}, fmt.Errorf("read %s: %w", kind, err)
+		}
+		return Event{At: at, Task: r.Task, Fact: v.Elem().Interface().(Fact)}, nil
+	}
+	return Event{}, fmt.Errorf("a fact of kind %q is not known to this version of golive", kind)
+}
+
+func kindOf(f Fact) string { return strings.ToLower(reflect.TypeOf(f).Name()) }

@@ -1,0 +1,118 @@
+package judge
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// What a watch writes down is judged again as it was judged.
+func TestRecorderToReplay(t *testing.T) {
+	c := everything()
+	live, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(9)
+	var file bytes.Buffer
+	rec, err := NewRecorder(&file, "r1", t0, 10*time.Second, c.Signals)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said []string
+	for tick := range 100 {
+		reading := w.next()
+		if tick == 50 { // another process goes on
+			rec = ResumeRecorder(&file, t0, c.Signals)
+		}
+		said = append(said, live.Observe(reading).Why)
+		if err := rec.Reading(reading); err != nil {
+			t.Fatal(err)
+		}
+		before := live.Steps
+		step(live, tick, reading.At)
+		if live.Steps > before {
+			if err := rec.Step(live.Step); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	r, err := ReadRecording(&file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.ID != "r1" || r.Every != 10*time.Second || len(r.Signals) != len(c.Signals) || len(r.Steps) != live.Steps {
+		t.Fatalf("read %q, every %v, %d signals, %d steps", r.ID, r.Every, len(r.Signals), len(r.Steps))
+	}
+	again, _ := New(c)
+	steps := r.Steps
+	for i, reading := range r.Readings {
+		for len(steps) > 0 && steps[0].At.Before(reading.At) {
+			again.Begin(steps[0])
+			steps = steps[1:]
+		}
+		if got := again.Observe(reading).Why; got != said[i] {
+			t.Fatalf("reading %d: judged again\n%s\nlive\n%s", i, got, said[i])
+		}
+	}
+}
+
+// plain is a recording in the format of the public experiments.
+func plain(errorsPerTick int) string {
+	var b strings.Builder
+	fmt.Fprintln(&b, `{"id":"p1","kind":"secret","onset_t":5,"tick_s":10,"weight":0.1,"weight_steps":[[0,0.1],[300,0.5]],"bucket_bounds":[0.1,0.5]}`)
+	for i := range 61 {
+		c, e := 1000*i, errorsPerTick*i
+		fmt.Fprintf(&b, `{"t":%d,"canary":{"requests":%d,"errors":%d,"buckets":[%d,%d,%d],"sum":1},`, 10*i, c, e, 900*i, 990*i, c)
+		fmt.Fprintf(&b, `"baseline":{"requests":%d,"errors":%d,"buckets":[%d,%d,%d],"sum":1}}`+"\n",
+			1000000+9000*i, 1000+9*i, 900000+8100*i, 990000+8910*i, 1000000+9000*i)
+	}
+	return b.String()
+}
+
+func TestReplay(t *testing.T) {
+	for _, k := range []struct {
+		errors   int
+		change   func(*Config)
+		decision string
+		why      string
+	}{
+		{0, nil, "promote", "excluded with 95 % confidence"},
+		{40, nil, "rollback", "errors: canary "},
+		{40, func(c *Config) { c.Signals[0].MaxIncrease = 99 }, "promote", ""}, // tolerated, on purpose
+	} {
+		r, err := ReadRecording(strings.NewReader(plain(k.errors)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := Config{}
+		if k.change != nil {
+			c.Signals = r.Signals
+			k.change(&c)
+		}
+		d, err := Replay(r, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d.ID != "p1" || !strings.HasPrefix(d.Decision, k.decision) || !strings.Contains(d.Why, k.why) {
+			t.Errorf("%d errors per tick: %+v, want %s because %s", k.errors, d, k.decision, k.why)
+		}
+	}
+}
+
+func TestBadRecordings(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                              "header: EOF",
+		"{":                             "header: unexpected EOF",
+		"{\"tick_s\":10}\n{\"t\":1}\nx": "line 3: invalid character",
+	} {
+		if _, err := ReadRecording(strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: got %v, want %s", text, err, want)
+		}
+	}
+	if d, err := Replay(&Recording{ID: "empty"}, Config{}); err != nil || d.Decision != "inconclusive" {
+		t.Errorf("a recording of nothing: %+v, %v", d, err)
+	}
+}

@@ -1,0 +1,166 @@
+package guard
+
+import (
+	"context"
+	"time"
+
+	"github.com/golive-dev/golive/guard/judge"
+)
+
+// A Part names a piece of software and says how to set it up. It reads like a step of a GitHub workflow.
+type Part struct {
+	Use  string `json:"use"`
+	With With   `json:"with,omitempty"`
+}
+
+// With is the set-up of a part, as written in the plan. Secrets in it are still names: ${NAME} is replaced
+// from the environment only when the part is made, so that no journal and no report ever holds one.
+type With map[string]any
+
+// A Release is the change that a rollout brings: To takes the place of From.
+type Release struct {
+	ID          string `json:"id"`
+	Service     string `json:"service"`
+	Environment string `json:"environment"`
+	From        string `json:"from,omitempty"` // empty: the first release, with nothing to go back to
+	To          string `json:"to"`
+}
+
+// First says that there is no older version to compare with and to go back to.
+func (r Release) First() bool { return r.From == "" }
+
+// Undo says whether the way back is open, tried with the credentials that going back will use.
+type Undo struct {
+	Open   bool   `json:"open"`
+	Detail string `json:"detail,omitempty"`
+}
+
+// Standing is where the traffic is now.
+type Standing struct {
+	Percent int    `json:"percent"` // share of traffic on To, 0 to 100
+	Undo    Undo   `json:"undo"`
+	Shares  []int  `json:"shares,omitempty"` // the only shares the backend can give; empty: any
+	Detail  string `json:"detail,omitempty"`
+}
+
+// An Order says which release a backend acts on, and in which place the call stands. Calls of one owner have
+// growing Seq, owners have growing Fence: a backend that can keep the highest (Fence, Seq) refuses lower ones.
+type Order struct {
+	Release
+	Fence int64  `json:"fence"`
+	Seq   int64  `json:"seq"`
+	Key   string `json:"key"` // the same for every repeat of one call
+}
+
+// A Backend moves traffic between two versions.
+type Backend interface {
+	// Inspect says where the traffic is, and changes nothing. A backend that can only come near the share
+	// it was asked for gives that share as Percent once it has come as near as it can, and the real one in Detail.
+	Inspect(ctx context.Context, r Release) (Standing, error)
+	// Shift gives To the share percent of the traffic: 0 undoes, 100 is all with From still ready.
+	// It may be repeated. An error means that the share is not known.
+	Shift(ctx context.Context, o Order, percent int) error
+	// Finish says that From will not be needed any more and may be retired. It may be repeated.
+	Finish(ctx context.Context, o Order) error
+}
+
+// A Query is what a source is asked each tick: the signals of a plan, for one release.
+type Query struct {
+	Release Release  `json:"release"`
+	Signals []Signal `json:"signals"`
+}
+
+// Reading and its parts belong to the judge; a source needs them, and needs no other package than guard.
+type (
+	Reading = judge.Reading
+	Series  = judge.Series
+	Arm     = judge.Arm
+)
+
+// The two arms of a comparison.
+const (
+	Canary   = judge.Canary
+	Baseline = judge.Baseline
+)
+
+// A Source reads metrics: raw cumulative counters and buckets of each instance of both arms, never rates.
+type Source interface {
+	// Read may be repeated. Having no data is not an error, and neither NaN nor Inf is data: such series
+	// are left out. An error means that the source could not be asked.
+	Read(ctx context.Context, q Query) (Reading, error)
+}
+
+// A Notice is something that people should know.
+type Notice struct {
+	Key     string    `json:"key"` // the same for every repeat, so that a repeat is recognisable
+	Release Release   `json:"release"`
+	Urgent  bool      `json:"urgent,omitempty"`
+	Title   string    `json:"title"`
+	Text    string    `json:"text"`
+	At      time.Time `json:"at"`
+}
+
+// A Receipt says what became of a notice.
+type Receipt struct {
+	Detail string `json:"detail,omitempty"`
+}
+
+// A Notifier delivers notices. Notify may be repeated with the same key; an error means not delivered.
+type Notifier interface {
+	Notify(ctx context.Context, n Notice) (Receipt, error)
+}
+
+// A Probe asks one question about the world: does this address answer, does this command succeed. A plan
+// names probes to verify a way back. An error means that the question could not be asked.
+type Probe interface {
+	Probe(ctx context.Context, r Release) (Finding, error)
+}
+
+// A Backup is one completed backup of a data store.
+type Backup struct {
+	ID    string    `json:"id"`
+	Ended time.Time `json:"ended"`
+	Bytes int64     `json:"bytes,omitempty"` // 0: not known
+}
+
+// A Vault lists the backups of a data store, in any order. None is not an error.
+type Vault interface {
+	Backups(ctx context.Context) ([]Backup, error)
+}
+
+// A Check is one question about a release before its launch. It is a value; checks.All is the list of ours.
+type Check struct {
+	Code string // "GL102"; of a plugin's own check: any code that does not begin with GL
+	ID   string // "backup.age"
+	Doc  string // what it asks, why, and how to mend it, for `golive explain GL102`
+	// Run returns one finding for each subject. An error means that it could not find out, which is
+	// never a pass. It learns about the world only through the scene.
+	Run func(ctx context.Context, s Scene) ([]Finding, error) `json:"-"`
+}
+
+// A Scene is what a check looks at. A check of a plugin sees all of it but Ask.
+type Scene struct {
+	Plan    *Plan     `json:"plan"`
+	Release Release   `json:"release"`
+	Now     time.Time `json:"now"`
+	// Ask puts a question to the world. The same question is put once for all checks. Nil in a plugin.
+	Ask func(ctx context.Context, q Question) (Answer, error) `json:"-"`
+}
+
+// A Question is something that only the world can answer. Exactly one field is set.
+type Question struct {
+	Standing bool   `json:"standing,omitempty"` // where is the traffic, and is the way back open?
+	Readings int    `json:"readings,omitempty"` // that many readings of all signals, one tick apart
+	Backups  *Part  `json:"backups,omitempty"`  // which backups does this vault hold?
+	Probe    *Part  `json:"probe,omitempty"`    // what does this probe say?
+	Tool     string `json:"tool,omitempty"`     // where is this program?
+}
+
+// An Answer holds what its question asked for.
+type Answer struct {
+	Standing Standing  `json:"standing,omitzero"`
+	Readings []Reading `json:"readings,omitempty"`
+	Backups  []Backup  `json:"backups,omitempty"`
+	Finding  Finding   `json:"finding,omitzero"`
+	Path     string    `json:"path,omitempty"`
+}

@@ -1,0 +1,733 @@
+package guard
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/golive-dev/golive/guard/judge"
+)
+
+// State is where a rollout stands: everything that Next needs to know of the past. It is plain data, made
+// only by folding Next over a history; the zero value is a rollout that has not begun.
+type State struct {
+	Release Release
+	Purpose Purpose
+	Mode    Mode
+
+	Phase Phase
+	Why   string    // why it is in this phase
+	Since time.Time // the phase began
+	Until time.Time // the phase is over at the latest
+
+	Step   int       // place in Plan.Rollout.Steps
+	Began  time.Time // the share of this step has been in force since then
+	Aim    int       // share of the traffic, in percent, that the new version should have
+	Seen   int       // share that it was last seen to have
+	Shares []int     // the only shares the backend can give; empty: any
+
+	Ruling judge.Ruling // the latest
+	Held   string       // who or what forbids further steps; empty: nobody
+	Asked  bool         // people know that this step needs them
+	Cause  Cause        // why it goes back, or would in observe mode; empty: it does not
+
+	Findings []Finding // of the checks
+	Proof    []Finding // of the probes that verified the way back
+	Trouble  string    // the latest thing that could not be done, if it has not been done since
+	Outcome  Outcome   // once the phase is Over
+
+	Fence int64     // grows with each process that takes the rollout on
+	At    time.Time // of the latest event
+	Todo  []Task    // asked for and not yet answered
+	Tasks int       // given out so far
+}
+
+// Phase is the part of a rollout that is going on. The zero value means that it has not begun.
+type Phase string
+
+const (
+	Checking  Phase = "checking"  // asking the checks, and where the traffic is
+	Shifting  Phase = "shifting"  // moving the traffic up to a step
+	Watching  Phase = "watching"  // gathering evidence on a step
+	Baking    Phase = "baking"    // all steps done; the old version is still ready
+	Finishing Phase = "finishing" // the last traffic moves, and the old version may be retired
+	Restoring Phase = "restoring" // taking the traffic back
+	Verifying Phase = "verifying" // making sure that it is back
+	Over      Phase = "over"
+)
+
+// Cause says what made a rollout go back.
+type Cause string
+
+const (
+	CauseRegressed   Cause = "regressed"   // the new version does harm
+	CauseBlind       Cause = "blind"       // the metrics are gone
+	CauseScarce      Cause = "scarce"      // not enough evidence in the time of the step
+	CauseStuck       Cause = "stuck"       // the traffic could not be moved
+	CauseOrdered     Cause = "ordered"     // a person said so
+	CauseInterrupted Cause = "interrupted" // golive was asked to end
+	CauseDrift       Cause = "drift"       // somebody else took the traffic away
+)
+
+// Outcome is how a rollout ended.
+type Outcome string
+
+const (
+	Live           Outcome = "live"            // the new version has the traffic, and earned it
+	Unfinished     Outcome = "unfinished"      // the new version has the traffic; the backend could not finish
+	NoGo           Outcome = "no-go"           // it must not begin
+	Unknowable     Outcome = "unknown"         // whether it may begin could not be found out
+	Overdue        Outcome = "overdue"         // time ran out before anything was decided, and no traffic was moved
+	Stopped        Outcome = "stopped"         // interrupted before any traffic was moved
+	RolledBack     Outcome = "rolled back"     // the old version has the traffic, verified
+	RollbackFailed Outcome = "rollback failed" // it is not certain that the old version has the traffic
+	WouldRollBack  Outcome = "would roll back" // observe mode: golive would have gone back
+)
+
+const (
+	checksTakeAtMost = 2 * time.Minute
+	blindAtMost      = 5 * time.Minute // a resumed rollout that nobody guarded for longer goes back: STORE.md 5.6
+	holdAtMost       = 3               // times at_most that a step may be held: JUDGE.md 6
+	tellAtMost       = 5               // tries to deliver a notice
+)
+
+// Validate refuses releases that make no sense.
+func (r Release) Validate() error {
+	switch {
+	case r.To == "":
+		return fmt.Errorf("a release needs the version that it brings")
+	case r.To == r.From:
+		return fmt.Errorf("%s would take the place of itself: there is no way back from a version to the same version", r.To)
+	}
+	return nil
+}
+
+// Next returns the state after an event. It is pure: it asks nobody, and never changes its input. An answer
+// to a task that is not in s.Todo comes too late, and changes nothing.
+func Next(p *Plan, s State, e Event) State {
+	s.Todo = slices.Clone(s.Todo)
+	m := machine{plan: p, State: &s, now: e.At}
+	task, known := m.take(e.Task)
+	fact := e.Fact
+	switch _, opens := fact.(Opened); {
+	case !known, opens != (s.Phase == ""), s.Phase == Over && e.Task == 0:
+		return s
+	case answers(task.Deed, fact):
+	case task.Deed == nil:
+		return s // an answer that nobody asked for
+	default:
+		fact = Failed{fmt.Sprintf("%T is no answer to %T", fact, task.Deed)}
+	}
+	switch f := fact.(type) {
+	case Opened:
+		m.open(f)
+	case Resumed:
+		m.resume()
+	case Ordered:
+		m.order(f)
+	case Interrupted:
+		m.interrupt(f)
+	case Checked:
+		m.checked(f)
+	case Inspected:
+		m.inspected(task, f.Standing)
+	case Shifted:
+		m.shifted()
+	case Measured:
+		m.measured(task, f)
+	case Verified:
+		m.verified(task, f)
+	case Finished:
+		m.over(Live, m.Why)
+	case Told:
+	case Elapsed:
+		m.elapsed()
+	case Failed:
+		m.failed(task, f.Error)
+	default:
+		panic(fmt.Sprintf("no rule for %T", fact))
+	}
+	s.At = e.At
+	return s
+}
+
+// answers says whether a fact can answer a deed. The deed of what comes from outside is nil.
+func answers(d Deed, f Fact) (ok bool) {
+	switch f := f.(type) {
+	case Opened, Resumed, Ordered, Interrupted:
+		return d == nil
+	case Failed:
+		return d != nil
+	case Checked:
+		_, ok = d.(RunChecks)
+	case Inspected:
+		_, ok = d.(Inspect)
+		ok = ok && f.Standing.sane()
+	case Shifted:
+		shift, is := d.(Shift)
+		ok = is && shift.Percent == f.Percent
+	case Measured:
+		_, ok = d.(Measure)
+		ok = ok && (f.Standing == nil || f.Standing.sane())
+	case Verified:
+		_, ok = d.(Verify)
+		ok = ok && f.Standing.sane()
+	case Finished:
+		_, ok = d.(Finish)
+	case Told:
+		_, ok = d.(Tell)
+	case Elapsed:
+		_, ok = d.(Wait)
+	}
+	return ok
+}
+
+func (s Standing) sane() bool { return 0 <= s.Percent && s.Percent <= 100 }
+
+// machine is Next at work on its own copy of the state.
+type machine struct {
+	plan *Plan
+	*State
+	now time.Time
+}
+
+// acts says whether golive may touch anything. Who goes back by hand has said so.
+func (m machine) acts() bool { return m.Mode != Observe || m.Purpose == ToRollback }
+
+// follows says whether somebody else moves the traffic.
+func (m machine) follows() bool { return m.Purpose == ToWatch || !m.acts() }
+
+// take removes a task from the list. Task 0 is always known: it stands for the outside.
+func (m machine) take(id int) (Task, bool) {
+	if id == 0 {
+		return Task{}, true
+	}
+	i := slices.IndexFunc(m.Todo, func(t Task) bool { return t.ID == id })
+	if i < 0 {
+		return Task{}, false
+	}
+	t := m.Todo[i]
+	m.Todo = slices.Delete(m.Todo, i, i+1)
+	return t, true
+}
+
+func (m machine) do(d Deed) { m.add(Task{Deed: d}) }
+
+func (m machine) add(t Task) {
+	m.Tasks++
+	t.ID = m.Tasks
+	m.Todo = append(m.Todo, t)
+}
+
+// retry asks for a deed again because t did not do, after a pause that doubles from one second to ten.
+func (m machine) retry(t Task, d Deed) {
+	pause := min(time.Second<<min(t.Tries, 4), 10*time.Second)
+	m.add(Task{NotBefore: m.now.Add(pause), Tries: t.Tries + 1, Deed: d})
+}
+
+// enter begins a phase that lasts no longer than limit. Whatever the last phase still had to do is dropped,
+// except for notices.
+func (m machine) enter(phase Phase, limit time.Duration, why string) {
+	m.leave()
+	m.Phase, m.Why, m.Since, m.Until = phase, why, m.now, m.now.Add(limit)
+	m.Trouble = ""
+	m.add(Task{NotBefore: m.Until, Deed: Wait{}})
+}
+
+func (m machine) leave() {
+	m.Todo = slices.DeleteFunc(m.Todo, func(t Task) bool {
+		_, notice := t.Deed.(Tell)
+		return !notice
+	})
+}
+
+func (m machine) over(o Outcome, why string) {
+	m.leave()
+	m.Phase, m.Outcome, m.Why, m.Since, m.Until = Over, o, why, m.now, m.now
+	m.tell(o == RollbackFailed, string(o), why)
+}
+
+// tell lets everybody know, through every channel.
+func (m machine) tell(urgent bool, title, text string) {
+	key := fmt.Sprintf("%s/%d", m.Release.ID, m.Tasks+1)
+	for i := range m.plan.Notify {
+		m.do(Tell{Channel: i, Notice: Notice{
+			Key: key, Release: m.Release, Urgent: urgent, Title: title, Text: text, At: m.now,
+		}})
+	}
+}
+
+// Beginning.
+
+func (m machine) open(f Opened) {
+	m.Release, m.Purpose, m.Mode = f.Release, f.Purpose, f.Mode
+	m.fence()
+	if m.Purpose == ToRollback {
+		m.retreat(CauseOrdered, "rolled back by hand")
+		return
+	}
+	m.check()
+}
+
+// fence makes this process the latest owner. It grows by the clock, so that it also grows from one rollout
+// of a target to the next.
+func (m machine) fence() { m.Fence = max(m.Fence+1, m.now.UnixMilli()) }
+
+// check begins with the questions. Who only watches has nothing to forbid, and asks where the traffic is.
+func (m machine) check() {
+	m.enter(Checking, checksTakeAtMost, "")
+	if m.Purpose == ToWatch {
+		m.do(Inspect{})
+		return
+	}
+	m.do(RunChecks{})
+}
+
+func (m machine) checked(f Checked) {
+	m.Findings = f.Findings
+	verdict := Worst(f.Findings)
+	switch {
+	case verdict == Pass, verdict == Warn, !m.acts():
+		m.do(Inspect{})
+	case verdict == Fail:
+		m.over(NoGo, first(f.Findings, Fail))
+	default:
+		m.over(Unknowable, first(f.Findings, Unknown, Waiting))
+	}
+}
+
+// first says what the first finding with one of these verdicts is about.
+func first(findings []Finding, verdicts ...Verdict) string {
+	for _, f := range findings {
+		if slices.Contains(verdicts, f.Verdict) {
+			return fmt.Sprintf("%s: %s", f.ID, f.Reason)
+		}
+	}
+	return "there was nothing to check"
+}
+
+// begin takes the first step, unless something is not as it has to be.
+func (m machine) begin(st Standing) {
+	m.Shares = st.Shares
+	if m.follows() {
+		m.follow(st)
+		return
+	}
+	steps := m.plan.Rollout.Steps
+	for _, step := range steps {
+		if !m.gives(step.Percent) {
+			m.over(NoGo, fmt.Sprintf("the backend cannot give %d %% of the traffic, only %v: change rollout.steps", step.Percent, m.Shares))
+			return
+		}
+	}
+	switch {
+	case !st.Undo.Open && !m.Release.First():
+		m.over(NoGo, fmt.Sprintf("the way back to %s is closed: %s", m.Release.From, st.Undo.Detail))
+	case st.Percent > steps[0].Percent:
+		m.over(NoGo, fmt.Sprintf("%s has %d %% of the traffic already, more than the first step (%d %%): take it back first", m.Release.To, st.Percent, steps[0].Percent))
+	default:
+		m.step(0, "")
+	}
+}
+
+func (m machine) gives(percent int) bool {
+	return len(m.Shares) == 0 || slices.Contains(m.Shares, percent)
+}
+
+// Moving up.
+
+func (m machine) step(i int, why string) {
+	m.Step, m.Aim, m.Asked = i, m.share(i), false
+	m.enter(Shifting, m.plan.Rollout.Deadline.Shift.Std(), why)
+	m.do(Shift{m.Aim})
+}
+
+// share is what step i gives the new version. Of the last step a share is held back on the old version, so
+// that there is still something to compare with.
+func (m machine) share(i int) int {
+	steps := m.plan.Rollout.Steps
+	percent := steps[i].Percent
+	back := int(float64(m.plan.Rollout.Bake.HoldBack)*100 + .5)
+	if percent < 100 || back == 0 || m.plan.Rollout.Bake.For == 0 || m.Release.First() || !m.gives(100-back) {
+		return percent
+	}
+	if i > 0 {
+		return max(100-back, steps[i-1].Percent)
+	}
+	return 100 - back
+}
+
+func (m machine) shifted() {
+	m.Trouble = ""
+	if m.Phase == Restoring {
+		m.Phase = Verifying
+		m.do(Verify{})
+		return
+	}
+	m.do(Inspect{})
+}
+
+func (m machine) inspected(t Task, st Standing) {
+	m.Seen = st.Percent
+	switch {
+	case m.Phase == Checking:
+		m.begin(st)
+	case m.Phase == Watching: // nobody has given the new version any traffic yet
+		m.follow(st)
+	case m.Seen != m.Aim:
+		m.Trouble = fmt.Sprintf("%s was to have %d %% of the traffic and has %d %%", m.Release.To, m.Aim, m.Seen)
+		m.retry(t, Shift{m.Aim})
+	case m.Phase == Finishing:
+		m.do(Finish{})
+	case m.Step < len(m.plan.Rollout.Steps)-1:
+		m.watch(Watching, m.Why)
+	case m.plan.Rollout.Bake.For > 0:
+		m.watch(Baking, m.Why)
+	default:
+		m.finish("all steps are done")
+	}
+}
+
+func (m machine) finish(why string) {
+	m.enter(Finishing, m.plan.Rollout.Deadline.Shift.Std(), why)
+	if m.Aim == 100 {
+		m.do(Finish{})
+		return
+	}
+	m.Aim = 100
+	m.do(Shift{100})
+}
+
+// Watching.
+
+// watch begins to gather evidence, from nothing.
+func (m machine) watch(phase Phase, why string) {
+	m.Began = m.now
+	m.enter(phase, m.patience(phase), why)
+	m.do(Measure{m.judged(phase)})
+}
+
+// patience is how long a phase of watching may last before it must have come to something.
+func (m machine) patience(phase Phase) time.Duration {
+	switch {
+	case phase == Baking:
+		return holdAtMost * m.plan.Rollout.Bake.For.Std()
+	case m.follows():
+		var all time.Duration
+		for _, step := range m.plan.Rollout.Steps {
+			all += step.AtMost.Std()
+		}
+		return holdAtMost * all
+	}
+	return holdAtMost * m.plan.Rollout.Steps[m.Step].AtMost.Std()
+}
+
+// judged is the step as the judge sees it.
+func (m machine) judged(phase Phase) judge.Step {
+	steps := m.plan.Rollout.Steps
+	step := judge.Step{
+		At: m.Began, Weight: float64(m.Seen) / 100, Next: 1,
+		AtLeast: steps[m.Step].AtLeast.Std(), AtMost: steps[m.Step].AtMost.Std(),
+		Absolute: m.Release.First() || m.Seen == 100,
+		Last:     phase == Baking || m.follows(),
+	}
+	if phase == Baking {
+		step.AtLeast, step.AtMost = m.plan.Rollout.Bake.For.Std(), m.patience(Baking)
+	} else if next := m.Step + 1; !m.follows() && next < len(steps) {
+		step.Next = float64(steps[next].Percent) / 100
+		step.Last = steps[next].Percent == 100
+	}
+	return step
+}
+
+func (m machine) measured(t Task, f Measured) {
+	m.Ruling = f.Ruling
+	m.Trouble = f.Problem
+	if f.Ruling.Call == judge.Regressed {
+		m.retreat(CauseRegressed, f.Ruling.Why)
+		return
+	}
+	if f.Standing != nil && f.Standing.Percent != m.Seen {
+		m.moved(*f.Standing)
+		return
+	}
+	m.measureAgain(t)
+	m.weigh()
+}
+
+// measureAgain keeps the rhythm; ticks that were missed are not made up for.
+func (m machine) measureAgain(t Task) {
+	due := t.NotBefore.Add(m.plan.Watch.Every.Std())
+	if due.Before(m.now) {
+		due = m.now.Add(m.plan.Watch.Every.Std())
+	}
+	m.add(Task{NotBefore: due, Deed: t.Deed})
+}
+
+// weigh decides what the latest ruling means for the step.
+func (m machine) weigh() {
+	inForce := m.now.Sub(m.Began)
+	call := m.Ruling.Call
+	if call == judge.Blind {
+		m.resort(m.plan.Rollout.Blind.Then, CauseBlind)
+		return
+	}
+	if m.Phase == Baking {
+		earned := call == judge.Continue || call == judge.Inconclusive || call == judge.Healthy
+		switch {
+		case m.Held != "" || !earned || inForce < m.plan.Rollout.Bake.For.Std():
+		case m.follows():
+			m.over(Live, m.baked())
+		default:
+			m.finish(m.baked())
+		}
+		return
+	}
+	if m.follows() || m.Held != "" {
+		return
+	}
+	step := m.plan.Rollout.Steps[m.Step]
+	switch {
+	case inForce < step.AtLeast.Std():
+	case call == judge.Healthy:
+		m.step(m.Step+1, m.Ruling.Why)
+	case m.plan.Rollout.Advance == OnTime && (call == judge.Continue || call == judge.Inconclusive):
+		m.step(m.Step+1, fmt.Sprintf("%s are over, and nothing speaks against it", step.AtLeast))
+	case call == judge.Inconclusive, inForce >= step.AtMost.Std():
+		m.resort(m.plan.Rollout.Scarce.Then, CauseScarce)
+	}
+}
+
+func (m machine) baked() string {
+	return fmt.Sprintf("baked for %s without harm", Duration(m.now.Sub(m.Began).Round(time.Second)))
+}
+
+// resort does what the plan says for evidence that does not decide.
+func (m machine) resort(then Policy, cause Cause) {
+	switch {
+	case then == ThenRollback:
+		m.retreat(cause, m.Ruling.Why)
+	case then == ThenProceed && cause == CauseScarce && m.Phase == Watching:
+		m.step(m.Step+1, "not enough evidence, and the plan says to proceed: "+m.Ruling.Why)
+	case !m.Asked:
+		m.Asked = true
+		title := "holding"
+		if then == ThenAsk {
+			title = "a person has to decide"
+		}
+		m.tell(then == ThenAsk, title, m.Ruling.Why)
+	}
+}
+
+// moved deals with a share that golive did not ask for.
+func (m machine) moved(st Standing) {
+	was := m.Seen
+	m.Seen = st.Percent
+	what := fmt.Sprintf("somebody moved %s from %d %% to %d %% of the traffic", m.Release.To, was, m.Seen)
+	switch {
+	case m.follows():
+		m.follow(st)
+	case m.Seen == 0:
+		m.retreat(CauseDrift, what)
+	case m.Seen < m.Aim:
+		// Towards safety: never pushed forward again, unless a person says so.
+		m.Aim, m.Held = m.Seen, what
+		m.tell(true, "holding", what)
+		m.watch(m.Phase, what)
+	default:
+		m.tell(true, "putting the share back", what)
+		m.enter(Shifting, m.plan.Rollout.Deadline.Shift.Std(), what)
+		m.do(Shift{m.Aim})
+	}
+}
+
+// follow looks at a share that somebody else has set.
+func (m machine) follow(st Standing) {
+	was := m.Aim
+	m.Seen, m.Aim = st.Percent, st.Percent
+	switch {
+	case m.Seen == 0 && was > 0 && m.acts():
+		m.retreat(CauseDrift, fmt.Sprintf("somebody took the traffic away from %s", m.Release.To))
+	case m.Seen == 0 && was > 0:
+		m.over(RolledBack, fmt.Sprintf("somebody took the traffic away from %s", m.Release.To))
+	case m.Seen == 0:
+		if m.Phase != Watching {
+			m.enter(Watching, m.patience(Watching), fmt.Sprintf("waiting for %s to get traffic", m.Release.To))
+		}
+		m.add(Task{NotBefore: m.now.Add(m.plan.Watch.Every.Std()), Deed: Inspect{}})
+	case m.Seen == 100 && m.plan.Rollout.Bake.For > 0:
+		m.watch(Baking, fmt.Sprintf("%s has all of the traffic", m.Release.To))
+	default:
+		m.watch(Watching, fmt.Sprintf("%s has %d %% of the traffic", m.Release.To, m.Seen))
+	}
+}
+
+// Going back.
+
+// retreat takes all traffic from the new version. From here on its share never rises again. In observe mode
+// it is enough to have said so.
+func (m machine) retreat(c Cause, why string) {
+	m.Cause = c
+	if !m.acts() {
+		m.over(WouldRollBack, why)
+		return
+	}
+	m.Aim = 0
+	m.tell(true, "going back", why)
+	m.restore(why)
+}
+
+func (m machine) restore(why string) {
+	m.enter(Restoring, m.plan.Rollout.Deadline.Rollback.Std(), why)
+	m.do(Shift{0})
+}
+
+func (m machine) verified(t Task, f Verified) {
+	m.Seen, m.Proof = f.Standing.Percent, f.Findings
+	switch verdict := Worst(f.Findings); {
+	case m.Seen != 0:
+		m.Trouble = fmt.Sprintf("%s still has %d %% of the traffic", m.Release.To, m.Seen)
+	case len(f.Findings) > 0 && verdict != Pass && verdict != Warn:
+		m.Trouble = first(f.Findings, verdict)
+	default:
+		m.Trouble = ""
+		m.over(RolledBack, m.Why)
+		return
+	}
+	m.Phase = Restoring
+	m.retry(t, Shift{0})
+}
+
+// Whatever goes wrong, and whoever comes in between.
+
+func (m machine) failed(t Task, err string) {
+	if _, notice := t.Deed.(Tell); notice {
+		if t.Tries+1 < tellAtMost {
+			m.retry(t, t.Deed)
+		}
+		return
+	}
+	m.Trouble = err
+	switch t.Deed.(type) {
+	case RunChecks:
+		m.over(Unknowable, err)
+	case Measure:
+		m.measureAgain(t)
+	case Verify:
+		m.Phase = Restoring
+		m.retry(t, Shift{0})
+	case Wait:
+		m.elapsed()
+	default:
+		m.retry(t, t.Deed)
+	}
+}
+
+func (m machine) elapsed() {
+	late := fmt.Sprintf("%s was not over after %s", m.Phase, Duration(m.Until.Sub(m.Since)))
+	if m.Trouble != "" {
+		late += ": " + m.Trouble
+	}
+	switch m.Phase {
+	case Checking:
+		m.over(Overdue, late)
+	case Shifting:
+		m.retreat(CauseStuck, late)
+	case Watching, Baking:
+		m.outOfTime(late)
+	case Finishing:
+		m.over(Unfinished, late)
+	case Restoring, Verifying:
+		m.over(RollbackFailed, m.Why+"; but "+late)
+	}
+}
+
+// outOfTime ends a watch that came to nothing: healthy has to be earned.
+func (m machine) outOfTime(late string) {
+	if m.Ruling.Why != "" {
+		late += "; " + m.Ruling.Why
+	}
+	cause := CauseScarce
+	if m.Ruling.Call == judge.Blind {
+		cause = CauseBlind
+	}
+	if m.follows() {
+		m.over(Overdue, late)
+		return
+	}
+	m.retreat(cause, late)
+}
+
+// resume goes on after a time in which nobody did anything. Every phase gets its whole time again, and a
+// step is watched from the beginning: what happened in between, nobody saw.
+func (m machine) resume() {
+	away := m.now.Sub(m.At)
+	m.fence()
+	switch m.Phase {
+	case Checking:
+		m.check()
+	case Shifting:
+		m.enter(Shifting, m.plan.Rollout.Deadline.Shift.Std(), m.Why)
+		m.do(Shift{m.Aim})
+	case Watching, Baking:
+		if away > blindAtMost && m.acts() && m.Seen > 0 {
+			m.retreat(CauseBlind, fmt.Sprintf("nobody watched %s for %s", m.Release.To, Duration(away.Round(time.Second))))
+			return
+		}
+		if m.follows() {
+			m.enter(Watching, m.patience(Watching), m.Why)
+			m.do(Inspect{})
+			return
+		}
+		m.watch(m.Phase, m.Why)
+	case Finishing:
+		m.finish(m.Why)
+	case Restoring, Verifying:
+		m.restore(m.Why)
+	}
+}
+
+func (m machine) order(f Ordered) {
+	who := f.By
+	if who == "" {
+		who = "somebody"
+	}
+	what := fmt.Sprintf("%s ordered %s", who, f.Verb)
+	if f.Why != "" {
+		what += ": " + f.Why
+	}
+	moving := m.Phase == Shifting || m.Phase == Watching || m.Phase == Baking
+	switch {
+	case f.Verb == OrderRollback && m.Phase == Checking:
+		m.over(Stopped, what)
+	case f.Verb == OrderRollback && (moving || m.Phase == Finishing && !m.finishes()):
+		m.retreat(CauseOrdered, what)
+	case f.Verb == OrderHold && moving:
+		m.Held = what
+	case f.Verb == OrderResume:
+		m.Held = ""
+	case f.Verb == OrderProceed && m.Phase == Watching && !m.follows():
+		m.Held = ""
+		m.step(m.Step+1, what)
+	}
+}
+
+// finishes says whether the backend may be retiring the old version at this moment.
+func (m machine) finishes() bool {
+	return slices.ContainsFunc(m.Todo, func(t Task) bool { return t.Deed == Deed(Finish{}) })
+}
+
+// interrupt contains first: whoever ends golive in the middle of a rollout leaves nobody to guard it.
+func (m machine) interrupt(f Interrupted) {
+	why := fmt.Sprintf("golive was asked to end (%s)", f.Signal)
+	switch {
+	case m.Phase == Checking, m.Phase == Watching && m.Seen == 0:
+		m.over(Stopped, why)
+	case m.Phase == Shifting, m.Phase == Watching, m.Phase == Baking:
+		if !m.acts() {
+			m.over(Stopped, why)
+			return
+		}
+		m.retreat(CauseInterrupted, why)
+	}
+}

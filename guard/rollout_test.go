@@ -1,0 +1,250 @@
+package guard_test
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/golive-dev/golive/guard"
+	"github.com/golive-dev/golive/guard/judge"
+)
+
+// TestStories tells every story of testdata/rollout: what happens stands at the beginning of a line, what
+// the machine makes of it below, indented. `go test -update` writes the indented lines.
+func TestStories(t *testing.T) {
+	files, err := filepath.Glob("testdata/rollout/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no stories: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			want, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := tell(t, string(want))
+			if guard.Update() {
+				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if diff := cmp.Diff(string(want), got); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", file, diff)
+			}
+		})
+	}
+}
+
+// shop is the plan of all stories; a story may add chapters to it.
+const shop = `
+service: shop
+rollout:
+  backend: {use: command, with: {inspect: "true", shift: "true"}}
+  steps: [10, 50, 100]
+  KEYS
+watch:
+  source: {use: scrape, with: {canary: ["http://c/metrics"], stable: ["http://s/metrics"]}}
+  signals: [{name: errors, total: requests, bad: 'requests{code="500"}'}]
+`
+
+// tell plays a story and returns it with what really happens.
+func tell(t *testing.T, story string) string {
+	t.Helper()
+	var (
+		out   strings.Builder
+		plan  = shopPlan(t, "")
+		now   = time.Date(2026, 11, 24, 3, 0, 0, 0, time.UTC)
+		start = now
+		state guard.State
+	)
+	lines := bufio.NewScanner(strings.NewReader(story))
+	for lines.Scan() {
+		line := lines.Text()
+		if strings.HasPrefix(line, " ") {
+			continue // what happened last time
+		}
+		fmt.Fprintln(&out, line)
+		words := strings.Fields(line)
+		if len(words) == 0 || strings.HasPrefix(line, "#") {
+			continue
+		}
+		if words[0] == "plan" {
+			plan = shopPlan(t, strings.TrimPrefix(line, "plan "))
+			continue
+		}
+		if later, ok := strings.CutPrefix(words[0], "+"); ok {
+			d, err := guard.ParseDuration(later)
+			if err != nil {
+				t.Fatalf("%s: %v", line, err)
+			}
+			now, words = now.Add(d.Std()), words[1:]
+		}
+		e := parseEvent(t, line, words, state)
+		e.At = now
+		before := fmt.Sprintf("%+v", state)
+		next := guard.Next(plan, state, e)
+		if after := fmt.Sprintf("%+v", state); before != after {
+			t.Errorf("%s: Next changed its input:\n%s\n%s", line, before, after)
+		}
+		state = next
+		fmt.Fprintln(&out, describe(state, start))
+	}
+	return out.String()
+}
+
+func shopPlan(t *testing.T, keys string) *guard.Plan {
+	t.Helper()
+	keys, notify, _ := strings.Cut(keys, " | ")
+	if !strings.Contains(keys, "bake:") {
+		keys += "; bake: {for: 10m, hold_back: 5%}"
+	}
+	source := strings.Replace(shop, "KEYS", strings.ReplaceAll(strings.TrimPrefix(keys, "; "), "; ", "\n  "), 1) + notify
+	plan, err := guard.ParsePlan("shop.yaml", []byte(source))
+	if err != nil {
+		t.Fatalf("%v\n%s", err, source)
+	}
+	return plan
+}
+
+// parseEvent reads one line of a story: a fact, which answers the first task that it can answer.
+func parseEvent(t *testing.T, line string, words []string, s guard.State) guard.Event {
+	t.Helper()
+	word := func(i int) string {
+		if i < len(words) {
+			return words[i]
+		}
+		return ""
+	}
+	number := func(i int) int {
+		n, err := strconv.Atoi(strings.TrimSuffix(word(i), "%"))
+		if err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		return n
+	}
+	rest := func(i int) string { return strings.Join(words[min(i, len(words)):], " ") }
+	verdict := func(i int) (v guard.Verdict) {
+		if err := v.UnmarshalText([]byte(word(i))); err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		return v
+	}
+	answer := func(f guard.Fact, deed string) guard.Event {
+		for _, task := range s.Todo {
+			if strings.HasPrefix(deedName(task.Deed), deed) {
+				return guard.Event{Task: task.ID, Fact: f}
+			}
+		}
+		return guard.Event{Task: 9999, Fact: f} // too late
+	}
+	switch word(0) {
+	case "open": // open rollout v1 v2 [observe]
+		r := guard.Release{ID: "1", Service: "shop", From: word(2), To: word(3)}
+		if r.From == "-" {
+			r.From = ""
+		}
+		return guard.Event{Fact: guard.Opened{Release: r, Purpose: guard.Purpose(word(1)), Mode: guard.Mode(word(4))}}
+	case "resume":
+		return guard.Event{Fact: guard.Resumed{}}
+	case "order":
+		return guard.Event{Fact: guard.Ordered{Verb: guard.Verb(word(1)), By: word(2), Why: rest(3)}}
+	case "signal":
+		return guard.Event{Fact: guard.Interrupted{Signal: word(1)}}
+	case "checks":
+		return answer(guard.Checked{Findings: []guard.Finding{{ID: "some.check", Verdict: verdict(1), Reason: "so it is"}}}, "checks")
+	case "inspect": // inspect 10% [closed] [only 0,100]
+		st := guard.Standing{Percent: number(1), Undo: guard.Undo{Open: !slices.Contains(words, "closed"), Detail: "no permission"}}
+		if slices.Contains(words, "only") {
+			st.Shares = []int{0, 100}
+		}
+		return answer(guard.Inspected{Standing: st}, "inspect")
+	case "shifted":
+		return answer(guard.Shifted{Percent: number(1)}, "shift")
+	case "measure": // measure healthy 10% [why]
+		var call judge.Call
+		if err := call.UnmarshalText([]byte(word(1))); err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		st := &guard.Standing{Percent: s.Seen}
+		if word(2) != "" {
+			st.Percent = number(2)
+		}
+		return answer(guard.Measured{Standing: st, Ruling: judge.Ruling{Call: call, Why: "the counts are " + word(1)}}, "measure")
+	case "verified": // verified 0% [fail]
+		f := guard.Verified{Standing: guard.Standing{Percent: number(1)}}
+		if word(2) != "" {
+			f.Findings = []guard.Finding{{ID: "probe", Verdict: verdict(2), Reason: "the page is not there"}}
+		}
+		return answer(f, "verify")
+	case "finished":
+		return answer(guard.Finished{}, "finish")
+	case "told":
+		return answer(guard.Told{}, "tell")
+	case "elapsed":
+		return answer(guard.Elapsed{}, "wait")
+	case "failed": // failed DEED why
+		return answer(guard.Failed{Error: rest(2)}, word(1))
+	case "nonsense": // nonsense DEED: an answer to something else
+		return answer(guard.Told{}, word(1))
+	}
+	t.Fatalf("nothing like %q can happen", line)
+	return guard.Event{}
+}
+
+// describe is a state in two lines: where it stands, and what it asks for.
+func describe(s guard.State, start time.Time) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "  %s: aim %d%%, seen %d%%", s.Phase, s.Aim, s.Seen)
+	for _, part := range []struct{ name, value string }{
+		{"outcome", string(s.Outcome)}, {"cause", string(s.Cause)}, {"why", s.Why}, {"held", s.Held}, {"trouble", s.Trouble},
+	} {
+		if part.value != "" {
+			fmt.Fprintf(&b, "; %s: %s", part.name, part.value)
+		}
+	}
+	for _, task := range s.Todo {
+		fmt.Fprintf(&b, "\n    %s", deedName(task.Deed))
+		if d := task.NotBefore.Sub(start); !task.NotBefore.IsZero() {
+			fmt.Fprintf(&b, " at %s", guard.Duration(d))
+		}
+	}
+	return b.String()
+}
+
+func deedName(d guard.Deed) string {
+	switch d := d.(type) {
+	case guard.RunChecks:
+		return "checks"
+	case guard.Inspect:
+		return "inspect"
+	case guard.Shift:
+		return fmt.Sprintf("shift %d%%", d.Percent)
+	case guard.Measure:
+		kind := ""
+		if d.Step.Absolute {
+			kind = " absolute"
+		}
+		if d.Step.Last {
+			kind += " last"
+		}
+		return fmt.Sprintf("measure %g%%%s", d.Step.Weight*100, kind)
+	case guard.Verify:
+		return "verify"
+	case guard.Finish:
+		return "finish"
+	case guard.Tell:
+		return fmt.Sprintf("tell %q", d.Notice.Title)
+	case guard.Wait:
+		return "wait"
+	}
+	return fmt.Sprintf("%T", d)
+}

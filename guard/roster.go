@@ -1,0 +1,53 @@
+package guard
+
+// A Roster is who is there when it goes wrong.
+type Roster struct {
+	Verified Date     `json:"verified,omitzero"` // when somebody last went through it
+	People   []Person `json:"people,omitempty"`
+	Shifts   Shifts   `json:"shifts,omitzero"`
+	Vendors  []Vendor `json:"vendors,omitempty"`
+}
+
+// A Person holds one role; whoever holds two is listed twice.
+type Person struct {
+	Name  string  `json:"name"`
+	Role  string  `json:"role"`
+	TZ    string  `json:"tz,omitempty"`
+	Reach []Reach `json:"reach,omitempty"`
+}
+
+// Reach is one way to reach somebody: one kind ("phone", "email", "slack", ...) and its address.
+type Reach map[string]string
+
+// Shifts say who is on duty when. A bare list is List.
+type Shifts struct {
+	File string `json:"file,omitempty"` // iCalendar
+	List []Duty `json:"list,omitempty" plan:"short"`
+}
+
+// A Duty is one person's turn.
+type Duty struct {
+	Name string `json:"name"`
+	From string `json:"from"` // RFC 3339
+	To   string `json:"to"`
+}
+
+// A Vendor is somebody else on whom the service depends.
+type Vendor struct {
+	Name     string   `json:"name"`
+	Reach    []Reach  `json:"reach,omitempty"`
+	Contract Contract `json:"contract,omitzero"`
+	SLA      SLA      `json:"sla,omitzero"`
+}
+
+// A Contract gives the right to call a vendor.
+type Contract struct {
+	ID    string `json:"id,omitempty"`
+	Until Date   `json:"until,omitzero"`
+}
+
+// An SLA is what a vendor promised.
+type SLA struct {
+	Respond Duration `json:"respond,omitempty"`
+	Hours   string   `json:"hours,omitempty"`
+}

@@ -1,0 +1,51 @@
+package guard
+
+import (
+	"time"
+
+	"github.com/golive-dev/golive/guard/judge"
+)
+
+// A Task is something asked for and not yet answered. It may be begun more than once: every deed is safe to
+// repeat. Delays, retries and deadlines are tasks with NotBefore.
+type Task struct {
+	ID        int
+	NotBefore time.Time // zero: at once
+	Tries     int       // how often the deed was tried before in vain
+	Deed      Deed
+}
+
+// A Deed is what a task asks for.
+type Deed interface{ deed() }
+
+type (
+	// RunChecks asks all checks of the plan. Answer: Checked.
+	RunChecks struct{}
+	// Inspect asks the backend where the traffic is. Answer: Inspected.
+	Inspect struct{}
+	// Shift gives the new version a share of the traffic. Answer: Shifted.
+	Shift struct{ Percent int }
+	// Measure reads the source once, asks the backend where the traffic is, and lets the judge see the
+	// reading as one tick of Step. Answer: Measured.
+	Measure struct{ Step judge.Step }
+	// Verify asks the backend and all probes of rollout.verify whether the old version is back. Answer: Verified.
+	Verify struct{}
+	// Finish tells the backend that the old version may be retired. Answer: Finished.
+	Finish struct{}
+	// Tell sends a notice through one channel, by its place in plan.Notify. Answer: Told.
+	Tell struct {
+		Channel int
+		Notice  Notice
+	}
+	// Wait asks for nothing but its time to come. It bounds a phase. Answer: Elapsed.
+	Wait struct{}
+)
+
+func (RunChecks) deed() {}
+func (Inspect) deed()   {}
+func (Shift) deed()     {}
+func (Measure) deed()   {}
+func (Verify) deed()    {}
+func (Finish) deed()    {}
+func (Tell) deed()      {}
+func (Wait) deed()      {}
