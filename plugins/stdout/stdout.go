@@ -1,0 +1,64 @@
+// Package stdout makes a notifier that writes for the people who are looking on.
+package stdout
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/golive-dev/golive/guard"
+)
+
+// Notifier writes notices, one after the other.
+type Notifier struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+var _ guard.Notifier = (*Notifier)(nil)
+
+// NewNotifier returns the maker of notifiers that write to w. There is nothing to set up.
+func NewNotifier(w io.Writer) func(guard.With) (guard.Notifier, error) {
+	n := &Notifier{w: w}
+	return func(with guard.With) (guard.Notifier, error) {
+		if err := with.Decode(&struct{}{}); err != nil {
+			return nil, err
+		}
+		return n, nil
+	}
+}
+
+// Notify writes a title with its time and, indented below it, the text.
+func (n *Notifier) Notify(ctx context.Context, notice guard.Notice) (guard.Receipt, error) {
+	if err := ctx.Err(); err != nil {
+		return guard.Receipt{}, err
+	}
+	var b strings.Builder
+	mark := ""
+	if notice.Urgent {
+		mark = "URGENT: "
+	}
+	fmt.Fprintf(&b, "%s  %s%s\n", notice.At.Format(time.TimeOnly), mark, printable(notice.Title))
+	for line := range strings.Lines(notice.Text) {
+		fmt.Fprintf(&b, "          %s\n", printable(strings.TrimRight(line, "\n")))
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if _, err := io.WriteString(n.w, b.String()); err != nil {
+		return guard.Receipt{}, fmt.Errorf("write the notice: %w", err)
+	}
+	return guard.Receipt{}, nil
+}
+
+// printable keeps what a notice quotes of the world from steering the terminal.
+func printable(line string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' && r != '\t' || 0x7f <= r && r < 0xa0 {
+			return '?'
+		}
+		return r
+	}, line)
+}
