@@ -52,12 +52,18 @@ func (i *increase) add(o *increase) {
 	i.Total += o.Total
 	i.Bad += o.Bad
 	i.Fresh = i.Fresh || o.Fresh
-	if len(i.Above) < len(o.Above) {
-		i.Above = append(i.Above, make([]float64, len(o.Above)-len(i.Above))...)
-	}
+	i.Above = grown(i.Above, len(o.Above))
 	for k, v := range o.Above {
 		i.Above[k] += v
 	}
+}
+
+// grown returns s with at least n numbers.
+func grown(s []float64, n int) []float64 {
+	if n <= len(s) {
+		return s
+	}
+	return append(s, make([]float64, n-len(s))...)
 }
 
 // read adds one series to the increase of its arm. first says that the watch begins with this reading, so
@@ -80,9 +86,7 @@ func (c *counters) read(s *Series, into *increase, first bool, since time.Time) 
 	if known && !s.At.After(last.At) {
 		return false // nothing new was scraped
 	}
-	if len(last.Above) < len(c.Bounds) {
-		last.Above = append(last.Above, make([]float64, len(c.Bounds)-len(last.Above))...)
-	}
+	last.Above, into.Above = grown(last.Above, len(c.Bounds)), grown(into.Above, len(c.Bounds))
 	into.Fresh = true
 	var from sample // zero: all of the counter counts
 	counted := known || s.Arm == Canary && !first
@@ -91,9 +95,6 @@ func (c *counters) read(s *Series, into *increase, first bool, since time.Time) 
 		from = *last
 	}
 	mixed = known && last.At.Before(since)
-	if len(into.Above) < len(c.Bounds) {
-		into.Above = append(into.Above, make([]float64, len(c.Bounds)-len(into.Above))...)
-	}
 	if counted {
 		total := math.Round(s.Total - from.Total)
 		into.Total += total

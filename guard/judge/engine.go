@@ -44,7 +44,7 @@ func (s *state) fits(c *Config) error {
 		if w.Name != c.Signals[i].Name {
 			return fmt.Errorf("the memory has a signal %q where the configuration has %q", w.Name, c.Signals[i].Name)
 		}
-		w.wake()
+		w.wake(c, &c.Signals[i])
 	}
 	return nil
 }
@@ -52,7 +52,12 @@ func (s *state) fits(c *Config) error {
 // Begin says that the share of the traffic has changed: a new step begins.
 func (j *Judge) Begin(s Step) {
 	previous := j.Step
-	s.Next = or(s.Next, 1)
+	if !(0 <= s.Weight && s.Weight <= 1) {
+		s.Weight = 0 // not known
+	}
+	if !(0 < s.Next && s.Next <= 1) {
+		s.Next = 1 // the most that could be at stake
+	}
 	s.AtLeast = or(s.AtLeast, j.cfg.MinStep)
 	s.AtMost = or(s.AtMost, j.cfg.MaxStep)
 	s.Absolute = s.Absolute || s.Weight >= .9
@@ -73,8 +78,8 @@ func (j *Judge) Begin(s Step) {
 	}
 	j.Cold = cold
 	expand := j.Steps > 1 && !s.SameInstances && j.cfg.Warmup > 0
-	for i, w := range j.Signals {
-		w.begin(&j.cfg, &j.cfg.Signals[i], &j.Step, expand)
+	for _, w := range j.Signals {
+		w.begin(&j.Step, expand)
 	}
 }
 
@@ -95,11 +100,7 @@ func (j *Judge) Observe(r Reading) Ruling {
 
 // take adds a reading to the evidence.
 func (j *Judge) take(r Reading) {
-	first := j.Seen.IsZero()
-	from := max(0, j.Seen.Sub(j.Warming).Seconds()) // the tick begins with the reading before
-	if j.Seen.Before(j.Warming) {
-		from = 0
-	}
+	began := max(0, j.Seen.Sub(j.Warming).Seconds()) // the tick, after the newest instances got traffic
 	if r.At.After(j.Seen) {
 		j.Seen = r.At
 	}
@@ -109,26 +110,25 @@ func (j *Judge) take(r Reading) {
 	for i := range r.Series {
 		s := &r.Series[i]
 		if w := j.watch(s.Signal); w != nil {
-			w.read(s, first, j.Step.At)
+			w.read(s, j.Step.At)
 		}
 	}
-	for i, w := range j.Signals {
-		w.learn(&j.cfg.Signals[i], first)
-		if j.Steps > 0 {
-			w.pair(&j.cfg.Signals[i], &j.Step)
-		}
+	for _, w := range j.Signals {
+		w.learn()
 	}
 	if j.Steps == 0 {
 		return
 	}
+	for _, w := range j.Signals {
+		w.pair(&j.Step)
+	}
 	j.follow()
-	for i, w := range j.Signals {
-		s := &j.cfg.Signals[i]
-		w.open(&j.cfg, s, &j.Step)
-		w.update(&j.cfg, s, j.warmth(w, from))
+	for _, w := range j.Signals {
+		w.open(&j.Step)
+		w.update(j.warmth(w, began))
 		w.exclude(j.starts())
 		if w.Meter != nil {
-			w.Meter.update(&j.cfg, s, j.Seen, w.alone(s, &j.Step), &w.values)
+			w.Meter.update(w, j.Seen, w.alone(&j.Step))
 		}
 	}
 }
@@ -207,8 +207,8 @@ func (j *Judge) dispersion() float64 {
 func (j *Judge) logE() float64 {
 	sum, byClient := impossible, j.byClient()
 	weight := -math.Log(float64(len(j.Signals)))
-	for i, w := range j.Signals {
-		sum = logAdd(sum, weight+w.logE(byClient, j.cfg.Signals[i].IgnoreBelow))
+	for _, w := range j.Signals {
+		sum = logAdd(sum, weight+w.logE(byClient))
 	}
 	return sum
 }
@@ -231,9 +231,9 @@ func (j *Judge) excluded(margin int) bool {
 
 // leaning returns a probe whose data favour harm in this step.
 func (j *Judge) leaning() (*watch, *probe) {
-	for i, w := range j.Signals {
+	for _, w := range j.Signals {
 		for _, p := range w.Probes {
-			if p.leans(j.cfg.Signals[i].IgnoreBelow) {
+			if p.leans(w.signal.IgnoreBelow) {
 				return w, p
 			}
 		}
@@ -313,55 +313,49 @@ func (j *Judge) suspects(total float64) bool {
 	return false
 }
 
-// complete says that this tick brought canary requests of every signal that is compared, so that the step
-// does not end on old news.
+// complete says that this tick brought something new, so that a step does not end on old news.
 func (j *Judge) complete() bool {
 	for _, w := range j.Signals {
-		if w.Kind != Gauge && !w.paired {
-			return false
+		if w.paired || w.Meter != nil {
+			return true
 		}
 	}
-	return true
+	return false
 }
 
-// deadline says what follows when the time of the step is over.
+// deadline says what follows when the time of the step is over. What speaks against the canary holds the step
+// for twice as long again; then, too, it ends undecided. Too few requests end it at once.
 func (j *Judge) deadline(v verdict, total float64) verdict {
 	if v.call == Blind {
 		return v // nothing to see is not the same as nothing found
 	}
-	if j.Seen.Sub(j.Step.At) < 3*j.Step.AtMost {
-		switch w, p := j.leaning(); {
-		case v.call == Hold:
-			return v
-		case w != nil:
-			return verdict{Hold, Leaning, w.Name, j.sayLeaning(w, p)}
-		case j.suspects(total):
-			w, p := j.loudest()
-			return verdict{Hold, Leaning, w.Name, j.sayLeaning(w, p)}
+	held := v.call == Hold
+	if w, p := j.leaning(); !held && (w != nil || j.suspects(total)) {
+		if w == nil {
+			w, p = j.loudest()
 		}
+		held, v = true, verdict{Hold, Leaning, w.Name, j.sayLeaning(w, p)}
 	}
-	return verdict{Inconclusive, or(v.rule.atDeadline(), TooFew), v.signal, j.sayInconclusive(v)}
-}
-
-// atDeadline keeps the reasons that explain why a step ended without a decision.
-func (r Rule) atDeadline() Rule {
-	if r == Collecting {
-		return TooFew
+	if held && j.Seen.Sub(j.Step.At) < 3*j.Step.AtMost {
+		return v
 	}
-	return r
+	if v.rule == Collecting {
+		v.rule = TooFew
+	}
+	return verdict{Inconclusive, v.rule, v.signal, j.sayInconclusive(v)}
 }
 
 // loudest is the probe with the most evidence of harm.
 func (j *Judge) loudest() (watch *watch, probe *probe) {
 	most, byClient := math.Inf(-1), j.byClient()
-	for i, w := range j.Signals {
+	for _, w := range j.Signals {
 		if w.Meter != nil {
 			if e := w.Meter.logE(); e > most {
 				most, watch, probe = e, w, nil
 			}
 		}
 		for _, p := range w.Probes {
-			if e := p.logE(byClient, j.cfg.Signals[i].IgnoreBelow); e > most {
+			if e := p.logE(byClient, w.signal.IgnoreBelow); e > most {
 				most, watch, probe = e, w, p
 			}
 		}

@@ -86,7 +86,8 @@ func (m *meter) begin() {
 
 // update takes the values of a tick. They count as an observation when both are new, and old enough not to
 // share data with the one before.
-func (m *meter) update(c *Config, s *Signal, now time.Time, alone bool, v *values) {
+func (m *meter) update(w *watch, now time.Time, alone bool) {
+	c, s, v := w.plan, w.signal, &w.values
 	m.Missed++
 	fresh := [2]bool{}
 	for a := range fresh {

@@ -160,9 +160,9 @@ func withoutLuck(j *Judge, bounds, perBucket []float64) {
 			l.Probes = append(l.Probes, newLatencyProbe(&j.cfg, &j.cfg.Signals[1], l.Survival, k, 0, 0, 0))
 		}
 	}
-	for i, w := range j.Signals {
+	for _, w := range j.Signals {
 		for _, p := range w.Probes {
-			w.enter(p, &j.cfg, &j.cfg.Signals[i], &j.Step)
+			w.enter(p, &j.Step)
 		}
 	}
 }

@@ -57,8 +57,8 @@ func (j *Judge) follow() {
 
 // traffic is the signal whose requests show how the traffic is split: the first that counts on both arms.
 func (j *Judge) traffic() *watch {
-	for i, w := range j.Signals {
-		if w.Kind != Gauge && j.cfg.Signals[i].Compare != WithBefore {
+	for _, w := range j.Signals {
+		if w.Kind != Gauge && w.signal.Compare != WithBefore {
 			return w
 		}
 	}
@@ -72,15 +72,15 @@ func (j *Judge) guardRails() (verdict, bool) {
 	if begun && !j.Step.Absolute && j.elapsed() >= j.settle() && j.Starve.tripped(enough) {
 		return verdict{Regressed, StoppedAnswer, j.traffic().Name, j.Starve.say()}, true
 	}
-	for i, w := range j.Signals {
+	for _, w := range j.Signals {
 		if !j.byClient() && w.overwhelmed() {
 			return verdict{Regressed, Overwhelming, w.Name, sayOverwhelmed(w)}, true
 		}
 		if w.Ceiling != nil && w.Ceiling.broken(j.limit()) && w.Ceiling.ours() {
-			return verdict{Regressed, Never, w.Name, w.Ceiling.say(w, &j.cfg.Signals[i])}, true
+			return verdict{Regressed, Never, w.Name, w.Ceiling.say(w)}, true
 		}
-		if w.Meter != nil && w.Meter.broken(&j.cfg.Signals[i], j.Seen) && w.Meter.ours() {
-			return verdict{Regressed, Never, w.Name, w.Meter.sayBroken(&j.cfg.Signals[i])}, true
+		if w.Meter != nil && w.Meter.broken(w.signal, j.Seen) && w.Meter.ours() {
+			return verdict{Regressed, Never, w.Name, w.Meter.sayBroken(w.signal)}, true
 		}
 	}
 	return verdict{}, false
@@ -101,13 +101,12 @@ func (w *watch) overwhelmed() bool {
 // bothArms finds what both arms suffer from: an incident of the environment, which is no reason to take the
 // canary back, and none to go on.
 func (j *Judge) bothArms(total float64) (verdict, bool) {
-	for i, w := range j.Signals {
-		s := &j.cfg.Signals[i]
+	for _, w := range j.Signals {
 		switch {
 		case w.Ceiling != nil && w.Ceiling.broken(j.limit()):
-			return verdict{Hold, BothFailing, w.Name, w.Ceiling.say(w, s) + bothFailing}, true
-		case w.Meter != nil && w.Meter.broken(s, j.Seen):
-			return verdict{Hold, BothFailing, w.Name, w.Meter.sayBroken(s) + bothFailing}, true
+			return verdict{Hold, BothFailing, w.Name, w.Ceiling.say(w) + bothFailing}, true
+		case w.Meter != nil && w.Meter.broken(w.signal, j.Seen):
+			return verdict{Hold, BothFailing, w.Name, w.Meter.sayBroken(w.signal) + bothFailing}, true
 		}
 		for _, p := range w.Probes {
 			if p.degraded() && total < logTen {

@@ -4,7 +4,9 @@
 //
 // The files follow the paper, JUDGE.md, whose section numbers stand beside the formulas: counters (1),
 // likelihood, stream, absolute and gauge (2), engine (3), survival and probes (4, 15), guardrails (5),
-// noninferiority (6), words (7), luck, share and fast (15), power (plan time).
+// noninferiority (6), words (7), luck, share and fast (15), power (plan time). A recording keeps what was read,
+// to be judged again with other settings; a backtest makes watches out of the past; judgebench compares the
+// judge with the rules of other tools.
 package judge
 
 import (
@@ -25,7 +27,7 @@ const (
 // A Reading is one scrape of everything a rollout watches. Counters in it are raw and cumulative since the
 // start of the process they belong to; the judge takes the differences.
 type Reading struct {
-	At     time.Time `json:"at"`
+	At     time.Time `json:"at"` // never zero: it is the only clock there is
 	Series []Series  `json:"series,omitempty"`
 }
 

@@ -2,7 +2,6 @@ package judge
 
 import (
 	"encoding/json"
-	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -13,8 +12,6 @@ import (
 type story struct {
 	name    string
 	config  func(*Config)
-	weight  float64
-	steady  bothArms // every tick, unless said otherwise
 	change  func(tick int, canary, baseline *armTick) (c, b *armTick)
 	ticks   int
 	call    Call
@@ -202,6 +199,27 @@ func TestForeignBuckets(t *testing.T) {
 	}
 }
 
+// TestCoarseHistogram: where all requests end beyond the last bound, nothing is promised.
+func TestCoarseHistogram(t *testing.T) {
+	c := Config{Signals: []Signal{{Name: "latency", Kind: Latency}}}
+	j, _ := New(c)
+	var r Ruling
+	for tick := range 30 {
+		at := t0.Add(time.Duration(tick) * 10 * time.Second)
+		n := float64(1000 * tick)
+		r = j.Observe(Reading{At: at, Series: []Series{
+			{Signal: "latency", Arm: Canary, At: at, Total: n, Bounds: []float64{.02, .2}, Buckets: []float64{0, 0}},
+			{Signal: "latency", Arm: Baseline, At: at, Total: n, Bounds: []float64{.02, .2}, Buckets: []float64{0, 0}},
+		}})
+		if tick == 0 {
+			j.Begin(Step{At: at, Weight: .5})
+		}
+	}
+	if r.Call != Continue || !strings.Contains(r.Why, "no bound of the histogram tells slow requests from normal ones (100 % exceed the last, 200 ms)") {
+		t.Errorf("got %v: %s", r.Call, r.Why)
+	}
+}
+
 // TestShortPlan: a plan of seconds settles in seconds.
 func TestShortPlan(t *testing.T) {
 	c := standard()
@@ -234,7 +252,8 @@ func TestAlone(t *testing.T) {
 		{"healthy", true, 1, Healthy},
 		{"bad", true, 30, Regressed},
 		{"first release", false, 1, Inconclusive},
-		{"first release, bad", false, 30, Inconclusive},
+		{"first release, some errors", false, 30, Inconclusive},
+		{"first release, every fourth request fails", false, 250, Regressed},
 	} {
 		c := Config{Signals: []Signal{{Name: "errors", Kind: Errors}}, MaxStep: 10 * time.Minute}
 		if k.history {
@@ -376,7 +395,7 @@ func TestOutlook(t *testing.T) {
 	}
 	for i := range fast.Find {
 		if f := fast.Find[i]; f.Rate > .009 && (f.After == 0 || f.After > 2*time.Minute) {
-			t.Error(fmt.Sprintf("at 1000 requests per second %g is found after %v", f.Rate, f.After))
+			t.Errorf("at 1000 requests per second %g is found after %v", f.Rate, f.After)
 		}
 	}
 }

@@ -21,6 +21,7 @@ func (c counts) add(n counts, decay float64) counts {
 func (c counts) canaryRate() float64   { return c.EC / max(1, c.NC) }
 func (c counts) baselineRate() float64 { return c.EB / max(1, c.NB) }
 func (c counts) difference() float64   { return c.canaryRate() - c.baselineRate() }
+func (c counts) weight() float64       { return c.NC / max(1, c.NC+c.NB) }
 
 // shares returns pi(rho), the chance that an event falls on the canary if its rate is rho times the
 // baseline's, and the chance that it does not. Both are computed from the exposures, so neither rounds to 0.

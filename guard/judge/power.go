@@ -17,12 +17,22 @@ func divergence(p, q float64) float64 {
 	return p*math.Log(p/q) + (1-p)*math.Log((1-p)/(1-q))
 }
 
-// requestsToExclude is how many requests of rate base it takes to exclude base+delta; 0 if it cannot be done.
-func requestsToExclude(base, delta, confident float64) float64 {
-	if bad := min(base+delta, .9); 0 < base && base < bad {
-		return (confident + spared) / divergence(base, bad)
+// evidence is what one canary request says on average against a margin while nothing is wrong: by the rate
+// itself or by its ratio to the baseline's, whichever says more. Above a quarter of the traffic the baseline
+// gets too small to gain anything.
+func (p *probe) evidence(m int, weight float64) float64 {
+	base, out := p.base(), &p.Out[m]
+	if base == 0 || weight <= 0 {
+		return 0
 	}
-	return 0
+	said := 0.
+	if bad := min(base+out.Delta, .9); base < bad {
+		said = divergence(base, bad)
+	}
+	if p.Alone == nil {
+		said = max(said, base/weight*shareDivergence(weight, 1, out.Ratio)/slowdown)
+	}
+	return said
 }
 
 // visible are the additional bad shares that an explanation names (section 6).
@@ -78,12 +88,12 @@ func (c Config) Outlook(steps []Step, rps float64) ([]Outlook, error) {
 	var all []Outlook
 	for _, step := range steps {
 		j.Begin(step)
-		for i, w := range j.Signals {
+		for _, w := range j.Signals {
 			if w.Kind == Gauge {
 				continue
 			}
 			w.paired = true
-			w.open(&j.cfg, &j.cfg.Signals[i], &j.Step)
+			w.open(&j.Step)
 			for _, p := range w.Probes {
 				all = append(all, j.foresee(w, p, rps))
 			}
@@ -130,19 +140,9 @@ func (j *Judge) foresee(w *watch, p *probe, rps float64) Outlook {
 	return o
 }
 
-// toExclude is how long a margin takes to exclude: by the rate itself or by its ratio to the baseline's,
-// whichever is sooner; 0 if it cannot be done. Above a quarter of the traffic the baseline gets too small to
-// gain anything.
+// toExclude is how long a margin takes to exclude; 0 if it cannot be done.
 func (j *Judge) toExclude(p *probe, m int, weight, rps float64) time.Duration {
-	base, out := p.base(), &p.Out[m]
-	if base == 0 {
-		return 0
-	}
-	events := rps * base * shareDivergence(weight, 1, out.Ratio) / slowdown
-	if bad := min(base+out.Delta, .9); base < bad {
-		events = max(events, rps*weight*divergence(base, bad))
-	}
-	gathered := within(j.confident()+spared, events)
+	gathered := within(j.confident()+spared, rps*weight*p.evidence(m, weight))
 	if gathered == 0 {
 		return 0
 	}

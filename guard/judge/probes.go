@@ -14,6 +14,7 @@ type probe struct {
 	Step  counts          `json:"step"`            // of the step
 	Late  counts          `json:"late"`            // decayed
 	Tau   float64         `json:"tau"`             // differences between instances
+	Luck  bool            `json:"luck,omitempty"`  // they, and not the plan, set what is tolerated
 	Out   [margins]margin `json:"out"`             // what must be excluded in this step
 }
 
@@ -32,8 +33,9 @@ func newErrorProbe(c *Config, s *Signal, past counts, canary, baseline int) *pro
 // newLatencyProbe makes the probe of bound k of a latency signal (section 4 with the floor of 15.1).
 func newLatencyProbe(c *Config, s *Signal, past *survival, k int, tau float64, canary, baseline int) *probe {
 	share := past.share[k]
-	rho0 := min(max(math.Pow(1+s.MaxIncrease, past.slope(k)), 1.05), 4)
-	rho0 = max(rho0, luckFloor(share, spread(tau, canary, baseline)))
+	planned := min(max(math.Pow(1+s.MaxIncrease, past.slope(k)), 1.05), 4)
+	luck := luckFloor(share, spread(tau, canary, baseline))
+	rho0 := max(planned, luck)
 	episode := 1.
 	if c.EpisodeRatio > 1 {
 		episode = max(1.1, min(past.ratio(k, 1+.3*(c.EpisodeRatio-1)/2), 20))
@@ -41,7 +43,7 @@ func newLatencyProbe(c *Config, s *Signal, past *survival, k int, tau float64, c
 	m := newModel(rho0, episode, c.Episodes.Seconds(), c.Every.Seconds())
 	m.Harmful = latencyHarm(rho0, share)
 	return &probe{
-		Bound: past.Bounds[k], Place: k, Tau: tau, Harm: newStream(m),
+		Bound: past.Bounds[k], Place: k, Tau: tau, Luck: luck > planned, Harm: newStream(m),
 		Past: counts{EB: share * past.N, NB: past.N},
 	}
 }
@@ -69,6 +71,18 @@ func (p *probe) update(c counts, warm [families]float64, newStep bool) {
 	}
 	p.Step = p.Step.add(c, 1)
 	p.Late = p.Late.add(c, decay)
+}
+
+// beside puts the baseline that is expected beside a tick that has none, for guard 2: what the history says,
+// or no errors at all.
+func (p *probe) beside(c counts) counts {
+	switch {
+	case p.Alone != nil:
+		return p.Alone.Model.paired(c)
+	case c.NB == 0:
+		c.NB = c.NC
+	}
+	return c
 }
 
 // logE is the evidence of harm; without a material difference it is at most 1:1 (section 3).

@@ -81,7 +81,7 @@ func TestReplay(t *testing.T) {
 	}{
 		{0, nil, "promote", "excluded with 95 % confidence"},
 		{40, nil, "rollback", "errors: canary "},
-		{40, func(c *Config) { c.Signals[0].MaxIncrease = 99 }, "promote", ""}, // tolerated, on purpose
+		{4, func(c *Config) { c.Signals[0].MaxIncrease = 99 }, "promote", ""}, // tolerated, on purpose
 	} {
 		r, err := ReadRecording(strings.NewReader(plain(k.errors)))
 		if err != nil {
@@ -115,4 +115,24 @@ func TestBadRecordings(t *testing.T) {
 	if d, err := Replay(&Recording{ID: "empty"}, Config{}); err != nil || d.Decision != "inconclusive" {
 		t.Errorf("a recording of nothing: %+v, %v", d, err)
 	}
+}
+
+// FuzzRecording reads what nobody wrote: it may be refused, but never breaks.
+func FuzzRecording(f *testing.F) {
+	f.Add([]byte(plain(3)[:2000]))
+	f.Add([]byte(`{"tick_s":1,"weight":-3,"weight_steps":[[0,9],[2,0]],"bucket_bounds":[1,0]}
+{"t":0,"baseline":{"requests":1e300,"errors":-4,"buckets":[7]}}
+{"t":1e18,"step":{"weight":0.5,"next":-1}}`))
+	f.Add([]byte(`{"tick_s":10,"weight":0.5,"signals":[{"name":"q","kind":"gauge"},{"name":"h","kind":"latency"}]}
+{"t":0,"signals":{"q":{"canary_replicas":[{"value":3}]},"h":{"canary":{"bounds":[],"buckets":[4],"native":true}}}}
+{"t":10,"signals":{"q":{"canary":{"value":3},"baseline":{"value":2}},"h":{"baseline":{"bounds":[0.5],"buckets":[4,5],"native":true}}}}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		r, err := ReadRecording(bytes.NewReader(data))
+		if err != nil {
+			return
+		}
+		if d, err := Replay(r, Config{}); err == nil && d.Why == "" {
+			t.Error("a decision without a reason")
+		}
+	})
 }

@@ -2,7 +2,6 @@ package judge
 
 import (
 	"math"
-	"slices"
 	"time"
 )
 
@@ -26,11 +25,14 @@ type watch struct {
 	Ceiling  *ceiling  `json:"ceiling,omitempty"`
 	Meter    *meter    `json:"meter,omitempty"`
 	Failing  [2]counts `json:"failing"` // the last two ticks, for guard 2
-	History  []Series  `json:"-"`       // by instance, as configured
+
+	plan   *Config
+	signal *Signal
 
 	// Of the tick at hand.
 	canary, baseline increase
 	values           values
+	first            bool // no series of the signal had been read before
 	mixed, paired    bool
 }
 
@@ -40,16 +42,16 @@ func newWatch(c *Config, s *Signal) *watch {
 		w.Meter = newMeter(c, s)
 	}
 	for _, h := range c.History {
-		if h.Signal != s.Name || s.Kind == Gauge || !usable(&h) {
+		if h.Signal != s.Name || s.Kind == Gauge || s.Kind == Latency && len(h.Bounds) == 0 || !usable(&h) {
 			continue
 		}
 		if w.Counters.Bounds == nil && len(h.Bounds) > 0 {
 			w.Counters.Bounds = bounds(&h)
 		}
 		w.Past.addSeries(&h, w.Counters.Bounds)
-		w.Given = true
+		w.Given = w.Given || h.Total > 0
 	}
-	w.wake()
+	w.wake(c, s)
 	return w
 }
 
@@ -63,7 +65,8 @@ func (i *increase) addSeries(s *Series, bounds []float64) {
 }
 
 // wake completes a watch that was just made or restored.
-func (w *watch) wake() {
+func (w *watch) wake(c *Config, s *Signal) {
+	w.plan, w.signal = c, s
 	w.Counters.index()
 	if w.Survival != nil {
 		w.Survival.derive()
@@ -75,11 +78,12 @@ func (w *watch) clear() {
 	w.canary.clear()
 	w.baseline.clear()
 	w.values = values{}
+	w.first = len(w.Counters.Last) == 0
 	w.mixed, w.paired = false, false
 }
 
 // read takes one series of the tick.
-func (w *watch) read(s *Series, first bool, since time.Time) {
+func (w *watch) read(s *Series, since time.Time) {
 	if w.Kind == Gauge {
 		w.values.add(s)
 		return
@@ -88,20 +92,21 @@ func (w *watch) read(s *Series, first bool, since time.Time) {
 	if s.Arm == Canary {
 		into = &w.canary
 	}
-	if w.Counters.read(s, into, first, since) {
+	if w.Counters.read(s, into, w.first, since) {
 		w.mixed = true
 	}
 }
 
-// learn makes the history of the baseline from what the counters hold when they are first seen, and from
-// what they rise by until that is enough, unless the configuration gave one.
-func (w *watch) learn(s *Signal, first bool) {
-	if w.Given || w.Probes != nil {
+// learn makes the history of the baseline, or of the signal itself if that is what it is compared with, from
+// what the counters hold when they are first seen, and from what the baseline's rise by until that is enough.
+// A history that the configuration gives is better, and then it is the only one.
+func (w *watch) learn() {
+	if w.Given || w.Probes != nil || w.Survival != nil {
 		return
 	}
-	if first {
+	if w.first {
 		for _, l := range w.Counters.Last {
-			if l.Arm == Baseline {
+			if l.Arm == Baseline || w.signal.Compare == WithBefore {
 				w.Past.add(&increase{Total: l.Total, Bad: min(l.Bad, l.Total), Above: l.Above})
 			}
 		}
@@ -111,7 +116,7 @@ func (w *watch) learn(s *Signal, first bool) {
 }
 
 // pair brings both arms together: a tick counts when both could be read, over the same interval.
-func (w *watch) pair(s *Signal, step *Step) {
+func (w *watch) pair(step *Step) {
 	for i, arm := range []*increase{&w.canary, &w.baseline} {
 		w.Missed[i]++
 		if arm.Fresh {
@@ -125,7 +130,7 @@ func (w *watch) pair(s *Signal, step *Step) {
 		w.Baseline.clear()
 		return
 	}
-	if w.alone(s, step) {
+	if w.alone(step) {
 		w.paired = w.canary.Fresh
 		return
 	}
@@ -140,13 +145,15 @@ func (w *watch) pair(s *Signal, step *Step) {
 }
 
 // alone says that the canary is not compared with the baseline.
-func (w *watch) alone(s *Signal, step *Step) bool { return step.Absolute || s.Compare == WithBefore }
+func (w *watch) alone(step *Step) bool {
+	return step.Absolute || w.signal.Compare == WithBefore
+}
 
 // begin prepares the watch for a step.
-func (w *watch) begin(c *Config, s *Signal, step *Step, expand bool) {
+func (w *watch) begin(step *Step, expand bool) {
 	w.Fresh = true
 	for _, p := range w.Probes {
-		w.enter(p, c, s, step)
+		w.enter(p, step)
 		if expand {
 			p.Harm.expand()
 		}
@@ -157,45 +164,45 @@ func (w *watch) begin(c *Config, s *Signal, step *Step, expand bool) {
 }
 
 // open chooses what to watch as soon as enough is known of the baseline. It is frozen for the whole watch.
-func (w *watch) open(c *Config, s *Signal, step *Step) {
+func (w *watch) open(step *Step) {
 	if w.Kind == Gauge || !w.paired {
 		return
 	}
 	if w.Ceiling == nil {
-		w.Ceiling = newCeiling(c, s, w.Counters.Bounds)
+		w.Ceiling = newCeiling(w.plan, w.signal, w.Counters.Bounds)
 	}
-	if w.Probes != nil {
+	if w.Probes != nil || w.Survival != nil {
 		return
 	}
 	canary, baseline := w.Counters.instances(Canary), w.Counters.instances(Baseline)
 	switch w.Kind {
 	case Errors:
-		w.Probes = []*probe{newErrorProbe(c, s, counts{EB: w.Past.Bad, NB: w.Past.Total}, canary, baseline)}
+		w.Probes = []*probe{newErrorProbe(w.plan, w.signal, counts{EB: w.Past.Bad, NB: w.Past.Total}, canary, baseline)}
 	case Latency:
 		if len(w.Counters.Bounds) == 0 || w.Past.Total < youngest && !w.Given {
 			return
 		}
-		w.Survival = newSurvival(slices.Clone(w.Counters.Bounds), w.Past.Above, w.Past.Total)
+		w.Survival = newSurvival(w.Counters.Bounds, grown(w.Past.Above, len(w.Counters.Bounds)), w.Past.Total)
 		for _, k := range w.Survival.probes() {
-			w.Probes = append(w.Probes, newLatencyProbe(c, s, w.Survival, k, w.tau(c, k), canary, baseline))
+			w.Probes = append(w.Probes, newLatencyProbe(w.plan, w.signal, w.Survival, k, w.tau(k), canary, baseline))
 		}
-		w.Fast = newFast(c, w.Survival)
+		w.Fast = newFast(w.plan, w.Survival)
 	}
 	for _, p := range w.Probes {
-		w.enter(p, c, s, step)
+		w.enter(p, step)
 	}
 }
 
 // tau is how much instances differ in how often they exceed bound k, from their history if it tells them
 // apart.
-func (w *watch) tau(c *Config, k int) float64 {
+func (w *watch) tau(k int) float64 {
 	prior := tauUniform
-	if c.Instances == Mixed {
+	if w.plan.Instances == Mixed {
 		prior = tauMixed
 	}
 	var n, x []float64
-	for i := range c.History {
-		h := &c.History[i]
+	for i := range w.plan.History {
+		h := &w.plan.History[i]
 		if h.Signal != w.Name || h.Instance == "" || !usable(h) {
 			continue
 		}
@@ -207,12 +214,12 @@ func (w *watch) tau(c *Config, k int) float64 {
 
 // enter starts the processes of a probe that belong to a step: what has to be excluded before it may end,
 // scaled by the exposure to come (section 6), and the comparison with history if there is no baseline.
-func (w *watch) enter(p *probe, c *Config, s *Signal, step *Step) {
+func (w *watch) enter(p *probe, step *Step) {
 	near := betweenSteps
 	if step.Last {
 		near = beforeLast
 	}
-	scale := c.Margin / defaultMargin
+	scale := w.plan.Margin / defaultMargin
 	for i, t := range [margins]tolerance{near, whenPatient} {
 		m := margin{
 			Ratio: min(10, 1+(t.ratio-1)/step.Next),
@@ -228,10 +235,10 @@ func (w *watch) enter(p *probe, c *Config, s *Signal, step *Step) {
 		p.Out[i] = m
 	}
 	p.Step = counts{}
-	if !w.alone(s, step) {
+	if !w.alone(step) {
 		p.Alone = nil
-	} else if p.Alone == nil || s.Compare != WithBefore {
-		p.Alone = newAlone(c, s, p)
+	} else if p.Alone == nil || w.signal.Compare != WithBefore {
+		p.Alone = newAlone(w.plan, w.signal, p)
 	}
 }
 
@@ -255,7 +262,7 @@ func (w *watch) counts(place int) counts {
 }
 
 // update adds the tick to the evidence of harm.
-func (w *watch) update(c *Config, s *Signal, warm [families]float64) {
+func (w *watch) update(warm [families]float64) {
 	if !w.paired || w.foreign() {
 		return
 	}
@@ -269,13 +276,13 @@ func (w *watch) update(c *Config, s *Signal, warm [families]float64) {
 		tick := w.counts(p.Place)
 		p.update(tick, allowed, w.Fresh)
 		if w.Kind == Errors {
-			w.Failing[0], w.Failing[1] = w.Failing[1], tick
+			w.Failing[0], w.Failing[1] = w.Failing[1], p.beside(tick)
 		}
 	}
 	if w.Fast != nil {
 		below := w.counts(w.Fast.Place)
 		below.EC, below.EB = below.NC-below.EC, below.NB-below.EB
-		w.Fast.update(below, math.Log(1/c.FalseRollback))
+		w.Fast.update(below, math.Log(1/w.plan.FalseRollback))
 	}
 	if w.Ceiling != nil {
 		w.Ceiling.update(w.counts(w.Ceiling.Place), w.Fresh)
@@ -301,7 +308,7 @@ func (w *watch) exclude(starts int) {
 func (w *watch) foreign() bool { return w.canary.foreign || w.baseline.foreign }
 
 // logE is the evidence of harm of the signal: the mean over its probes. What cannot be seen yet says nothing.
-func (w *watch) logE(byClient bool, ignore float64) float64 {
+func (w *watch) logE(byClient bool) float64 {
 	if w.Meter != nil {
 		return w.Meter.logE()
 	}
@@ -310,7 +317,7 @@ func (w *watch) logE(byClient bool, ignore float64) float64 {
 	}
 	sum := impossible
 	for _, p := range w.Probes {
-		sum = logAdd(sum, p.logE(byClient, ignore))
+		sum = logAdd(sum, p.logE(byClient, w.signal.IgnoreBelow))
 	}
 	return sum - math.Log(float64(len(w.Probes)))
 }

@@ -27,10 +27,11 @@ func sayOverwhelmed(w *watch) string {
 		w.Name, of(both.EC, both.NC), of(both.EB, both.NB))
 }
 
-func (l *ceiling) say(w *watch, s *Signal) string {
-	never := percent(s.Never.Rate)
+func (l *ceiling) say(w *watch) string {
+	limit := w.signal.Never
+	never := percent(limit.Rate)
 	if w.Kind == Latency {
-		never = fmt.Sprintf("%s slower than %s", percent(1-s.Never.Quantile), seconds(l.Bound))
+		never = fmt.Sprintf("%s slower than %s", percent(1-limit.Quantile), seconds(l.Bound))
 	}
 	return fmt.Sprintf("%s: the canary has %s of late, the baseline %s; never more than %s",
 		w.Name, percent(l.Late.canaryRate()), percent(l.Late.baselineRate()), never)
@@ -109,8 +110,12 @@ func (j *Judge) sayLeaning(w *watch, p *probe) string {
 	if p == nil {
 		return fmt.Sprintf("%s leans towards harm, short of the limit %s", w.Name, odds(j.limit()))
 	}
-	return p.comparison(w, p.Step) + fmt.Sprintf(" in this step: leans towards harm, odds %s of the limit %s",
+	text := p.comparison(w, p.Step) + fmt.Sprintf(" in this step: leans towards harm, odds %s of the limit %s",
 		odds(j.logE()), odds(j.limit()))
+	if rho0 := p.Harm.Model.Rho0; p.Luck && p.Step.canaryRate() <= rho0*p.Step.baselineRate() {
+		text += fmt.Sprintf("; within what identical instances differ by (x%.3g): more time will not decide it, more canary instances will", rho0)
+	}
+	return text
 }
 
 func (j *Judge) sayHealthy(m int) string {
@@ -143,7 +148,7 @@ func (w *watch) requests() float64 {
 }
 
 func (j *Judge) sayInconclusive(v verdict) string {
-	if v.rule != Collecting {
+	if v.rule != TooFew {
 		return fmt.Sprintf("%s in this step, and still: %s", j.clock(), v.why)
 	}
 	for _, w := range j.Signals {
@@ -165,11 +170,15 @@ func (j *Judge) collecting() verdict {
 		if w.Kind == Gauge || len(w.Probes) > 0 {
 			continue
 		}
-		if w.Past.Total == 0 && w.canary.Total+w.Canary.Total == 0 {
-			return verdict{Continue, Collecting, w.Name, fmt.Sprintf("%s: no request on both arms yet", w.Name)}
+		if w.Survival != nil {
+			return verdict{Continue, StillLearning, w.Name, fmt.Sprintf("%s: no bound of the histogram tells slow requests from normal ones (%s exceed the last, %s)",
+				w.Name, percent(w.Survival.share[len(w.Survival.share)-1]), seconds(w.Survival.Bounds[len(w.Survival.Bounds)-1]))}
 		}
-		return verdict{Continue, StillLearning, w.Name, fmt.Sprintf("%s: learning what is normal from the baseline, %s of %d requests so far",
-			w.Name, number(w.Past.Total), youngest)}
+		if w.Kind == Latency && !w.Given && w.Past.Total < youngest {
+			return verdict{Continue, StillLearning, w.Name, fmt.Sprintf("%s: learning what is normal from the baseline, %s of %d requests so far",
+				w.Name, number(w.Past.Total), youngest)}
+		}
+		return verdict{Continue, Collecting, w.Name, fmt.Sprintf("%s: no request of the canary yet that the baseline could be compared with", w.Name)}
 	}
 	m := j.patience()
 	for _, w := range j.Signals {
@@ -200,8 +209,8 @@ func (j *Judge) patience() int {
 
 // blind is the first signal that cannot be read, and the arm that is missing.
 func (j *Judge) blind() (*watch, Arm) {
-	for i, w := range j.Signals {
-		alone := w.alone(&j.cfg.Signals[i], &j.Step)
+	for _, w := range j.Signals {
+		alone := w.alone(&j.Step)
 		switch {
 		case w.Meter != nil && w.Meter.Missed >= 6, w.Meter == nil && w.Missed[0] >= 6:
 			return w, Canary
@@ -243,19 +252,21 @@ func (j *Judge) warnings() (all []string) {
 	return all
 }
 
-// missing sums up what the slowest signal still needs.
+// missing says what the slowest signal still needs, and for about how many seconds.
 func (j *Judge) missing(sights []Sight) (text string, remain float64) {
+	var slowest Sight
 	for _, s := range sights {
-		if s.Excluded || s.Requests < 1 || s.Seconds < remain {
-			continue
-		}
-		remain = s.Seconds
-		text = fmt.Sprintf("about %s more to exclude +%s of %s", plural(s.Requests, "canary request"), points(s.Margin), s.Signal)
-		if s.Slower > 0 {
-			text += " slower than " + seconds(s.Slower)
+		if !s.Excluded && s.Requests >= 1 && s.Seconds >= slowest.Seconds {
+			slowest = s
 		}
 	}
-	return text, max(remain, j.Step.AtLeast.Seconds()-j.elapsed(), 0)
+	if slowest.Requests >= 1 {
+		text = fmt.Sprintf("about %s to exclude +%s of %s", plural(slowest.Requests, "more canary request"), points(slowest.Margin), slowest.Signal)
+		if slowest.Slower > 0 {
+			text += " slower than " + seconds(slowest.Slower)
+		}
+	}
+	return text, max(slowest.Seconds, j.Step.AtLeast.Seconds()-j.elapsed(), 0)
 }
 
 // sights are what was seen of each signal.
@@ -265,7 +276,7 @@ func (j *Judge) sights() []Sight {
 		n += max(1, len(w.Probes))
 	}
 	all, byClient, m := make([]Sight, 0, n), j.byClient(), j.patience()
-	for i, w := range j.Signals {
+	for _, w := range j.Signals {
 		if w.Meter != nil {
 			all = append(all, w.Meter.sight(w.Name, j.confident()))
 			continue
@@ -276,7 +287,7 @@ func (j *Judge) sights() []Sight {
 		for _, p := range w.Probes {
 			s := p.sight(m, j.confident())
 			s.Signal = w.Name
-			s.LogOdds = p.logE(byClient, j.cfg.Signals[i].IgnoreBelow)
+			s.LogOdds = p.logE(byClient, w.signal.IgnoreBelow)
 			if t := j.elapsed(); t > 0 && p.Step.NC > 0 {
 				s.Seconds = s.Requests / (p.Step.NC / t)
 			}
@@ -299,8 +310,8 @@ func (p *probe) sight(m int, confident float64) Sight {
 		Margin: out.Delta, Excluded: out.logE() >= confident, Smallest: smallestVisible(p.base(), p.Step.NC),
 	}
 	s.Low, s.High = difference(p.Step)
-	if !s.Excluded {
-		s.Requests = max(0, requestsToExclude(p.base(), out.Delta, confident)-p.Step.NC)
+	if said := p.evidence(m, p.Step.weight()); !s.Excluded && said > 1e-12 {
+		s.Requests = max(0, (confident+spared)/said-p.Step.NC)
 	}
 	return s
 }

@@ -20,12 +20,13 @@ func TestResults(t *testing.T) {
 		t.Skip("run with -update")
 	}
 	r := Measure(*runs, *seed, os.Stderr)
+	command := fmt.Sprintf("go test ./guard/judge/judgebench -run TestResults -update -runs %d -seed %d -timeout 1h", *runs, *seed)
 	if *recordings != "" {
 		if err := r.Experiments(*recordings); err != nil {
 			t.Fatal(err)
 		}
+		command += " -experiments DIR"
 	}
-	command := fmt.Sprintf("go test ./guard/judge/judgebench -run TestResults -update -runs %d -seed %d -timeout 1h", *runs, *seed)
 	for file, write := range map[string]func(*os.File) error{
 		"../RESULTS.md":  func(f *os.File) error { return r.Markdown(f, command) },
 		"../results.svg": func(f *os.File) error { return r.Picture(f) },

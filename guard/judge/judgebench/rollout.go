@@ -49,14 +49,16 @@ func (p *schedule) Next(h *Seen) (rollback, promoted bool) {
 	return false, false
 }
 
-// byEvidence is golive: a step ends when harm is excluded, or by the clock (on_inconclusive: proceed).
+// byEvidence is golive: a step ends when harm is excluded, or by the clock if there were too few requests to
+// say (on_inconclusive: proceed).
 type byEvidence struct{ *Golive }
 
 func (p byEvidence) Next(h *Seen) (rollback, promoted bool) {
 	if p.Judge(h) {
 		return true, false
 	}
-	if c := p.Last.Call; c == judge.Healthy || c == judge.Inconclusive {
+	tooFew := p.Last.Call == judge.Inconclusive && p.Last.Rule == judge.TooFew
+	if p.Last.Call == judge.Healthy || tooFew {
 		return false, !p.Advance()
 	}
 	return false, false
