@@ -1,0 +1,69 @@
+// Golive-plugin-flags moves traffic with a feature flag, whose file says how much of the traffic gets which
+// version: {"version": {"v1": 90, "v2": 10}}.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"strings"
+
+	"github.com/golive-dev/golive/plugins"
+)
+
+var kit = plugins.Kit{
+	Name:     "flags",
+	Backends: map[string]func(plugins.With) (plugins.Backend, error){"flags": newBackend},
+	Checks: []plugins.Check{{
+		Code: "FLAGS1",
+		ID:   "flags.name",
+		Doc:  "Has the version a name that a flag can have, without spaces?",
+		Run:  named,
+	}},
+}
+
+func main() { plugins.Serve(kit) }
+
+type backend struct {
+	File string `json:"file"`
+	Flag string `json:"flag"`
+}
+
+func newBackend(with plugins.With) (plugins.Backend, error) {
+	b := &backend{File: "flags.json", Flag: "version"}
+	return b, with.Decode(b)
+}
+
+func (b *backend) Inspect(ctx context.Context, r plugins.Release) (plugins.Standing, error) {
+	var flags map[string]map[string]int
+	text, err := os.ReadFile(b.File)
+	if err == nil {
+		err = json.Unmarshal(text, &flags)
+	}
+	return plugins.Standing{Percent: flags[b.Flag][r.To], Undo: plugins.Undo{Open: err == nil}}, errors.Join(err, ctx.Err())
+}
+
+func (b *backend) Shift(ctx context.Context, o plugins.Order, percent int) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	text, err := json.Marshal(map[string]map[string]int{b.Flag: {o.From: 100 - percent, o.To: percent}})
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(b.File+".part", text, 0o644); err != nil {
+		return err
+	}
+	return os.Rename(b.File+".part", b.File) // nobody ever reads half a file
+}
+
+func (b *backend) Finish(ctx context.Context, o plugins.Order) error { return b.Shift(ctx, o, 100) }
+
+func named(_ context.Context, s plugins.Scene) ([]plugins.Finding, error) {
+	f := plugins.Finding{Title: "the version has a name that a flag can have", Verdict: plugins.Pass, Observed: s.Release.To}
+	if s.Release.To == "" || strings.Contains(s.Release.To, " ") {
+		f.Verdict, f.Reason, f.Remedy = plugins.Fail, "it is empty or has a space", "tag the release without spaces"
+	}
+	return []plugins.Finding{f}, nil
+}

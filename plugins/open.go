@@ -1,0 +1,223 @@
+package plugins
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/golive-dev/golive/guard"
+)
+
+// Options say how a plugin is started.
+type Options struct {
+	SHA256 string            // of the program, hexadecimal; empty: any program of the name
+	Env    []string          // names of the variables that it sees, beside PATH, HOME, TMPDIR and LANG
+	Log    func(line string) // takes what it writes, line by line; nil: nobody does
+}
+
+// startTime bounds starting a plugin, and describing and making its parts.
+const startTime = 10 * time.Second
+
+// Open starts the plugin with a name, the program golive-plugin-NAME beside golive or on PATH, and returns its
+// kit. The plugin lives until stop is called, or golive ends. One that crashes fails the calls under way, and
+// is started anew by the next; ctx ends the start alone.
+func Open(ctx context.Context, name string, options Options) (kit Kit, stop func(), err error) {
+	path, err := find(name)
+	if err != nil {
+		return Kit{}, nil, err
+	}
+	p := &process{name: name, path: path, options: options, turn: make(chan struct{}, 1)}
+	kit, err = p.kit(ctx)
+	if err != nil {
+		p.stop()
+		return Kit{}, nil, err
+	}
+	return kit, p.stop, nil
+}
+
+var nameForm = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*$`)
+
+// find looks for the program of a plugin beside golive, and then on PATH. It takes a name and never a path, so
+// that a plan from a stranger cannot start whatever it likes.
+func find(name string) (string, error) {
+	if !nameForm.MatchString(name) {
+		return "", fmt.Errorf("plugin %q: a name has small letters, digits and dashes (it is no path)", name)
+	}
+	program := "golive-plugin-" + name
+	self, err := os.Executable()
+	if err == nil {
+		if path, err := exec.LookPath(filepath.Join(filepath.Dir(self), program)); err == nil {
+			return path, nil
+		}
+	}
+	path, err := exec.LookPath(program)
+	if err != nil {
+		return "", fmt.Errorf("plugin %s: there is no program %s beside golive or on PATH (install it there)", name, program)
+	}
+	return path, nil
+}
+
+// verify holds the program to its digest.
+func (o Options) verify(path string) error {
+	if o.SHA256 == "" {
+		return nil
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	digest := sha256.New()
+	if _, err := io.Copy(digest, file); err != nil {
+		return err
+	}
+	if found := hex.EncodeToString(digest.Sum(nil)); !strings.EqualFold(found, o.SHA256) {
+		return fmt.Errorf("%s is another program: its SHA-256 is %s, and the plan has %s", path, found, o.SHA256)
+	}
+	return nil
+}
+
+// environment is what a plugin sees of ours.
+func (o Options) environment() []string {
+	var env []string
+	for _, name := range append([]string{"PATH", "HOME", "TMPDIR", "LANG"}, o.Env...) {
+		if value, set := os.LookupEnv(name); set {
+			env = append(env, name+"="+value)
+		}
+	}
+	return env
+}
+
+// kit asks the plugin what it has.
+func (p *process) kit(ctx context.Context) (Kit, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, startTime, fmt.Errorf("it is not ready after %v", startTime))
+	defer cancel()
+	answer, err := p.call(ctx, "Describe", request{})
+	if err != nil {
+		return Kit{}, err
+	}
+	parts := answer.Catalog.Parts
+	kit := Kit{
+		Name:      "plugin " + p.name,
+		Backends:  makers(ctx, p, "backend", parts, func(r remote) guard.Backend { return remoteBackend{r} }),
+		Sources:   makers(ctx, p, "source", parts, func(r remote) guard.Source { return remoteSource{r} }),
+		Notifiers: makers(ctx, p, "notifier", parts, func(r remote) guard.Notifier { return remoteNotifier{r} }),
+		Probes:    makers(ctx, p, "probe", parts, func(r remote) guard.Probe { return remoteProbe{r} }),
+		Vaults:    makers(ctx, p, "vault", parts, func(r remote) guard.Vault { return remoteVault{r} }),
+	}
+	for _, check := range answer.Catalog.Checks {
+		if check.Code == "" || check.ID == "" || strings.HasPrefix(check.Code, "GL") {
+			return Kit{}, fmt.Errorf("plugin %s: check %q has the code %q (a check has an ID and a code, which does not begin with GL)",
+				p.name, check.ID, check.Code)
+		}
+		check.Run = func(ctx context.Context, scene guard.Scene) ([]guard.Finding, error) {
+			answer, err := p.call(ctx, "Run", request{Check: check.Code, Scene: scene})
+			return answer.Findings, err
+		}
+		kit.Checks = append(kit.Checks, check)
+	}
+	return kit, nil
+}
+
+// makers are those of a kind. What they make is made in the plugin first, so that it can object.
+func makers[P any](ctx context.Context, p *process, kind string, parts map[string][]string, near func(remote) P) map[string]func(guard.With) (P, error) {
+	ctx = context.WithoutCancel(ctx)
+	table := make(map[string]func(guard.With) (P, error))
+	for _, name := range parts[kind] {
+		table[name] = func(with guard.With) (part P, err error) {
+			ctx, cancel := context.WithTimeout(ctx, startTime)
+			defer cancel()
+			far := remote{p, guard.Part{Use: name, With: with}}
+			if _, err := p.call(ctx, "Make", request{Kind: kind, Part: far.part}); err != nil {
+				return part, err
+			}
+			return near(far), nil
+		}
+	}
+	return table
+}
+
+// remote is a part in a plugin; each kind of part is one of the types below.
+type remote struct {
+	process *process
+	part    guard.Part
+}
+
+func (r remote) call(ctx context.Context, method string, q request) (reply, error) {
+	q.Part = r.part
+	return r.process.call(ctx, method, q)
+}
+
+type (
+	remoteBackend  struct{ remote }
+	remoteSource   struct{ remote }
+	remoteNotifier struct{ remote }
+	remoteProbe    struct{ remote }
+	remoteVault    struct{ remote }
+)
+
+func (r remoteBackend) Inspect(ctx context.Context, release guard.Release) (guard.Standing, error) {
+	answer, err := r.call(ctx, "Inspect", request{Release: release})
+	if err != nil {
+		return guard.Standing{}, err
+	}
+	if answer.Standing == nil {
+		return guard.Standing{}, fmt.Errorf("plugin %s: the answer to Inspect has no standing", r.process.name)
+	}
+	return *answer.Standing, nil
+}
+
+func (r remoteBackend) Shift(ctx context.Context, o guard.Order, percent int) error {
+	return r.order(ctx, "Shift", request{Order: o, Percent: percent})
+}
+
+func (r remoteBackend) Finish(ctx context.Context, o guard.Order) error {
+	return r.order(ctx, "Finish", request{Order: o})
+}
+
+// order gives an order. One that was given up must not take effect after a later one: its process ends now.
+func (r remoteBackend) order(ctx context.Context, method string, q request) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx) // nothing was sent
+	}
+	_, err := r.call(ctx, method, q)
+	if err != nil && ctx.Err() != nil {
+		r.process.abort()
+	}
+	return err
+}
+
+func (r remoteSource) Read(ctx context.Context, q guard.Query) (guard.Reading, error) {
+	answer, err := r.call(ctx, "Read", request{Query: q})
+	return answer.Reading, err
+}
+
+func (r remoteNotifier) Notify(ctx context.Context, n guard.Notice) (guard.Receipt, error) {
+	answer, err := r.call(ctx, "Notify", request{Notice: n})
+	return answer.Receipt, err
+}
+
+func (r remoteProbe) Probe(ctx context.Context, release guard.Release) (guard.Finding, error) {
+	answer, err := r.call(ctx, "Probe", request{Release: release})
+	if err != nil {
+		return guard.Finding{}, err
+	}
+	if len(answer.Findings) != 1 {
+		return guard.Finding{}, errors.New("plugin " + r.process.name + ": the answer to Probe is not one finding")
+	}
+	return answer.Findings[0], nil
+}
+
+func (r remoteVault) Backups(ctx context.Context) ([]guard.Backup, error) {
+	answer, err := r.call(ctx, "Backups", request{})
+	return answer.Backups, err
+}

@@ -1,0 +1,265 @@
+// Package prometheus makes a source that asks Prometheus, or whatever speaks its HTTP API: Thanos, Mimir,
+// VictoriaMetrics. It takes raw values with the times of their scrapes, and leaves all arithmetic to the judge.
+package prometheus
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/prometheus/common/config"
+	"github.com/prometheus/common/model"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/golive-dev/golive/guard"
+)
+
+const (
+	bodyBytes = 16 << 20 // of one answer
+	parallel  = 8        // queries at once
+)
+
+// Source asks one server.
+type Source struct {
+	query   *url.URL
+	timeout time.Duration
+	client  *http.Client
+}
+
+var _ guard.Source = (*Source)(nil)
+
+// NewSource reads {address, timeout, headers} and the client settings of a Prometheus configuration: basic_auth,
+// authorization, bearer_token_file, oauth2, tls_config, proxy_url and the like. The timeout is for all queries
+// of a reading together.
+//
+// The arms are told apart by $version in the selectors. A signal without it would read the same series for
+// both, and compare the new version with itself; so it is read for the canary alone, to be held to its limits.
+func NewSource(with guard.With) (guard.Source, error) {
+	settings := struct {
+		Address string         `json:"address"`
+		Timeout guard.Duration `json:"timeout"`
+		config.HTTPClientConfig
+		HTTPHeaders map[string]string `json:"headers"` // takes the place of http_headers, whose form is too long
+	}{Timeout: guard.Duration(5 * time.Second), HTTPClientConfig: config.DefaultHTTPClientConfig}
+	settings.FollowRedirects = false // credentials never travel on
+
+	err := with.Decode(&settings)
+	address, mistake := parseAddress(settings.Address)
+	err = errors.Join(err, mistake)
+	if settings.Timeout <= 0 {
+		err = errors.Join(err, errors.New("timeout: must be longer than nothing"))
+	}
+	if err != nil {
+		return nil, err
+	}
+	headers := make(map[string]config.Header)
+	for name, value := range settings.HTTPHeaders {
+		headers[name] = config.Header{Secrets: []config.Secret{config.Secret(value)}}
+	}
+	settings.HTTPClientConfig.HTTPHeaders = &config.Headers{Headers: headers}
+	if err := settings.HTTPClientConfig.Validate(); err != nil {
+		return nil, err
+	}
+	client, err := config.NewClientFromConfig(settings.HTTPClientConfig, "golive")
+	if err != nil {
+		return nil, err
+	}
+	return &Source{address.JoinPath("api/v1/query"), settings.Timeout.Std(), client}, nil
+}
+
+func parseAddress(text string) (*url.URL, error) {
+	if text == "" {
+		return nil, errors.New("address: missing (like http://127.0.0.1:9090)")
+	}
+	address, err := url.Parse(text)
+	if err != nil {
+		return nil, errors.New("address: cannot be read") // err would quote a part of it, which may be a password
+	}
+	if address.Host == "" || address.Scheme != "http" && address.Scheme != "https" {
+		return nil, errors.New("address: must begin with http:// or https:// and a host")
+	}
+	return address, nil
+}
+
+// Read asks for all signals and both arms at once, and as of one instant. That there is no data is an answer;
+// a query that fails is an error.
+func (s *Source) Read(ctx context.Context, q guard.Query) (guard.Reading, error) {
+	at := time.Now()
+	reading := guard.Reading{At: at}
+	var selections []selection
+	wanted := make(map[string]guard.Selector)
+	for _, signal := range q.Signals {
+		for _, arm := range arms(signal, q.Release) {
+			selected, err := signal.Select(q.Release, arm)
+			if err != nil {
+				return guard.Reading{}, err
+			}
+			selections = append(selections, selection{signal, arm, selected})
+			for _, selector := range selected.Names() {
+				selector.Aggregation = ""
+				wanted[selector.String()] = selector
+			}
+		}
+	}
+	samples, err := s.askAll(ctx, wanted, at)
+	if err != nil {
+		return guard.Reading{}, err
+	}
+	for _, s := range selections {
+		reading.Series = append(reading.Series, s.signal.Assemble(s.selected, s.arm, samples)...)
+	}
+	return reading, nil
+}
+
+type selection struct {
+	signal   guard.Signal
+	arm      guard.Arm
+	selected guard.Selection
+}
+
+// arms are those that a signal can be read for.
+func arms(signal guard.Signal, r guard.Release) []guard.Arm {
+	for _, text := range []string{signal.Total, signal.Histogram, signal.Value} {
+		selector, err := guard.ParseSelector(text)
+		if err == nil && selector.PerVersion() && !r.First() {
+			return []guard.Arm{guard.Canary, guard.Baseline}
+		}
+	}
+	return []guard.Arm{guard.Canary}
+}
+
+// askAll asks for every selector once, and stops at the first failure.
+func (s *Source) askAll(ctx context.Context, wanted map[string]guard.Selector, at time.Time) ([]guard.Sample, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, s.timeout, fmt.Errorf("no answer within %v", s.timeout))
+	defer cancel()
+	queries := slices.Sorted(maps.Keys(wanted))
+	answers := make([]map[model.Fingerprint]guard.Sample, len(queries))
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.SetLimit(parallel)
+	for i, query := range queries {
+		group.Go(func() (err error) {
+			answers[i], err = s.ask(groupCtx, wanted[query], at)
+			if err != nil {
+				return fmt.Errorf("ask %s for %s: %w", s.query.Host, query, err)
+			}
+			return nil
+		})
+	}
+	err := group.Wait()
+	if err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("ask %s: %w", s.query.Host, context.Cause(ctx))
+	}
+	all := make(map[model.Fingerprint]guard.Sample) // selectors overlap: what is bad is a part of the total
+	for _, samples := range answers {
+		maps.Copy(all, samples)
+	}
+	return slices.Collect(maps.Values(all)), err
+}
+
+// timeLabel marks the samples whose value is the time of another sample.
+const timeLabel = "golive_time"
+
+// ask takes the raw values of a selector, by their series, and in the same query the times of their scrapes. An
+// instant query alone gives the time of asking, by which a counter that nobody scrapes any more looks quiet.
+func (s *Source) ask(ctx context.Context, selector guard.Selector, at time.Time) (map[model.Fingerprint]guard.Sample, error) {
+	vector, err := s.post(ctx, fmt.Sprintf(`%s or label_replace(timestamp(%s),"%s","1","","")`, selector, selector, timeLabel), at)
+	if err != nil {
+		return nil, err
+	}
+	times := make(map[model.Fingerprint]time.Time)
+	var values model.Vector
+	for _, point := range vector {
+		_, isTime := point.Metric[timeLabel]
+		delete(point.Metric, timeLabel)
+		delete(point.Metric, model.MetricNameLabel) // which a time has lost
+		if isTime {
+			times[point.Metric.Fingerprint()] = time.UnixMilli(int64(math.Round(float64(point.Value) * 1000)))
+		} else if point.Histogram == nil { // a native one has no single value
+			values = append(values, point)
+		}
+	}
+	samples := make(map[model.Fingerprint]guard.Sample)
+	for _, point := range values {
+		scraped, known := times[point.Metric.Fingerprint()]
+		if !known {
+			return nil, fmt.Errorf("it does not say when %s was scraped", point.Metric)
+		}
+		sample := guard.Sample{Name: selector.Name, Labels: make(map[string]string), Value: float64(point.Value), At: scraped}
+		for name, value := range point.Metric {
+			sample.Labels[string(name)] = string(value)
+		}
+		point.Metric[model.MetricNameLabel] = model.LabelValue(selector.Name)
+		samples[point.Metric.Fingerprint()] = sample
+	}
+	return samples, nil
+}
+
+// post puts one query. Warnings of the server are no errors: the data is there.
+func (s *Source) post(ctx context.Context, query string, at time.Time) (model.Vector, error) {
+	form := url.Values{
+		"query":   {query},
+		"time":    {strconv.FormatFloat(float64(at.UnixMilli())/1000, 'f', 3, 64)},
+		"timeout": {s.timeout.String()},
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.query.String(), strings.NewReader(form.Encode()))
+	if err != nil {
+		return nil, errors.New("its address cannot be read")
+	}
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	response, err := s.client.Do(request)
+	if err != nil {
+		var with *url.Error
+		if errors.As(err, &with) {
+			err = with.Err
+		}
+		return nil, err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, bodyBytes+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(body) > bodyBytes {
+		return nil, fmt.Errorf("it answers more than %d bytes", bodyBytes)
+	}
+	return parse(response.StatusCode, body)
+}
+
+// parse reads an answer of the API.
+func parse(status int, body []byte) (model.Vector, error) {
+	var answer struct {
+		Status string `json:"status"`
+		Error  string `json:"error"`
+		Data   struct {
+			Type   string          `json:"resultType"`
+			Result json.RawMessage `json:"result"`
+		} `json:"data"`
+	}
+	err := json.Unmarshal(body, &answer)
+	switch {
+	case err == nil && answer.Error != "":
+		return nil, errors.New(answer.Error)
+	case status != http.StatusOK:
+		return nil, fmt.Errorf("it answers status %d", status)
+	case err != nil || answer.Status != "success" || answer.Data.Type != "vector":
+		return nil, fmt.Errorf("it answers %.100q, which is not the API of Prometheus", body)
+	}
+	var vector model.Vector
+	if err := json.Unmarshal(answer.Data.Result, &vector); err != nil {
+		return nil, err
+	}
+	if slices.Contains(vector, nil) {
+		return nil, errors.New("it answers with a hole among the samples")
+	}
+	return vector, nil
+}

@@ -1,0 +1,418 @@
+package prometheus
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"math"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/golive-dev/golive/guard"
+	"github.com/golive-dev/golive/plugins"
+	"github.com/golive-dev/golive/plugins/plugintest"
+)
+
+var kit = plugins.Kit{
+	Name:    "prometheus",
+	Sources: map[string]func(guard.With) (guard.Source, error){"prometheus": NewSource},
+}
+
+func TestMain(m *testing.M) { plugintest.Main(m, kit) }
+
+var (
+	release = guard.Release{ID: "r7", Service: "shop", Environment: "test", From: "v1", To: "v2"}
+	signals = []guard.Signal{
+		{Name: "errors", Total: `http_requests_total{version="$version"}`, Bad: `http_requests_total{version="$version",code=~"5.."}`},
+		{Name: "latency", Histogram: `http_request_duration_seconds{version="$version"}`},
+		{Name: "queue", Value: `max(queue_depth{service="$service"})`},
+	}
+)
+
+// A shop is a target whose metrics stand still, and that can vanish.
+type shop struct {
+	version, extra string
+	down           atomic.Bool
+}
+
+func (s *shop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if s.down.Load() {
+		w.WriteHeader(503)
+		return
+	}
+	fmt.Fprintf(w, `# TYPE http_requests_total counter
+http_requests_total{version="%[1]s",code="200"} 90
+http_requests_total{version="%[1]s",code="404"} 5
+http_requests_total{version="%[1]s",code="500"} 3
+http_requests_total{version="%[1]s",code="503"} 2
+# TYPE http_request_duration_seconds histogram
+http_request_duration_seconds_bucket{version="%[1]s",le="0.1"} 80
+http_request_duration_seconds_bucket{version="%[1]s",le="1"} 99
+http_request_duration_seconds_bucket{version="%[1]s",le="+Inf"} 100
+http_request_duration_seconds_sum{version="%[1]s"} 12.5
+http_request_duration_seconds_count{version="%[1]s"} 100
+queue_depth{service="shop"} 7
+broken NaN
+%[2]s`, s.version, s.extra)
+}
+
+func serve(t *testing.T, h http.Handler) string {
+	t.Helper()
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	return strings.TrimPrefix(s.URL, "http://")
+}
+
+// startPrometheus runs a real server that scrapes the targets every second, and returns its address.
+func startPrometheus(t *testing.T, targets ...string) string {
+	t.Helper()
+	program, err := exec.LookPath("prometheus")
+	if err != nil {
+		t.Skip("prometheus is not on PATH (apt-get install -y --no-install-recommends prometheus)")
+	}
+	dir := t.TempDir()
+	file := filepath.Join(dir, "prometheus.yml")
+	text := "global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs:\n- job_name: shop\n  static_configs:\n  - targets: ['" +
+		strings.Join(targets, "', '") + "']\n"
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	host := l.Addr().String()
+	l.Close()
+	cmd := exec.CommandContext(t.Context(), program, "--config.file="+file, "--storage.tsdb.path="+filepath.Join(dir, "data"),
+		"--web.listen-address="+host, "--log.level=error")
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	return "http://" + host
+}
+
+// eventually waits for another process, which no synctest bubble can hold.
+func eventually(t *testing.T, what string, true func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(60 * time.Second); !true(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within 60s: %s", what)
+		}
+	}
+}
+
+func newSource(t *testing.T, with guard.With) guard.Source {
+	t.Helper()
+	s, err := NewSource(with)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+var ignoreTime = cmpopts.IgnoreFields(guard.Series{}, "At")
+
+func value(f float64) *float64 { return &f }
+
+func TestRealPrometheus(t *testing.T) {
+	stable, canary := &shop{version: "v1"}, &shop{version: "v2", extra: "only_here_total 3\n"}
+	stableHost, canaryHost := serve(t, stable), serve(t, canary)
+	address := startPrometheus(t, stableHost, canaryHost)
+	source := newSource(t, guard.With{"address": address})
+	q := guard.Query{Release: release, Signals: signals}
+	var got guard.Reading
+	eventually(t, "Prometheus has scraped both targets", func() bool {
+		var err error
+		got, err = source.Read(t.Context(), q)
+		return err == nil && len(got.Series) == 5
+	})
+
+	want := []guard.Series{
+		{Signal: "errors", Arm: guard.Canary, Instance: canaryHost, Total: 100, Bad: 5},
+		{Signal: "errors", Arm: guard.Baseline, Instance: stableHost, Total: 100, Bad: 5},
+		{Signal: "latency", Arm: guard.Canary, Instance: canaryHost, Total: 100, Sum: 12.5, Bounds: []float64{0.1, 1}, Buckets: []float64{80, 99}},
+		{Signal: "latency", Arm: guard.Baseline, Instance: stableHost, Total: 100, Sum: 12.5, Bounds: []float64{0.1, 1}, Buckets: []float64{80, 99}},
+		{Signal: "queue", Arm: guard.Canary, Value: value(7)},
+	}
+	if diff := cmp.Diff(want, got.Series, ignoreTime); diff != "" {
+		t.Errorf("Read (-want +got):\n%s", diff)
+	}
+	for _, s := range got.Series {
+		if age := got.At.Sub(s.At); age < 0 || age > 30*time.Second {
+			t.Errorf("series of %s is from %v, the reading from %v", s.Signal, s.At, got.At)
+		}
+	}
+
+	t.Run("contract", func(t *testing.T) {
+		q := q
+		q.Signals = signals[:2] // the third has no baseline
+		plugintest.Both(t, kit, func(t *testing.T, kit plugins.Kit) {
+			source := plugintest.Make(t, kit.Sources["prometheus"], guard.With{"address": address})
+			plugintest.Source(t, source, plugintest.SourceCase{Query: q})
+		})
+	})
+	t.Run("times are those of scrapes", func(t *testing.T) {
+		// Between two scrapes there are many readings, which all have the time of the first of the two.
+		times := make(map[time.Time]int)
+		for range 100 {
+			r, err := source.Read(t.Context(), guard.Query{Release: release, Signals: signals[:1]})
+			if err != nil || len(r.Series) != 2 {
+				t.Fatalf("Read = %+v, %v", r, err)
+			}
+			times[r.Series[0].At]++
+			if len(times) > 2 {
+				break
+			}
+		}
+		most := 0
+		for _, n := range times {
+			most = max(most, n)
+		}
+		if most < 2 {
+			t.Errorf("every reading has a time of its own: %v", times)
+		}
+	})
+	t.Run("no data", func(t *testing.T) {
+		nothing := []guard.Signal{
+			{Name: "missing", Total: "no_such_total"},
+			{Name: "NaN", Value: "broken"},
+			{Name: "native", Histogram: "only_native"},
+			{Name: "not a histogram", Histogram: "http_requests_total"},
+		}
+		r, err := source.Read(t.Context(), guard.Query{Release: release, Signals: nothing})
+		if err != nil || len(r.Series) > 0 {
+			t.Errorf("Read = %+v, %v", r.Series, err)
+		}
+	})
+	t.Run("first release", func(t *testing.T) {
+		r, err := source.Read(t.Context(), guard.Query{Release: guard.Release{Service: "shop", To: "v2"}, Signals: signals[:1]})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want[:1], r.Series, ignoreTime); diff != "" {
+			t.Errorf("Read (-want +got):\n%s", diff)
+		}
+	})
+	t.Run("by another label", func(t *testing.T) {
+		signal := guard.Signal{Name: "s", Total: `http_requests_total{version="$version"}`, By: "code"}
+		r, err := source.Read(t.Context(), guard.Query{Release: release, Signals: []guard.Signal{signal}})
+		if err != nil || len(r.Series) != 8 || r.Series[0].Instance != "200" {
+			t.Errorf("Read = %+v, %v", r.Series, err)
+		}
+	})
+	t.Run("a target vanishes", func(t *testing.T) {
+		canary.down.Store(true)
+		eventually(t, "its series are stale, and no data", func() bool {
+			r, err := source.Read(t.Context(), guard.Query{Release: release, Signals: signals[:1]})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return len(r.Series) == 1 && r.Series[0].Arm == guard.Baseline
+		})
+	})
+}
+
+// TestAnswers gives every kind of answer that is none.
+func TestAnswers(t *testing.T) {
+	for name, c := range map[string]struct {
+		status int
+		body   string
+		err    string // "": no data
+	}{
+		"empty":           {200, `{"status":"success","data":{"resultType":"vector","result":[]}}`, ""},
+		"warnings":        {200, `{"status":"success","warnings":["partial"],"infos":["x"],"data":{"resultType":"vector","result":[]}}`, ""},
+		"native":          {200, `{"status":"success","data":{"resultType":"vector","result":[{"metric":{"a":"b"},"histogram":[1,{"count":"1","sum":"1","buckets":[]}]}]}}`, ""},
+		"without time":    {200, `{"status":"success","data":{"resultType":"vector","result":[{"metric":{"a":"b"},"value":[1,"2"]}]}}`, "it does not say when"},
+		"NaN":             {200, `{"status":"success","data":{"resultType":"vector","result":[{"metric":{"golive_time":"1"},"value":[1,"1"]},{"metric":{},"value":[1,"NaN"]}]}}`, ""},
+		"null sample":     {200, `{"status":"success","data":{"resultType":"vector","result":[null]}}`, "a hole among the samples"},
+		"bad query":       {400, `{"status":"error","errorType":"bad_data","error":"parse error: x"}`, "parse error: x"},
+		"too busy":        {503, `{"status":"error","errorType":"timeout","error":"query timed out"}`, "query timed out"},
+		"error with 200":  {200, `{"status":"error","errorType":"execution","error":"many-to-many"}`, "many-to-many"},
+		"unauthorized":    {401, `Unauthorized`, "it answers status 401"},
+		"a page":          {200, `<html>`, "which is not the API of Prometheus"},
+		"a redirect":      {302, ``, "it answers status 302"},
+		"matrix":          {200, `{"status":"success","data":{"resultType":"matrix","result":[]}}`, "which is not the API of Prometheus"},
+		"no status":       {200, `{}`, "which is not the API of Prometheus"},
+		"value no number": {200, `{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1,"x"]}]}}`, "invalid syntax"},
+		"too long":        {200, `{"status":"success",` + strings.Repeat(" ", bodyBytes), "it answers more than 16777216 bytes"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			host := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.WriteHeader(c.status)
+				io.WriteString(w, c.body)
+			}))
+			source := newSource(t, guard.With{"address": "http://" + host, "timeout": "1m"})
+			got, err := source.Read(t.Context(), guard.Query{Release: release, Signals: []guard.Signal{{Name: "s", Total: "r"}}})
+			if c.err == "" && (err != nil || len(got.Series) > 0 || got.At.IsZero()) {
+				t.Errorf("Read = %+v, error %v, want no data", got, err)
+			}
+			if c.err != "" && (err == nil || !strings.Contains(err.Error(), c.err) || !strings.Contains(err.Error(), "ask "+host)) {
+				t.Errorf("Read = %+v, error %v, want %q", got, err, c.err)
+			}
+		})
+	}
+}
+
+// TestOneInstant asks for everything as of the same time, by POST, and for nothing twice.
+func TestOneInstant(t *testing.T) {
+	asked := make(chan string, 100)
+	host := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked <- fmt.Sprint(r.Method, r.URL, " ", r.PostFormValue("time"), " ", r.PostFormValue("query"))
+		io.WriteString(w, `{"status":"success","data":{"resultType":"vector","result":[]}}`)
+	}))
+	source := newSource(t, guard.With{"address": "http://" + host + "/prefix/"})
+	got, err := source.Read(t.Context(), guard.Query{Release: release, Signals: append(signals, signals...)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	close(asked)
+	seen := make(map[string]bool)
+	start := fmt.Sprintf("POST/prefix/api/v1/query %.3f ", float64(got.At.UnixMilli())/1000)
+	for query := range asked {
+		if seen[query] || !strings.HasPrefix(query, start) {
+			t.Errorf("asked %s, want each once, beginning %s", query, start)
+		}
+		seen[query] = true
+	}
+	for _, selector := range []string{
+		`http_requests_total{version="v1"}`, `http_requests_total{version="v2"}`,
+		`http_requests_total{version="v1",code=~"5.."}`, `http_requests_total{version="v2",code=~"5.."}`,
+		`http_request_duration_seconds_bucket{version="v1"}`, `http_request_duration_seconds_bucket{version="v2"}`,
+		`http_request_duration_seconds_sum{version="v1"}`, `http_request_duration_seconds_sum{version="v2"}`,
+		`queue_depth{service="shop"}`,
+	} {
+		query := start + selector + ` or label_replace(timestamp(` + selector + `),"golive_time","1","","")`
+		if !seen[query] {
+			t.Errorf("not asked: %s", query)
+		}
+		delete(seen, query)
+	}
+	if len(seen) > 0 {
+		t.Errorf("asked for more than that: %v", seen)
+	}
+}
+
+func TestBudget(t *testing.T) {
+	host := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_ = r.ParseForm() // reading the body lets the server notice that the client has gone
+		<-r.Context().Done()
+	}))
+	source := newSource(t, guard.With{"address": "http://" + host, "timeout": "100ms"})
+	start := time.Now()
+	_, err := source.Read(t.Context(), guard.Query{Release: release, Signals: signals})
+	if err == nil || err.Error() != "ask "+host+": no answer within 100ms" || time.Since(start) > 5*time.Second {
+		t.Errorf("Read: error %v after %v", err, time.Since(start))
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := source.Read(ctx, guard.Query{Release: release, Signals: signals}); err == nil {
+		t.Error("Read with a context that is over: no error")
+	}
+}
+
+func TestCredentials(t *testing.T) {
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte("hunter2"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		with   guard.With
+		header string
+		want   string
+	}{
+		"basic":      {guard.With{"basic_auth": map[string]any{"username": "u", "password": "hunter2"}}, "Authorization", "Basic dTpodW50ZXIy"},
+		"bearer":     {guard.With{"authorization": map[string]any{"credentials": "hunter2"}}, "Authorization", "Bearer hunter2"},
+		"token file": {guard.With{"bearer_token_file": token}, "Authorization", "Bearer hunter2"},
+		"header":     {guard.With{"headers": map[string]any{"X-Scope-OrgID": "hunter2"}}, "X-Scope-Orgid", "hunter2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := make(chan string, 100)
+			host := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				got <- r.Header.Get(c.header)
+				w.WriteHeader(403)
+			}))
+			c.with["address"] = "http://" + host + "/?token=hunter2"
+			_, err := newSource(t, c.with).Read(t.Context(), guard.Query{Release: release, Signals: signals[:1]})
+			if header := <-got; header != c.want {
+				t.Errorf("%s: %q, want %q", c.header, header, c.want)
+			}
+			if err == nil || strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("error %v", err)
+			}
+		})
+	}
+}
+
+func TestTLS(t *testing.T) {
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, `{"status":"success","data":{"resultType":"vector","result":[]}}`)
+	}))
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.StartTLS()
+	defer s.Close()
+	q := guard.Query{Release: release, Signals: signals[:1]}
+	source := newSource(t, guard.With{"address": s.URL, "tls_config": map[string]any{"insecure_skip_verify": true}})
+	if _, err := source.Read(t.Context(), q); err != nil {
+		t.Errorf("without verifying: %v", err)
+	}
+	if _, err := newSource(t, guard.With{"address": s.URL}).Read(t.Context(), q); err == nil || !strings.Contains(err.Error(), "certificate") {
+		t.Errorf("with a certificate that nobody signed: error %v", err)
+	}
+}
+
+func TestConfig(t *testing.T) {
+	for name, c := range map[string]struct {
+		with guard.With
+		err  string
+	}{
+		"nothing":   {nil, "address: missing (like http://127.0.0.1:9090)"},
+		"no scheme": {guard.With{"address": "localhost:9090"}, "address: must begin with http:// or https:// and a host"},
+		"password":  {guard.With{"address": "http://u:hunter2/"}, "address: cannot be read"},
+		"slip":      {guard.With{"address": "http://a", "basic_aut": 1}, "basic_aut: there is no such key (did you mean basic_auth?)"},
+		"never":     {guard.With{"address": "http://a", "timeout": "0s"}, "timeout: must be longer than nothing"},
+		"two":       {guard.With{"address": "http://a", "bearer_token": "a", "bearer_token_file": "b"}, "at most one of bearer_token & bearer_token_file must be configured"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := NewSource(c.with); err == nil || err.Error() != c.err {
+				t.Errorf("error %v\nwant  %s", err, c.err)
+			}
+		})
+	}
+}
+
+// FuzzParse holds the reader of answers to an error or samples that can be used.
+func FuzzParse(f *testing.F) {
+	for _, body := range []string{
+		``, `{}`, `null`, `{"status":"success","data":{"resultType":"vector","result":[{"metric":{"golive_time":"1"},"value":[1,"1"]},{"metric":{},"value":[1,"2"]}]}}`,
+		`{"status":"success","data":{"resultType":"vector","result":[null]}}`, `{"status":"success","data":{"resultType":"vector","result":[{"value":[1,"Inf"]}]}}`,
+		`{"status":"success","data":{"resultType":"vector","result":[{"histogram":[1,{}]}]}}`,
+	} {
+		f.Add([]byte(body))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		vector, err := parse(200, body)
+		if err != nil {
+			return
+		}
+		for _, point := range vector {
+			if point == nil {
+				t.Fatalf("%q has a hole", body)
+			}
+			_ = math.Round(float64(point.Value))
+		}
+	})
+}
