@@ -1,0 +1,58 @@
+# Needs Go and git; `make race` a C compiler too. Everything that is built lies in bin/ and .bin/.
+
+VERSION      := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+GOBUILD      := CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
+FUZZTIME     ?= 30s
+LINT_VERSION := v2.15.0
+GOLANGCI     ?= .bin/$(LINT_VERSION)/golangci-lint
+
+.PHONY: all build vet lint race test bench demo e2e fuzz cover clean
+
+all: build vet lint race
+
+build:
+	$(GOBUILD) -o bin/ ./cmd/... ./examples/shop ./examples/demo
+	$(GOBUILD) -o bin/golive-plugin-flags ./examples/plugin-flags
+
+vet:
+	go vet ./...
+
+lint: $(GOLANGCI)
+	$(GOLANGCI) run
+
+race:
+	CGO_ENABLED=1 go test -race ./...
+
+test:
+	go test ./...
+
+bench:
+	go test -run='^$$' -bench=. -benchmem ./...
+
+demo: build
+	bin/demo --golive bin/golive --shop bin/shop
+
+# The same tests; but a real component that is not installed is a failure, where it is a skip elsewhere.
+e2e: build
+	CI=true go test -count=1 ./...
+
+# Each fuzz target of each package, for FUZZTIME. Making an input small may take more than that, so it is bounded.
+fuzz:
+	@set -e; targets=$$(go test -list='^Fuzz' ./...); echo "$$targets" | \
+	awk '/^Fuzz/ { names[++n] = $$1 } /^ok/ { while (n) print $$2, names[n--] }' | \
+	while read -r package target; do \
+		echo "== $$package $$target for $(FUZZTIME)"; \
+		go test -run='^$$' -fuzz="^$$target\$$" -fuzztime=$(FUZZTIME) -fuzzminimizetime=100x "$$package" </dev/null; \
+	done
+
+cover:
+	@mkdir -p bin
+	go test -coverpkg=./... -coverprofile=bin/cover.out ./...
+	go tool cover -func=bin/cover.out | tail -1
+
+clean:
+	rm -rf bin .bin
+
+# Takes four minutes the first time; `make GOLANGCI=golangci-lint` takes the one on PATH.
+.bin/$(LINT_VERSION)/golangci-lint:
+	GOBIN=$(CURDIR)/$(@D) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/golive-dev/golive/guard"
+	"github.com/golive-dev/golive/guard/journal"
+)
+
+// An account is what can be said of a rollout in few words, by every command that answers about one.
+type account struct {
+	ID          string          `json:"id"`
+	Service     string          `json:"service"`
+	Environment string          `json:"environment"`
+	From        string          `json:"from,omitempty"`
+	To          string          `json:"to"`
+	Purpose     guard.Purpose   `json:"purpose"`
+	Mode        guard.Mode      `json:"mode"`
+	Phase       guard.Phase     `json:"phase"`
+	Outcome     guard.Outcome   `json:"outcome,omitempty"`
+	Cause       guard.Cause     `json:"cause,omitempty"`
+	Why         string          `json:"why"`
+	Percent     int             `json:"percent"` // last seen
+	Step        int             `json:"step"`    // counts from 1
+	Steps       int             `json:"steps"`
+	Held        string          `json:"held,omitempty"`
+	Trouble     string          `json:"trouble,omitempty"`
+	Findings    []guard.Finding `json:"findings,omitempty"`
+	Proof       []guard.Finding `json:"proof,omitempty"` // of the way back
+	Began       time.Time       `json:"began,omitzero"`
+	Since       time.Time       `json:"since"` // in this phase
+	Ended       time.Time       `json:"ended,omitzero"`
+	Journal     string          `json:"journal"`
+	Holder      *journal.Holder `json:"holder,omitempty"` // the process that goes on with it
+}
+
+func (h *history) account() account {
+	s, r := h.State, h.State.Release
+	a := account{
+		ID: h.ID(), Service: r.Service, Environment: r.Environment, From: r.From, To: r.To,
+		Purpose: s.Purpose, Mode: s.Mode, Phase: s.Phase, Outcome: s.Outcome, Cause: s.Cause, Why: s.Why,
+		Percent: s.Seen, Step: s.Step + 1, Steps: len(h.Plan.Rollout.Steps), Held: s.Held, Trouble: s.Trouble,
+		Findings: s.Findings, Proof: s.Proof, Since: s.Since, Journal: h.Path,
+	}
+	if len(h.Events) > 0 {
+		a.Began = h.Events[0].At
+	}
+	if h.over() {
+		a.Ended = s.Since
+	}
+	if h.Holder != (journal.Holder{}) {
+		a.Holder = &h.Holder
+	}
+	return a
+}
+
+// verdict is how a rollout ended, in one line.
+func verdict(s guard.State) string {
+	r := s.Release
+	watched := s.Mode == guard.Observe && s.Purpose != guard.ToRollback
+	text, why := "", s.Why
+	switch s.Outcome {
+	case guard.Live:
+		text = r.To + " is live"
+	case guard.Unfinished:
+		text = fmt.Sprintf("%s was last seen with %d %% of the traffic, and the backend could not finish", r.To, s.Seen)
+	case guard.NoGo:
+		text = "no-go: " + r.To + " got no traffic"
+	case guard.Unknowable:
+		text = "no-go: whether " + r.To + " may go on could not be found out, so it got no traffic"
+	case guard.Overdue:
+		text = "time ran out before anything was decided about " + r.To
+	case guard.Stopped:
+		text = "stopped before " + r.To + " got any traffic"
+		if watched || s.Purpose == guard.ToWatch {
+			text = "stopped watching " + r.To
+		}
+	case guard.RolledBack:
+		text = r.To + " was taken out of the traffic again, verified"
+		if !r.First() {
+			text = fmt.Sprintf("%s was rolled back to %s, verified", r.To, r.From)
+		}
+		if watched {
+			text = r.To + " was taken back, and not by golive"
+		}
+	case guard.RollbackFailed:
+		text = fmt.Sprintf("ROLLBACK FAILED: it is not certain that %s has the traffic again", r.From)
+		if r.First() {
+			text = "ROLLBACK FAILED: it is not certain that " + r.To + " is out of the traffic"
+		}
+	case guard.WouldRollBack:
+		text = r.To + " would have been taken back"
+	default:
+		return fmt.Sprintf("the %s of %s is not over: %s", s.Purpose, r.To, s.Phase)
+	}
+	if why != "" {
+		text += ": " + why
+	}
+	return text
+}
+
+// toneOfOutcome is how an outcome sounds.
+func toneOfOutcome(o guard.Outcome) tone {
+	switch o {
+	case guard.Live:
+		return good
+	case guard.RolledBack, guard.Stopped, guard.Unfinished, guard.Overdue:
+		return doubt
+	}
+	return bad
+}
+
+// call is a command line of golive that works from here, with the plan and the journals of this call.
+func (p *program) call(args ...string) string {
+	var flags []string
+	if p.settings.Plan != "golive.yaml" {
+		flags = append(flags, "--plan", p.settings.Plan)
+	}
+	if p.settings.Journal != ".golive" {
+		flags = append(flags, "--journal", p.settings.Journal)
+	}
+	text := "golive"
+	for _, word := range append(args, flags...) {
+		text += " " + quote(word)
+	}
+	return text
+}
+
+// quote makes a word safe for a shell.
+func quote(word string) string {
+	plain := func(r rune) bool {
+		return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("-_./:=@%+,", r)
+	}
+	if word != "" && strings.TrimFunc(word, plain) == "" {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}

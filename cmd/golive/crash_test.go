@@ -1,0 +1,184 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/golive-dev/golive/guard/journal"
+)
+
+// TestKilledAfterEveryRecord kills a real golive, whose backend is a real plugin, after each record of its
+// journal, and starts the same command again. It has to end as if nothing had happened.
+func TestKilledAfterEveryRecord(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a minute; run without -short")
+	}
+	for _, version := range []struct {
+		name, errors string
+		exit         int
+		shares       []string // that the backend was asked for, repeats left out
+	}{
+		{"good", "0.1", exitOK, []string{"20", "80", "100"}},
+		{"bad", "30", exitRolledBack, []string{"20", "0"}},
+	} {
+		t.Run(version.name, func(t *testing.T) {
+			undisturbed := killedShop(t, version.errors)
+			if code := undisturbed.run(t); code != version.exit {
+				t.Fatalf("undisturbed: exit code %d, want %d\n%s", code, version.exit, undisturbed.story.String())
+			}
+			records := undisturbed.records(t)
+			for k := 1; k < records; k++ {
+				t.Run(fmt.Sprintf("record %d of %d", k, records), func(t *testing.T) {
+					t.Parallel()
+					s := killedShop(t, version.errors)
+					s.killAt(t, k)
+					if code := s.run(t); code != version.exit {
+						t.Fatalf("exit code %d, want %d\n%s", code, version.exit, s.story.String())
+					}
+					if diff := cmp.Diff(version.shares, s.shares(t)); diff != "" {
+						t.Errorf("shares asked for (-want +got):\n%s\n%s", diff, s.story.String())
+					}
+					s.records(t)
+				})
+			}
+		})
+	}
+}
+
+// A crashSite is a shop and the golive that is killed in front of it.
+type crashSite struct {
+	dir   string
+	addr  string
+	story bytes.Buffer
+}
+
+func killedShop(t *testing.T, errors string) *crashSite {
+	t.Helper()
+	s := &shop{dir: t.TempDir(), seen: time.Now(), visits: map[string]float64{}, errors: map[string]float64{}}
+	server := httptest.NewServer(s)
+	t.Cleanup(server.Close)
+	for name, text := range map[string]string{
+		"percent": "0", "errors": errors,
+		"golive.yaml": `
+service: shop
+plugins: [{name: fake}]
+rollout:
+  backend: {use: fake, with: {file: percent}}
+  steps: [20, 100]
+  bake: {for: 1s, hold_back: 20%}
+watch:
+  source:
+    use: scrape
+    with: {canary: ["http://${SHOP}/canary"], stable: ["http://${SHOP}/stable"]}
+  every: 1s
+  warmup: 0s
+  episodes: 0s
+  promote: {min_step: 2s, max_step: 20s, margin: 2pp}
+  signals:
+    - {name: errors, total: http_requests_total, bad: 'http_requests_total{code=~"5.."}', never: 40%}
+    - {name: latency, histogram: http_request_duration_seconds}
+data: []
+roster:
+  people:
+    - {name: A, role: commander, reach: [{phone: "+44 20 7946 0001"}]}
+    - {name: B, role: deputy, reach: [{phone: "+44 20 7946 0002"}]}
+    - {name: C, role: technical_lead, reach: [{phone: "+44 20 7946 0003"}]}
+    - {name: D, role: on_duty, reach: [{phone: "+44 20 7946 0004"}]}
+    - {name: E, role: comms, reach: [{phone: "+44 20 7946 0005"}]}
+  vendors: []
+`,
+	} {
+		if err := os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return &crashSite{dir: s.dir, addr: strings.TrimPrefix(server.URL, "http://")}
+}
+
+func (s *crashSite) command(t *testing.T) *exec.Cmd {
+	cmd := exec.CommandContext(t.Context(), "golive", "rollout", "--from", "v1", "--to", "v2")
+	cmd.Dir = s.dir
+	cmd.Env = append(os.Environ(), "SHOP="+s.addr)
+	cmd.Stderr = &s.story
+	cmd.Stdout = &s.story
+	return cmd
+}
+
+func (s *crashSite) run(t *testing.T) int {
+	t.Helper()
+	cmd := s.command(t)
+	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return cmd.ProcessState.ExitCode()
+}
+
+// killAt starts golive and kills it with SIGKILL as soon as its journal holds k records.
+func (s *crashSite) killAt(t *testing.T, k int) {
+	t.Helper()
+	cmd := s.command(t)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		found, _ := filepath.Glob(filepath.Join(s.dir, ".golive", "*"+journal.Extension))
+		if len(found) == 1 {
+			if text, _ := os.ReadFile(found[0]); bytes.Count(text, []byte("\n")) >= k {
+				break
+			}
+		}
+		time.Sleep(200 * time.Microsecond)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	cmd.Wait() // it was killed, which is an error
+}
+
+// records counts the records of the only journal there is, and verifies them.
+func (s *crashSite) records(t *testing.T) int {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(s.dir, ".golive", "*"+journal.Extension))
+	if err != nil || len(found) != 1 {
+		t.Fatalf("%d journals (%v), want one: the rollout has to go on in the one it began", len(found), err)
+	}
+	summary, err := journal.Verify(found[0])
+	if err != nil {
+		t.Error(err)
+	}
+	return int(summary.Records)
+}
+
+// shares is what the backend was asked for, in order and without repeats. Each call has to stand behind the
+// one before: a call of a process that was killed may never come after its successor's.
+func (s *crashSite) shares(t *testing.T) (asked []string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(s.dir, "percent.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fence, seq int64
+	for line := range strings.Lines(string(text)) {
+		var f, n int64
+		var percent string
+		if _, err := fmt.Sscan(line, &f, &n, &percent); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		if f < fence || f == fence && n <= seq {
+			t.Errorf("call (%d, %d) came after (%d, %d)", f, n, fence, seq)
+		}
+		fence, seq = f, n
+		asked = append(asked, percent)
+	}
+	return slices.Compact(asked)
+}

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os/user"
+
+	"github.com/sethvargo/go-envconfig"
+)
+
+// settings are what the environment says, once, at the start. Flags go over it.
+type settings struct {
+	Plan    string `env:"GOLIVE_PLAN, default=golive.yaml"`
+	Journal string `env:"GOLIVE_JOURNAL, default=.golive"`
+	Output  output `env:"GOLIVE_OUTPUT, default=text"`
+	By      string `env:"GOLIVE_BY"` // who gives orders; default the user's name
+	From    string `env:"GOLIVE_FROM"`
+	To      string `env:"GOLIVE_TO"`
+	NoColor string `env:"NO_COLOR"`
+}
+
+func (s *settings) read(ctx context.Context, env envconfig.Lookuper) error {
+	if err := envconfig.ProcessWith(ctx, &envconfig.Config{Target: s, Lookuper: env}); err != nil {
+		return fail(exitUsage, "environment: %w", err)
+	}
+	if s.By == "" {
+		if u, err := user.Current(); err == nil {
+			s.By = u.Username
+		}
+	}
+	return nil
+}
+
+// output is the form of an answer.
+type output string
+
+const (
+	asText output = "text"
+	asJSON output = "json"
+)
+
+func (o *output) Set(s string) error {
+	if s != string(asText) && s != string(asJSON) {
+		return fmt.Errorf("%q is neither text nor json", s)
+	}
+	*o = output(s)
+	return nil
+}
+
+func (o *output) String() string { return string(*o) }
+func (o *output) Type() string   { return "form" }
+
+// EnvDecode checks what the environment says as if it were a flag.
+func (o *output) EnvDecode(s string) error { return o.Set(s) }

@@ -1,0 +1,313 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/golive-dev/golive/checks"
+	"github.com/golive-dev/golive/guard"
+	"github.com/golive-dev/golive/guard/journal"
+	"github.com/golive-dev/golive/guard/judge"
+)
+
+func (p *program) explainCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "explain [ROLLOUT | CODE]",
+		Short: "Say why a rollout decided so, or what a check asks",
+		Long: `explain says of a rollout (the latest one, if none is named) what happened and when, which counts decided,
+by which rule, against which limit, what the plan says about it, and what it waits for if it is not over.
+Of a check, by its code or its ID, it says what the check asks, why, and how to mend it; that works offline.`,
+		Example: `  golive explain
+  golive explain 20261124-031207-v3
+  golive explain GL102
+  golive explain backup.age`,
+		Args: cobra.MaximumNArgs(1),
+	}
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			args = []string{""}
+		}
+		if check, found := checkNamed(args[0], checks.All()); found {
+			return p.explainCheck(check)
+		}
+		h, err := p.history(args[0])
+		if err == nil {
+			return p.explainHistory(h)
+		}
+		if check, found := checkNamed(args[0], p.checksOfPlugins(c.Context())); found {
+			return p.explainCheck(check)
+		}
+		return err
+	}
+	return c
+}
+
+// checkNamed finds a check by its ID or its code.
+func checkNamed(name string, all []guard.Check) (guard.Check, bool) {
+	for _, c := range all {
+		if c.ID == name || strings.EqualFold(c.Code, name) {
+			return c, true
+		}
+	}
+	return guard.Check{}, false
+}
+
+// checksOfPlugins are those that the plan's plugins bring, if there is a plan, and they can be asked.
+func (p *program) checksOfPlugins(ctx context.Context) []guard.Check {
+	plan, _, err := p.readPlan()
+	if err != nil {
+		return nil
+	}
+	ctx, stop := p.untilSignal(ctx)
+	defer stop()
+	kit, closeKit, err := p.kit(ctx, plan)
+	if err != nil {
+		return nil
+	}
+	defer closeKit()
+	return kit.Checks
+}
+
+func (p *program) explainCheck(c guard.Check) error {
+	if p.settings.Output == asJSON {
+		return p.answer(struct {
+			Code string `json:"code"`
+			ID   string `json:"id"`
+			Doc  string `json:"doc"`
+		}{c.Code, c.ID, strings.TrimSpace(c.Doc)})
+	}
+	fmt.Fprintf(p.out, "%s %s\n\n%s\n", p.ink(p.out).paint(loud, c.Code), c.ID, strings.TrimSpace(c.Doc))
+	return nil
+}
+
+// An explanation is why a rollout stands where it stands.
+type explanation struct {
+	account
+	Timeline []moved       `json:"timeline"`
+	Decided  *judge.Ruling `json:"decided,omitempty"` // by the tick that decided, or the latest
+	Meaning  string        `json:"meaning,omitempty"` // of its rule
+	Policy   []string      `json:"policy"`            // of the plan
+	Waiting  []string      `json:"waiting,omitempty"` // for what, if it is not over
+}
+
+// A moved is a line of the timeline.
+type moved struct {
+	At   time.Time `json:"at"`
+	Text string    `json:"text"`
+	tone tone
+}
+
+func (p *program) explainHistory(h *history) error {
+	x := explanation{account: h.account(), Policy: policies(h.Plan), Waiting: p.waiting(h)}
+	x.Timeline, x.Decided = h.retold(p.ink(p.out))
+	if x.Decided != nil {
+		x.Meaning = meanings[x.Decided.Rule]
+	}
+	if p.settings.Output == asJSON {
+		return p.answer(x)
+	}
+	x.write(p.out, p.ink(p.out), h.State)
+	return nil
+}
+
+// retold tells the history again, and finds the ruling that decided: the one that led to the latest change
+// which a ruling has led to, or the latest of all while nothing is decided.
+func (h *history) retold(i ink) (timeline []moved, decided *judge.Ruling) {
+	teller := story{plan: h.Plan, ink: i}
+	var s guard.State
+	for _, e := range h.Events {
+		was := s
+		s = guard.Next(h.Plan, s, e)
+		for _, l := range teller.tell(e, s) {
+			timeline = append(timeline, moved{e.At, l.text, l.tone})
+		}
+		turned := s.Phase != was.Phase || s.Step != was.Step
+		if _, ok := e.Fact.(guard.Measured); ok && (turned || !h.over()) {
+			ruling := s.Ruling
+			decided = &ruling
+		}
+	}
+	return timeline, decided
+}
+
+func (x explanation) write(out io.Writer, i ink, s guard.State) {
+	heading := func(text string) { fmt.Fprintf(out, "\n%s\n", i.paint(loud, text)) }
+	say := func(text string) { fmt.Fprintf(out, "  %s\n", hang(2, text, i.width)) }
+	fmt.Fprintf(out, "%s\n%s\n", i.paint(toneOfOutcome(s.Outcome), hang(0, verdict(s), i.width)), i.paint(faint, x.ID+", "+x.Journal))
+	heading("What happened")
+	for _, m := range x.Timeline {
+		fmt.Fprintf(out, "  %s  %s\n", clock(m.At), i.paint(m.tone, hang(2+stampIndent, m.Text, i.width)))
+	}
+	if x.Decided != nil {
+		heading("What decided")
+		x.decision(out, i, say)
+	}
+	if proof := proofOf(s, i); s.Outcome == guard.RolledBack && len(proof) > 0 {
+		heading("How the way back was verified")
+		say(strings.Join(proof, "\n"))
+	}
+	if len(x.Waiting) > 0 {
+		heading("What it waits for")
+		say(strings.Join(x.Waiting, "\n"))
+	}
+	heading("What the plan says")
+	say(strings.Join(x.Policy, "\n"))
+}
+
+// decision shows the tick that decided, with everything that its ruling rests on.
+func (x explanation) decision(out io.Writer, i ink, say func(string)) {
+	r := x.Decided
+	say(fmt.Sprintf("%s, %s into the step: %s", clock(r.At), spell(seconds(r.InStep)), i.paint(toneOf(r.Call), callWords[r.Call])))
+	say(r.Why)
+	say(fmt.Sprintf("rule %s: %s", r.Rule, x.Meaning))
+	say(fmt.Sprintf("odds of harm: %s, limit %s", against(r.LogOdds), odds(r.Limit)))
+	if len(r.Signals) == 0 {
+		return
+	}
+	step := [][]string{{"in this step", "canary", "baseline", "difference, 95 % sure", "odds of harm"}}
+	all := [][]string{{"since the beginning", "canary", "baseline"}}
+	for _, sight := range r.Signals {
+		step = append(step, []string{nameOf(sight), tally(sight.Step.Canary), tally(sight.Step.Baseline), interval(sight), odds(sight.LogOdds)})
+		all = append(all, []string{nameOf(sight), tally(sight.All.Canary), tally(sight.All.Baseline)})
+	}
+	tables := [][][]string{step, all}
+	if !slices.ContainsFunc(r.Signals, func(sight judge.Sight) bool { return sight.All != sight.Step }) {
+		tables = tables[:1]
+	}
+	for _, rows := range tables {
+		fmt.Fprintln(out)
+		say(strings.Join(table(rows, i.width-2), "\n"))
+	}
+	for _, warning := range r.Warnings {
+		fmt.Fprintf(out, "  %s\n", i.paint(doubt, "look at this: "+warning))
+	}
+}
+
+// against reads odds as people do: who is ahead.
+func against(log float64) string {
+	if log > 0 {
+		return odds(log) + " against " + "the new version"
+	}
+	return odds(log)
+}
+
+// interval is where the difference between the arms probably is, canary minus baseline.
+func interval(s judge.Sight) string {
+	if s.Step.Canary.Requests == 0 || s.Step.Baseline.Requests == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%s to %s pp", points(s.Low), points(s.High))
+}
+
+// meanings say what each rule means.
+var meanings = map[judge.Rule]string{
+	judge.NotStarted:      "no step has begun, so there is nothing to judge.",
+	judge.Odds:            "the counts of all signals together are so much likelier if the new version does harm that the limit is passed.",
+	judge.StoppedAnswer:   "the new version answers far fewer requests than its share of the traffic.",
+	judge.Overwhelming:    "every fifth request fails on the new version, in two ticks in a row, and not on the old one: no statistics needed.",
+	judge.Never:           "a limit of the plan (never) is broken, whatever the old version does.",
+	judge.BothFailing:     "a limit of the plan is broken by both versions, so going back would not help: no step is taken.",
+	judge.BothDegraded:    "the old version does far worse than it used to: something around both is wrong, and no step is taken.",
+	judge.NonInferior:     "harm larger than the margins of the plan is excluded, with the confidence that the plan asks for.",
+	judge.Leaning:         "the counts of this step favour harm, but not enough to go back: no step is taken.",
+	judge.TooFast:         "the new version answers faster than real work can be done: a person has to look at the answers.",
+	judge.Collecting:      "there are not enough requests yet to exclude harm, and no sign of it.",
+	judge.TooFew:          "the time of the step is over, and there were too few requests to decide.",
+	judge.StillLearning:   "the old version is too young to know what is normal.",
+	judge.NothingToReadOf: "the metrics are gone: nothing was read of one of the versions for too long.",
+}
+
+// policies are what the plan says about what may have happened.
+func policies(plan *guard.Plan) []string {
+	r, w := plan.Rollout, plan.Watch
+	advance := "a step is taken as soon as the evidence suffices"
+	if r.Advance == guard.OnTime {
+		advance = "a step is taken after its at_least, unless something speaks against it"
+	}
+	back := "goes back"
+	if plan.Mode == guard.Observe {
+		back = "says that it would go back"
+	}
+	return []string{
+		fmt.Sprintf("mode %s: golive %s when the odds of harm pass the limit (watch.false_rollback: %s wrong rollbacks at most)", plan.Mode, back, w.FalseRollback),
+		fmt.Sprintf("%s (rollout.advance: %s; watch.promote.confidence: %s, margin: %s)", advance, r.Advance, w.Promote.Confidence, w.Promote.Margin),
+		fmt.Sprintf("when the metrics are gone: %s (rollout.blind.then)", thenWords[r.Blind.Then]),
+		fmt.Sprintf("when there is too little traffic to decide: %s (rollout.scarce.then)", thenWords[r.Scarce.Then]),
+		fmt.Sprintf("the old version stays ready for %s after the last step (rollout.bake); a way back may take %s (rollout.deadline.rollback)", r.Bake.For, r.Deadline.Rollback),
+	}
+}
+
+var thenWords = map[guard.Policy]string{
+	guard.ThenHold:     "hold for three times at_most, then go back",
+	guard.ThenRollback: "go back at once",
+	guard.ThenAsk:      "ask a person, hold for three times at_most, then go back",
+	guard.ThenProceed:  "go on all the same",
+}
+
+// waiting says what a rollout that is not over waits for.
+func (p *program) waiting(h *history) (all []string) {
+	s := h.State
+	if h.over() {
+		return nil
+	}
+	if h.Holder == (journal.Holder{}) {
+		all = append(all, "a process that goes on with it: "+p.goOnWith(h))
+	}
+	switch s.Phase {
+	case guard.Checking:
+		all = append(all, "the answers of the checks")
+	case guard.Shifting:
+		all = append(all, fmt.Sprintf("the backend, which is to give %s %d %% of the traffic", s.Release.To, s.Aim))
+	case guard.Watching, guard.Baking:
+		all = append(all, waitingForEvidence(h.Plan, s)...)
+	case guard.Finishing:
+		all = append(all, "the backend, which is to finish")
+	case guard.Restoring, guard.Verifying:
+		all = append(all, fmt.Sprintf("the backend and the probes, which are to confirm that %s has no traffic", s.Release.To))
+	}
+	if s.Trouble != "" {
+		all = append(all, "trouble: "+s.Trouble)
+	}
+	return append(all, fmt.Sprintf("at the latest at %s something else happens: %s", moment(s.Until), late(s.Phase)))
+}
+
+func waitingForEvidence(plan *guard.Plan, s guard.State) (all []string) {
+	if s.Held != "" {
+		all = append(all, "somebody who says golive order resume: "+s.Held)
+	}
+	if s.Asked {
+		all = append(all, "a decision (golive order proceed, or golive rollback): "+s.Ruling.Why)
+	}
+	if follows(s) && s.Seen == 0 {
+		return append(all, "somebody who gives "+s.Release.To+" traffic")
+	}
+	if s.Phase == guard.Baking {
+		return append(all, fmt.Sprintf("the end of the bake at %s", moment(s.Since.Add(plan.Rollout.Bake.For.Std()))))
+	}
+	if s.Ruling.Missing != "" {
+		all = append(all, "evidence: "+s.Ruling.Missing)
+	}
+	if s.Ruling.Remain > 0 {
+		all = append(all, "about "+spell(seconds(s.Ruling.Remain))+" more, counted from "+clock(s.Ruling.At))
+	}
+	return all
+}
+
+// late says what becomes of a phase whose time is over.
+func late(p guard.Phase) string {
+	switch p {
+	case guard.Checking:
+		return "it ends, and no traffic was moved"
+	case guard.Finishing:
+		return "it ends as unfinished"
+	case guard.Restoring, guard.Verifying:
+		return "it ends as a failed rollback"
+	}
+	return "it goes back"
+}

@@ -1,0 +1,191 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/golive-dev/golive/guard"
+	"github.com/golive-dev/golive/guard/journal"
+)
+
+func (p *program) journalCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "journal",
+		Short: "Check and read journals",
+		Long: `A journal is the file in which golive writes each fact before anything is done about it. Its records are
+tied to each other by hashes, so that it proves what was known and done, and when.`,
+		Example: `  golive journal verify .golive/*.jsonl
+  golive journal show .golive/20261124-031207-v2.jsonl`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			return fail(exitUsage, "say verify or show: golive journal --help")
+		},
+	}
+	c.AddCommand(
+		&cobra.Command{
+			Use:   "verify FILE...",
+			Short: "Check that journals are whole and unchanged",
+			Long: `verify checks every record of every journal against its hash and the one before, and changes nothing.
+Exit codes: 0 all are whole, 3 one is not. A last record that a crash has torn was never acknowledged, and
+is no fault.`,
+			Example: `  golive journal verify .golive/*.jsonl`,
+			Args:    cobra.MinimumNArgs(1),
+			RunE:    func(_ *cobra.Command, files []string) error { return p.verify(files) },
+		},
+		&cobra.Command{
+			Use:     "show FILE",
+			Short:   "Print the records of a journal, one a line",
+			Long:    `show prints the facts of a journal, with the number and the time of each, for people to read.`,
+			Example: `  golive journal show .golive/20261124-031207-v2.jsonl`,
+			Args:    cobra.ExactArgs(1),
+			RunE:    func(_ *cobra.Command, args []string) error { return p.show(args[0]) },
+		},
+	)
+	return c
+}
+
+// A proof is what verify found of one journal.
+type proof struct {
+	Journal string `json:"journal"`
+	Whole   bool   `json:"whole"`
+	Records int    `json:"records"` // that are as they were written
+	Torn    int64  `json:"torn,omitempty"`
+	First   string `json:"first,omitempty"` // when the first of them was written
+	Last    string `json:"last,omitempty"`
+	Hash    string `json:"hash,omitempty"` // of the last
+	Line    int    `json:"line,omitempty"` // where it is broken
+	Reason  string `json:"reason,omitempty"`
+}
+
+func (p *program) verify(files []string) error {
+	proofs := []proof{}
+	code := exitOK
+	for _, file := range files {
+		sum, err := journal.Verify(file)
+		var broken *journal.BrokenError
+		if err != nil && !errors.As(err, &broken) {
+			return fail(exitUsage, "%w", err)
+		}
+		one := proof{Journal: file, Whole: err == nil, Records: sum.Records, Torn: sum.Torn}
+		if sum.Records > 0 {
+			one.First, one.Last, one.Hash = moment(sum.First.At), moment(sum.Last.At), sum.Last.Hash
+		}
+		if broken != nil {
+			one.Line, one.Reason = broken.Line, broken.Reason
+			code = exitNoGo
+		}
+		proofs = append(proofs, one)
+	}
+	if p.settings.Output == asJSON {
+		return errors.Join(p.answer(proofs), quiet(code))
+	}
+	i := p.ink(p.out)
+	for _, one := range proofs {
+		fmt.Fprintln(p.out, one.text(i))
+	}
+	return quiet(code)
+}
+
+func (o proof) text(i ink) string {
+	if !o.Whole {
+		return fmt.Sprintf("%s %s\n    BROKEN at line %d: %s\n    %s keep the file as evidence; what follows the first %d records proves nothing",
+			i.mark(guard.Fail), o.Journal, o.Line, o.Reason, i.either("→", "->"), o.Records)
+	}
+	text := fmt.Sprintf("%s %s is whole: %s", i.mark(guard.Pass), o.Journal, plural(o.Records, "record"))
+	if o.Records > 0 {
+		text += fmt.Sprintf(", %s to %s, last hash %s", o.First, o.Last, o.Hash)
+	}
+	if o.Torn > 0 {
+		text += fmt.Sprintf("\n    a crash has torn %d bytes off the end; they were never acknowledged", o.Torn)
+	}
+	return text
+}
+
+// An entry is a record as show says it.
+type entry struct {
+	Seq  int64  `json:"seq"`
+	At   string `json:"at"`
+	Kind string `json:"kind"`
+	Text string `json:"text"`
+}
+
+func (p *program) show(file string) error {
+	entries := []entry{}
+	var broken error
+	for r, err := range journal.Read(file) {
+		if err != nil {
+			broken = fail(exitNoGo, "%w", err)
+			break
+		}
+		text := string(r.Data)
+		if e, err := guard.Decode(r.At, r.Kind, r.Data); err == nil {
+			text = factText(e.Fact)
+		}
+		entries = append(entries, entry{r.Seq, moment(r.At), r.Kind, text})
+	}
+	if p.settings.Output == asJSON {
+		return errors.Join(p.answer(entries), broken)
+	}
+	for _, e := range entries {
+		fmt.Fprintf(p.out, "%5d  %s  %-11s  %s\n", e.Seq, e.At, e.Kind, e.Text)
+	}
+	return broken
+}
+
+// factText says a fact in one line.
+func factText(fact guard.Fact) string {
+	switch f := fact.(type) {
+	case guard.Opened:
+		return fmt.Sprintf("%s of %s (%s): %s, mode %s, golive %s", f.Purpose, f.Release.Service, f.Release.Environment, ink{}.change(f.Release), f.Mode, f.Version)
+	case guard.Resumed:
+		return "golive " + f.Version + " goes on"
+	case guard.Ordered:
+		return orderedWords(f)
+	case guard.Interrupted:
+		return f.Signal
+	case guard.Checked:
+		return tallyOf(f.Findings).String()
+	case guard.Inspected:
+		return standingText(f.Standing)
+	case guard.Shifted:
+		return fmt.Sprintf("the backend took the order: %d %%", f.Percent)
+	case guard.Measured:
+		text := fmt.Sprintf("%s: %s", f.Ruling.Call, f.Ruling.Why)
+		if f.Problem != "" {
+			text += "; the source: " + f.Problem
+		}
+		return oneLine(text)
+	case guard.Verified:
+		text := standingText(f.Standing)
+		if len(f.Findings) > 0 {
+			_, probes, _ := strings.Cut(tallyOf(f.Findings).String(), ": ")
+			text += "; probes: " + probes
+		}
+		return text
+	case guard.Finished:
+		return "the old version may be retired"
+	case guard.Told:
+		return oneLine(f.Receipt.Detail)
+	case guard.Elapsed:
+		return "a time is over"
+	case guard.Failed:
+		return oneLine(f.Error)
+	}
+	panic(fmt.Sprintf("no words for %T", fact))
+}
+
+func standingText(s guard.Standing) string {
+	text := fmt.Sprintf("%d %% of the traffic", s.Percent)
+	if !s.Undo.Open {
+		text += ", the way back is closed"
+	}
+	if s.Detail != "" {
+		text += ", " + s.Detail
+	}
+	return oneLine(text)
+}
+
+func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }

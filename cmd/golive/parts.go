@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/golive-dev/golive/checks"
+	"github.com/golive-dev/golive/guard"
+	"github.com/golive-dev/golive/guard/engine"
+	"github.com/golive-dev/golive/plugins"
+	"github.com/golive-dev/golive/plugins/command"
+	"github.com/golive-dev/golive/plugins/file"
+	"github.com/golive-dev/golive/plugins/http"
+	"github.com/golive-dev/golive/plugins/prometheus"
+	"github.com/golive-dev/golive/plugins/scrape"
+	"github.com/golive-dev/golive/plugins/stdout"
+)
+
+// builtin is the table of the parts that need no plugin.
+func builtin(out io.Writer) plugins.Kit {
+	return plugins.Kit{
+		Backends: map[string]func(guard.With) (guard.Backend, error){
+			"command": command.NewBackend,
+			"http":    http.NewBackend,
+		},
+		Sources: map[string]func(guard.With) (guard.Source, error){
+			"prometheus": prometheus.NewSource,
+			"scrape":     scrape.NewSource,
+		},
+		Notifiers: map[string]func(guard.With) (guard.Notifier, error){
+			"http":   http.NewNotifier,
+			"stdout": stdout.NewNotifier(out),
+		},
+		Probes: map[string]func(guard.With) (guard.Probe, error){
+			"command": command.NewProbe,
+			"http":    http.NewProbe,
+		},
+		Vaults: map[string]func(guard.With) (guard.Vault, error){
+			"command": command.NewVault,
+			"file":    file.NewVault,
+		},
+		Checks: checks.All(),
+	}
+}
+
+// kit is every part that a plan can name: ours, and those of the plugins it lists. The caller closes it.
+func (p *program) kit(ctx context.Context, plan *guard.Plan) (plugins.Kit, func(), error) {
+	kits := []plugins.Kit{builtin(p.err)}
+	var closers []func()
+	closeAll := func() {
+		for _, c := range slices.Backward(closers) {
+			c()
+		}
+	}
+	for i, plugin := range plan.Plugins {
+		kit, closeIt, err := plugins.Open(ctx, plugin.Name, plugins.Options{
+			SHA256: plugin.SHA256,
+			Log:    func(line string) { fmt.Fprintf(p.err, "%s: %s\n", plugin.Name, line) },
+		})
+		if err != nil {
+			closeAll()
+			return plugins.Kit{}, nil, fail(exitUnknown, "%splugin %s: %w", at(plan, fmt.Sprintf("plugins[%d]", i)), plugin.Name, err)
+		}
+		closers = append(closers, closeIt)
+		kits = append(kits, kit)
+	}
+	kit, err := plugins.Join(kits...)
+	if err != nil {
+		closeAll()
+		return plugins.Kit{}, nil, fail(exitUsage, "%w", err)
+	}
+	return kit, closeAll, nil
+}
+
+// parts makes what a plan names. This is where ${NAME} meets the environment. The caller closes them.
+func (p *program) parts(ctx context.Context, plan *guard.Plan) (engine.Parts, func(), error) {
+	kit, closeKit, err := p.kit(ctx, plan)
+	if err != nil {
+		return engine.Parts{}, nil, err
+	}
+	made, err := p.assemble(plan, kit)
+	if err != nil {
+		closeKit()
+		return engine.Parts{}, nil, err
+	}
+	return made, closeKit, nil
+}
+
+func (p *program) assemble(plan *guard.Plan, kit plugins.Kit) (made engine.Parts, err error) {
+	made.Checks = kit.Checks
+	made.Vault = func(part guard.Part) (guard.Vault, error) { return makePart(p, plan, "", kit.Vaults, part) }
+	made.Probe = func(part guard.Part) (guard.Probe, error) { return makePart(p, plan, "", kit.Probes, part) }
+	if made.Backend, err = makePart(p, plan, "rollout.backend", kit.Backends, plan.Rollout.Backend); err != nil {
+		return made, err
+	}
+	if made.Source, err = makePart(p, plan, "watch.source", kit.Sources, plan.Watch.Source); err != nil {
+		return made, err
+	}
+	for i, part := range plan.Rollout.Verify {
+		probe, err := makePart(p, plan, fmt.Sprintf("rollout.verify[%d]", i), kit.Probes, part)
+		if err != nil {
+			return made, err
+		}
+		made.Verify = append(made.Verify, probe)
+	}
+	for i, channel := range plan.Notify {
+		notifier, err := makePart(p, plan, fmt.Sprintf("notify[%d]", i), kit.Notifiers, channel.Part)
+		if err != nil {
+			return made, err
+		}
+		made.Notifiers = append(made.Notifiers, notifier)
+	}
+	return made, nil
+}
+
+// makePart makes one part. Path is its place in the plan, for messages; "" if it has none.
+func makePart[T any](p *program, plan *guard.Plan, path string, makers map[string]func(guard.With) (T, error), part guard.Part) (made T, err error) {
+	maker := makers[part.Use]
+	if maker == nil {
+		known := strings.Join(slices.Sorted(maps.Keys(makers)), ", ")
+		return made, fail(exitUsage, "%s%q is not a part that can be used here (%s, or one of a plugin: golive plugins)", at(plan, path), part.Use, known)
+	}
+	with, err := part.With.Expand(func(name string) (string, bool) { return p.env.Lookup(name) })
+	if err != nil {
+		return made, fail(exitUsage, "%s%w", at(plan, path), err)
+	}
+	if made, err = maker(with); err != nil {
+		return made, fail(exitUsage, "%s%s: %w", at(plan, path), part.Use, err)
+	}
+	return made, nil
+}
+
+// at is the place of a key in a plan, as the beginning of a message.
+func at(plan *guard.Plan, path string) string {
+	if path == "" {
+		return ""
+	}
+	where := plan.Position(path)
+	return fmt.Sprintf("%s:%d:%d: %s: ", plan.File(), where.Line, where.Column, path)
+}

@@ -1,0 +1,324 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/golive-dev/golive/guard"
+	"github.com/golive-dev/golive/guard/judge"
+)
+
+// quietFor is how long nothing is told of counts that change nothing.
+const quietFor = 30 * time.Second
+
+// A line is one thing that is told.
+type line struct {
+	tone tone
+	text string
+}
+
+// A story tells of a history what a person would want to know, event by event: what changed, why, and now and
+// then how far the evidence is. It never tells each tick. It needs no clock but the one of the events.
+type story struct {
+	plan *guard.Plan
+	ink  ink
+
+	was      guard.State     // before the event
+	class    string          // of the ruling that was told last; empty: evidence is being gathered, as expected
+	counted  time.Time       // when counts were told last
+	told     map[string]bool // in this phase: nothing is told twice
+	findings bool            // they were told one by one, as they came
+}
+
+// tell returns what is worth telling of an event that led to a state.
+func (t *story) tell(e guard.Event, s guard.State) []line {
+	var lines []line
+	turned := s.Phase != t.was.Phase || !s.Since.Equal(t.was.Since)
+	if !s.Since.Equal(t.was.Since) {
+		t.told = map[string]bool{}
+	}
+	if t.was.Phase == "" {
+		lines = append(lines, t.opening(e, s)...)
+	}
+	lines = append(lines, t.fact(e, s, turned)...)
+	if turned {
+		lines = append(lines, t.turn(s)...)
+		t.class, t.counted = "", e.At
+	} else {
+		lines = append(lines, t.ruling(e, s)...)
+	}
+	if s.Trouble != "" && s.Trouble != t.was.Trouble && s.Phase != guard.Over {
+		lines = append(lines, line{doubt, "trouble: " + s.Trouble})
+	}
+	t.was = s
+	return t.once(lines)
+}
+
+// once drops what was told in this phase already.
+func (t *story) once(lines []line) (fresh []line) {
+	for _, l := range lines {
+		if !t.told[l.text] {
+			t.told[l.text] = true
+			fresh = append(fresh, l)
+		}
+	}
+	return fresh
+}
+
+// opening says what the story is about.
+func (t *story) opening(e guard.Event, s guard.State) []line {
+	head := fmt.Sprintf("%s of %s (%s): %s", s.Purpose, s.Release.Service, s.Release.Environment, t.ink.change(s.Release))
+	if _, begins := e.Fact.(guard.Opened); !begins {
+		head += ", under way"
+	}
+	lines := []line{{loud, head}}
+	if s.Mode == guard.Observe && s.Purpose != guard.ToRollback {
+		lines = append(lines, line{loud, "observe: golive decides and reports, and touches nothing"})
+	}
+	if s.Release.First() {
+		lines = append(lines, line{doubt, "first release: there is nothing to compare with and nothing to go back to; only limits count"})
+	}
+	return lines
+}
+
+// fact tells of what happened itself, where the turn that it led to does not say it.
+func (t *story) fact(e guard.Event, s guard.State, turned bool) []line {
+	switch f := e.Fact.(type) {
+	case guard.Resumed:
+		if away := e.At.Sub(t.was.At); !t.was.At.IsZero() && away > time.Second {
+			return []line{{doubt, "another process goes on; nobody watched for " + spell(away)}}
+		}
+		return []line{{doubt, "another process goes on"}}
+	case guard.Ordered:
+		if !turned {
+			return []line{{doubt, orderedWords(f)}}
+		}
+	case guard.Interrupted:
+		if !turned {
+			return []line{{doubt, fmt.Sprintf("golive was asked to end (%s)", f.Signal)}}
+		}
+	case guard.Checked:
+		return t.checked(f)
+	case guard.Told:
+		if tell, ok := t.asked(e.Task).(guard.Tell); ok {
+			return []line{{faint, fmt.Sprintf("told %s: %s", t.channel(tell.Channel), tell.Notice.Title)}}
+		}
+	case guard.Failed:
+		if tell, ok := t.asked(e.Task).(guard.Tell); ok {
+			return []line{{doubt, fmt.Sprintf("could not tell %s: %s", t.channel(tell.Channel), f.Error)}}
+		}
+	}
+	return nil
+}
+
+func orderedWords(f guard.Ordered) string {
+	by := f.By
+	if by == "" {
+		by = "somebody"
+	}
+	if f.Why == "" {
+		return fmt.Sprintf("%s ordered %s", by, f.Verb)
+	}
+	return fmt.Sprintf("%s ordered %s: %s", by, f.Verb, f.Why)
+}
+
+// checked tells what the findings come to, and which of them are not as they should be.
+func (t *story) checked(f guard.Checked) (lines []line) {
+	for _, finding := range f.Findings {
+		if !t.findings && finding.Verdict != guard.Pass {
+			lines = append(lines, findingLine(finding, t.ink))
+		}
+	}
+	sum := tallyOf(f.Findings)
+	return append(lines, line{sum.tone(), "checks: " + sum.String()})
+}
+
+// asked is the deed of a task that the state before the event asked for.
+func (t *story) asked(task int) guard.Deed {
+	for _, todo := range t.was.Todo {
+		if todo.ID == task {
+			return todo.Deed
+		}
+	}
+	return nil
+}
+
+func (t *story) channel(i int) string {
+	if i < len(t.plan.Notify) {
+		return t.plan.Notify[i].Use
+	}
+	return fmt.Sprintf("channel %d", i+1)
+}
+
+// turn tells of a phase that has begun, and of why the one before ended.
+func (t *story) turn(s guard.State) (lines []line) {
+	r := s.Release
+	why := line{calm, s.Why}
+	if s.Why == t.was.Why {
+		why.text = ""
+	}
+	now := line{loud, ""}
+	switch s.Phase {
+	case guard.Checking:
+		now.text = "checking whether " + r.To + " may go on"
+		if s.Purpose == guard.ToWatch {
+			now.text = "asking where the traffic is"
+		}
+	case guard.Shifting:
+		if why.text != "" && s.Step > t.was.Step {
+			why.text = t.stepOf(t.was) + " is done: " + why.text
+			why.tone = good
+		}
+		now.text = fmt.Sprintf("%s: giving %s %d %% of the traffic", t.stepOf(s), r.To, s.Aim)
+	case guard.Watching:
+		now.text = t.watching(s)
+	case guard.Baking:
+		now.text = t.baking(s)
+	case guard.Finishing:
+		now.text = "giving " + r.To + " all of the traffic"
+		if !r.First() {
+			now.text += "; " + r.From + " may be retired then"
+		}
+		why.tone = good
+	case guard.Restoring:
+		now.text, now.tone = goingBack(r), bad
+		why.tone = bad
+	case guard.Verifying:
+		now.text = "verifying that " + r.To + " has no traffic any more"
+	case guard.Over:
+		now.text = "over: " + string(s.Outcome)
+		why.text = "" // the conclusion says it
+	}
+	if why.text != "" {
+		lines = append(lines, why)
+	}
+	if now.text != s.Why {
+		lines = append(lines, now)
+	}
+	return lines
+}
+
+func goingBack(r guard.Release) string {
+	if r.First() {
+		return "TAKING " + r.To + " OUT of the traffic"
+	}
+	return "GOING BACK to " + r.From
+}
+
+func (t *story) stepOf(s guard.State) string {
+	return fmt.Sprintf("step %d of %d", s.Step+1, len(t.plan.Rollout.Steps))
+}
+
+// follows says that somebody else moves the traffic up.
+func follows(s guard.State) bool { return s.Purpose == guard.ToWatch || s.Mode == guard.Observe }
+
+func (t *story) watching(s guard.State) string {
+	if follows(s) && s.Seen == 0 {
+		return fmt.Sprintf("waiting for %s to get traffic", s.Release.To)
+	}
+	if follows(s) {
+		return fmt.Sprintf("%s has %d %% of the traffic", s.Release.To, s.Seen)
+	}
+	step := t.plan.Rollout.Steps[s.Step]
+	return fmt.Sprintf("%s: %s has %d %% of the traffic; watching for %s to %s", t.stepOf(s), s.Release.To, s.Seen, step.AtLeast, step.AtMost)
+}
+
+func (t *story) baking(s guard.State) string {
+	text := fmt.Sprintf("%s has %d %% of the traffic", s.Release.To, s.Seen)
+	if back := 100 - s.Seen; back > 0 && !s.Release.First() {
+		text += fmt.Sprintf(" (%s keeps %d %% to compare with)", s.Release.From, back)
+	}
+	return fmt.Sprintf("%s; baking for %s", text, t.plan.Rollout.Bake.For)
+}
+
+// ruling tells what the judge says when that is new, or how far the evidence is when nothing was told of it
+// for a while.
+func (t *story) ruling(e guard.Event, s guard.State) []line {
+	if _, ok := e.Fact.(guard.Measured); !ok {
+		return nil
+	}
+	r := s.Ruling
+	lines := t.warnings(s)
+	class, was := classOf(r), t.class
+	switch {
+	case s.Asked && !t.was.Asked:
+		lines = append(lines, line{doubt, fmt.Sprintf("%s: %s", t.asking(s), r.Why)})
+	case class != was && class == "":
+		lines = append(lines, line{calm, "gathering evidence again: " + r.Why})
+	case class != was:
+		lines = append(lines, line{toneOf(r.Call), fmt.Sprintf("%s: %s", callWords[r.Call], r.Why)})
+	case e.At.Sub(t.counted) >= quietFor:
+		lines = append(lines, line{calm, progress(s, e.At)})
+	default:
+		return lines
+	}
+	t.class, t.counted = class, e.At
+	return lines
+}
+
+func (t *story) warnings(s guard.State) (lines []line) {
+	for i := len(t.was.Ruling.Warnings); i < len(s.Ruling.Warnings); i++ {
+		lines = append(lines, line{doubt, "look at this: " + s.Ruling.Warnings[i]})
+	}
+	return lines
+}
+
+// asking says what is wanted of people when the evidence does not decide.
+func (t *story) asking(s guard.State) string {
+	then := t.plan.Rollout.Scarce.Then
+	if s.Ruling.Call == judge.Blind {
+		then = t.plan.Rollout.Blind.Then
+	}
+	if then == guard.ThenAsk {
+		return "a person has to decide (golive order proceed, or golive rollback)"
+	}
+	return callWords[s.Ruling.Call] + ", holding until " + clock(s.Until) + ", then back"
+}
+
+// callWords say what a call means.
+var callWords = map[judge.Call]string{
+	judge.Blind:        "blind",
+	judge.Continue:     "not yet",
+	judge.Hold:         "holding",
+	judge.Inconclusive: "not enough evidence",
+	judge.Healthy:      "healthy",
+	judge.Regressed:    "harm",
+}
+
+func toneOf(c judge.Call) tone {
+	switch c {
+	case judge.Healthy:
+		return good
+	case judge.Regressed, judge.Blind:
+		return bad
+	case judge.Hold, judge.Inconclusive:
+		return doubt
+	}
+	return calm
+}
+
+// classOf tells rulings apart that a person would tell apart. It is empty while evidence is gathered as expected.
+func classOf(r judge.Ruling) string {
+	if r.Call == judge.Continue && r.Rule != judge.Leaning {
+		return ""
+	}
+	return fmt.Sprintf("%s %s %s", r.Call, r.Rule, r.Signal)
+}
+
+// progress is how far the evidence is, in one line.
+func progress(s guard.State, now time.Time) string {
+	parts := []string{fmt.Sprintf("%d %% for %s", s.Seen, spell(now.Sub(s.Began)))}
+	for _, sight := range s.Ruling.Signals {
+		text := fmt.Sprintf("%s: canary %s", nameOf(sight), tally(sight.Step.Canary))
+		if sight.Step.Baseline.Requests > 0 {
+			text += ", baseline " + tally(sight.Step.Baseline)
+		}
+		parts = append(parts, text)
+	}
+	parts = append(parts, fmt.Sprintf("odds of harm %s, back at %s", odds(s.Ruling.LogOdds), odds(s.Ruling.Limit)))
+	if s.Ruling.Missing != "" {
+		parts = append(parts, "missing: "+s.Ruling.Missing)
+	}
+	return strings.Join(parts, "; ")
+}

@@ -1,0 +1,191 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/golive-dev/golive/guard"
+	"github.com/golive-dev/golive/guard/judge"
+)
+
+// How golive writes numbers and times for people: as the judge does in its sentences.
+
+// number is a whole number with commas.
+func number(n float64) string {
+	digits := fmt.Sprintf("%.0f", n)
+	for i := len(digits) - 3; i > 0 && digits[i-1] != '-'; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return digits
+}
+
+// percent is a share with as many digits as matter.
+func percent(share float64) string {
+	p := 100 * share
+	switch {
+	case p == 0 || math.Abs(p) >= 10:
+		return fmt.Sprintf("%.0f %%", p)
+	case math.Abs(p) >= .095:
+		return strings.TrimRight(strings.TrimRight(fmt.Sprintf("%.2f", p), "0"), ".") + " %"
+	}
+	return fmt.Sprintf("%.2g %%", p)
+}
+
+// points is a difference between two shares.
+func points(difference float64) string { return fmt.Sprintf("%+.3g", 100*difference) }
+
+// odds renders the logarithm of odds, like 640:1 or 1:4.
+func odds(log float64) string {
+	const most = 1e6
+	switch {
+	case log > math.Log(most):
+		return "over " + number(most) + ":1"
+	case log < -math.Log(most):
+		return "under 1:" + number(most)
+	case log < 0:
+		return "1:" + brief(math.Exp(-log))
+	}
+	return brief(math.Exp(log)) + ":1"
+}
+
+// brief drops what does not matter of a factor.
+func brief(f float64) string {
+	if f < 9.95 {
+		return fmt.Sprintf("%.2g", f)
+	}
+	return number(f)
+}
+
+// tally is how many of an arm's requests were bad.
+func tally(t judge.Tally) string {
+	if t.Requests == 0 {
+		return "none"
+	}
+	return fmt.Sprintf("%s of %s (%s)", number(t.Bad), number(t.Requests), percent(t.Rate))
+}
+
+// nameOf is what a sight is about.
+func nameOf(s judge.Sight) string {
+	switch {
+	case s.Slower == 0:
+		return s.Signal
+	case s.Slower < 1:
+		return fmt.Sprintf("%s > %.3g ms", s.Signal, 1000*s.Slower)
+	}
+	return fmt.Sprintf("%s > %.3g s", s.Signal, s.Slower)
+}
+
+// spell is a time span in seconds.
+func spell(d time.Duration) string { return guard.Duration(max(0, d.Round(time.Second))).String() }
+
+// seconds is a number of seconds as a time span.
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+
+// clock is a time of the day. It is UTC everywhere, as in the journal, for who compares notes at night may sit
+// in several time zones.
+func clock(t time.Time) string { return t.UTC().Format("15:04:05Z") }
+
+// moment is a clock with its day.
+func moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") }
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// wrap breaks a text between words into lines that are no wider than width, where the words allow it. A line
+// that was indented goes on indented. Width 0 breaks nothing.
+func wrap(text string, width int) []string {
+	paragraphs := strings.Split(text, "\n")
+	if width <= 0 {
+		return paragraphs
+	}
+	var lines []string
+	for _, paragraph := range paragraphs {
+		if utf8.RuneCountInString(paragraph) <= width {
+			lines = append(lines, paragraph)
+			continue
+		}
+		indent := paragraph[:len(paragraph)-len(strings.TrimLeft(paragraph, " "))]
+		line := ""
+		for word := range strings.FieldsSeq(paragraph) {
+			switch {
+			case line == "":
+				line = indent + word
+			case utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width:
+				lines = append(lines, line)
+				line = indent + word
+			default:
+				line += " " + word
+			}
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// hang wraps a text whose first line begins at a column, and begins the others there too.
+func hang(column int, text string, width int) string {
+	if width > 0 {
+		width = max(20, width-column)
+	}
+	return strings.Join(wrap(text, width), "\n"+strings.Repeat(" ", column))
+}
+
+// table writes rows below their headings, and where that is wider than width each row as a list. Width 0 is as
+// wide as it takes.
+func table(rows [][]string, width int) (lines []string) {
+	var widest []int
+	for _, row := range rows {
+		for c, cell := range row {
+			if c == len(widest) {
+				widest = append(widest, 0)
+			}
+			widest[c] = max(widest[c], utf8.RuneCountInString(cell))
+		}
+	}
+	all := -2
+	for _, w := range widest {
+		all += w + 2
+	}
+	if width > 0 && all > width {
+		return list(rows)
+	}
+	for _, row := range rows {
+		text := ""
+		for c, cell := range row {
+			text += fmt.Sprintf("%-*s  ", widest[c], cell)
+		}
+		lines = append(lines, strings.TrimRight(text, " "))
+	}
+	return lines
+}
+
+// list writes each cell of a table on a line of its own, after its heading.
+func list(rows [][]string) (lines []string) {
+	heads := rows[0]
+	if heads[0] != "" {
+		lines = append(lines, heads[0])
+	}
+	for _, row := range rows[1:] {
+		lines = append(lines, row[0])
+		for c, cell := range row[1:] {
+			lines = append(lines, "  "+heads[c+1]+" "+cell)
+		}
+	}
+	return lines
+}
+
+// cut shortens a line to width.
+func cut(line string, width int) string {
+	runes := []rune(line)
+	if len(runes) <= width {
+		return line
+	}
+	return string(runes[:max(0, width)])
+}
