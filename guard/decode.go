@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -42,17 +43,17 @@ func (d *draft) parse(source []byte) *yaml.Node {
 	var first, second yaml.Node
 	decoder := yaml.NewDecoder(bytes.NewReader(source))
 	err := decoder.Decode(&first)
-	if err == io.EOF || err == nil && first.Content[0].ShortTag() == "!!null" {
+	if errors.Is(err, io.EOF) || err == nil && first.Content[0].ShortTag() == "!!null" {
 		d.report("", "the plan is empty (golive init writes a first one)")
 		return nil
 	}
 	if err == nil {
 		err = decoder.Decode(&second)
 	}
-	switch err {
-	case io.EOF:
+	switch {
+	case errors.Is(err, io.EOF):
 		return first.Content[0]
-	case nil:
+	case err == nil:
 		d.reportAt(Position{second.Line, second.Column}, "", "a file holds one plan only (put the next document into a file of its own)")
 	default:
 		d.reportSyntax(source, err)

@@ -181,7 +181,7 @@ func (h *history) answer(t guard.Task) guard.Fact {
 		if h.rand.IntN(20) == 0 {
 			return guard.Shifted{Percent: 100}
 		}
-		return guard.Shifted{Percent: d.Percent}
+		return guard.Shifted(d)
 	case guard.Measure:
 		m := guard.Measured{Ruling: judge.Ruling{Call: pick(h.rand, judge.Healthy, judge.Healthy, judge.Healthy, judge.Continue,
 			judge.Continue, judge.Continue, judge.Hold, judge.Inconclusive, judge.Blind, judge.Regressed)}}

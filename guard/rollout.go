@@ -390,11 +390,11 @@ func (m machine) inspected(t Task, st Standing) {
 
 func (m machine) finish(why string) {
 	m.enter(Finishing, m.plan.Rollout.Deadline.Shift.Std(), why)
-	if m.Aim == 100 {
+	m.Aim = 100
+	if m.Seen == 100 {
 		m.do(Finish{})
 		return
 	}
-	m.Aim = 100
 	m.do(Shift{100})
 }
 

@@ -111,7 +111,7 @@ func assemble(series *Series, selection Selection, samples []Sample) bool {
 		}
 		series.Total, series.Bad = total(values), total(pick(selection.Bad))
 	}
-	return finite(series)
+	return possible(series)
 }
 
 // assembleBuckets adds up the buckets of all histograms of one instance, and says whether they are whole:
@@ -169,8 +169,12 @@ func total(values []float64) (sum float64) {
 	return sum
 }
 
-// finite says whether adding up has stayed within what a number can hold, and counters are none below zero.
-func finite(s *Series) bool {
+// possible says whether a series has a time, adding up has stayed within what a number can hold, and no counter
+// is below zero.
+func possible(s *Series) bool {
+	if s.At.IsZero() {
+		return false
+	}
 	if s.Value != nil {
 		return !math.IsInf(*s.Value, 0)
 	}

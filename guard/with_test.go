@@ -91,7 +91,7 @@ func TestDecode(t *testing.T) {
 		Loud    bool      `json:"loud"`
 		Ratio   float64   `json:"ratio"`
 		Hidden  string    `json:"-"`
-		hidden  string
+		hidden  string    //nolint:unused // a field that nothing may set
 	}
 	defaults := config{Timeout: Duration(time.Second), Inspect: request{Method: "GET"}}
 	for name, c := range map[string]struct {

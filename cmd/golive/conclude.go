@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/golive-dev/golive/guard"
@@ -15,10 +14,10 @@ type conclusion struct {
 }
 
 // conclude answers how a rollout ended, and what is to be done now, if anything is.
-func (p *program) conclude(h *history, s guard.State) {
+func (p *program) conclude(h *history, s guard.State, code int) {
 	h = h.asOf(s)
 	if p.settings.Output == asJSON {
-		c := conclusion{h.account(), exitOf(s, h.signal())}
+		c := conclusion{h.account(), code}
 		c.Holder = nil // ourselves, for a moment more
 		if err := p.answer(c); err != nil {
 			fmt.Fprintf(p.err, "golive: %v\n", err)
@@ -49,16 +48,6 @@ func (h *history) asOf(s guard.State) *history {
 	}
 	latest.State = s
 	return latest
-}
-
-// signal is the one that asked the rollout to end, if one did.
-func (h *history) signal() string {
-	for _, e := range slices.Backward(h.Events) {
-		if f, ok := e.Fact.(guard.Interrupted); ok {
-			return f.Signal
-		}
-	}
-	return ""
 }
 
 // known is what else there is to know at the end, and what to do next.

@@ -49,8 +49,9 @@ func quiet(code int) error {
 	return &exit{code: code}
 }
 
-// exitOf is the exit code of a rollout that has ended. Signal is the one that asked it to end, if one did.
-func exitOf(s guard.State, signal string) int {
+// exitOf is the exit code of a rollout that has ended. Signal is the one that asked it to end, if one did;
+// asked says that it was this call that wanted it taken back.
+func exitOf(s guard.State, signal string, asked bool) int {
 	interrupted := exitInterrupted
 	if signal == "terminated" {
 		interrupted = exitTerminated
@@ -65,13 +66,16 @@ func exitOf(s guard.State, signal string) int {
 	case guard.Overdue, guard.Unfinished:
 		return exitDeadline
 	case guard.Stopped:
-		if signal == "" {
+		switch {
+		case asked:
+			return exitOK
+		case signal == "":
 			return exitNoGo // a person called it off
 		}
 		return interrupted
 	case guard.RolledBack:
 		switch {
-		case s.Purpose == guard.ToRollback:
+		case asked, s.Purpose == guard.ToRollback:
 			return exitOK
 		case s.Cause == guard.CauseInterrupted:
 			return interrupted

@@ -59,6 +59,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, err io.Writer, e
 
 // root is the tree of commands. The groups are the order in which a service meets them.
 func (p *program) root() *cobra.Command {
+	cobra.EnableCommandSorting = false // the groups have their order
 	root := &cobra.Command{
 		Use:   "golive",
 		Short: "Check a launch, watch it, and take it back when it goes wrong",

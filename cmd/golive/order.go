@@ -46,11 +46,8 @@ Exit codes: 0 rolled back and verified, 11 not certain.`,
 			}
 			return p.rollBackByHand(c.Context(), h.State.Release)
 		}
-		ended, err := p.rollBack(c.Context(), h, why)
-		if err == nil || ended.Outcome != guard.RolledBack {
-			return err
-		}
-		return nil // as it was asked
+		_, err = p.rollBack(c.Context(), h, why)
+		return err
 	}
 	return c
 }
@@ -68,7 +65,7 @@ func (p *program) rollBackByHand(ctx context.Context, r guard.Release) error {
 func (p *program) rollBack(ctx context.Context, h *history, why string) (guard.State, error) {
 	order := guard.Ordered{Verb: guard.OrderRollback, By: p.settings.By, Why: why}
 	if h.Holder == (journal.Holder{}) {
-		return p.resume(ctx, h, &order)
+		return p.resume(ctx, h, &order, true)
 	}
 	if err := post(h, order); err != nil {
 		return h.State, err
@@ -134,29 +131,32 @@ func post(h *history, o guard.Ordered) error {
 	return nil
 }
 
-// follow shows a history that another process makes, until it is over or nobody goes on with it. If that
-// process ends in the middle, and goOn is set, this one goes on.
-func (p *program) follow(ctx context.Context, h *history, goOn bool) (guard.State, error) {
+// follow shows a history that another process makes, until it is over or nobody goes on with it. Asked says
+// that this call wants it taken back: if that process ends in the middle, this one goes on.
+func (p *program) follow(ctx context.Context, h *history, asked bool) (guard.State, error) {
 	view := p.view(h.Plan)
 	defer view.close()
 	poll := time.NewTicker(200 * time.Millisecond)
 	defer poll.Stop()
+	state := h.State
 	for seen := len(h.Events); ; {
 		latest, err := readHistory(h.Path)
 		if err != nil {
 			return h.State, fail(exitInternal, "%w", err)
 		}
 		for ; seen < len(latest.Events); seen++ {
-			view.saw(latest.Events[seen], guard.Fold(latest.Plan, latest.Events[:seen+1]))
+			state = guard.Next(latest.Plan, state, latest.Events[seen])
+			view.saw(latest.Events[seen], state)
 		}
 		switch h = latest; {
 		case h.over():
 			view.close()
-			p.conclude(h, h.State)
-			return h.State, quiet(exitOf(h.State, ""))
-		case h.Holder == (journal.Holder{}) && goOn:
+			code := exitOf(h.State, "", asked)
+			p.conclude(h, h.State, code)
+			return h.State, quiet(code)
+		case h.Holder == (journal.Holder{}) && asked:
 			view.close()
-			return p.resume(ctx, h, nil)
+			return p.resume(ctx, h, nil, true)
 		case h.Holder == (journal.Holder{}):
 			return h.State, fail(exitNoGo, "nobody goes on with the rollout of %s (%s), which is not over: %s", h.State.Release.To, h.ID(), h.State.Phase)
 		}

@@ -56,14 +56,11 @@ func (p *program) kit(ctx context.Context, plan *guard.Plan) (plugins.Kit, func(
 			c()
 		}
 	}
-	for i, plugin := range plan.Plugins {
-		kit, closeIt, err := plugins.Open(ctx, plugin.Name, plugins.Options{
-			SHA256: plugin.SHA256,
-			Log:    func(line string) { fmt.Fprintf(p.err, "%s: %s\n", plugin.Name, line) },
-		})
+	for i := range plan.Plugins {
+		kit, closeIt, err := p.open(ctx, plan, i)
 		if err != nil {
 			closeAll()
-			return plugins.Kit{}, nil, fail(exitUnknown, "%splugin %s: %w", at(plan, fmt.Sprintf("plugins[%d]", i)), plugin.Name, err)
+			return plugins.Kit{}, nil, err
 		}
 		closers = append(closers, closeIt)
 		kits = append(kits, kit)
@@ -74,6 +71,19 @@ func (p *program) kit(ctx context.Context, plan *guard.Plan) (plugins.Kit, func(
 		return plugins.Kit{}, nil, fail(exitUsage, "%w", err)
 	}
 	return kit, closeAll, nil
+}
+
+// open starts one plugin of a plan. The caller closes it.
+func (p *program) open(ctx context.Context, plan *guard.Plan, i int) (plugins.Kit, func(), error) {
+	plugin := plan.Plugins[i]
+	kit, closeIt, err := plugins.Open(ctx, plugin.Name, plugins.Options{
+		SHA256: plugin.SHA256,
+		Log:    func(line string) { fmt.Fprintf(p.err, "%s: %s\n", plugin.Name, line) },
+	})
+	if err != nil {
+		return kit, nil, fail(exitUnknown, "%splugin %s: %w", at(plan, fmt.Sprintf("plugins[%d]", i)), plugin.Name, err)
+	}
+	return kit, closeIt, nil
 }
 
 // parts makes what a plan names. This is where ${NAME} meets the environment. The caller closes them.

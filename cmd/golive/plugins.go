@@ -69,9 +69,9 @@ func (p *program) listPlugins(c *cobra.Command) error {
 		return err
 	}
 	for i, plugin := range plan.Plugins {
-		kit, closeIt, err := plugins.Open(ctx, plugin.Name, plugins.Options{SHA256: plugin.SHA256})
+		kit, closeIt, err := p.open(ctx, plan, i)
 		if err != nil {
-			return fail(exitUnknown, "%splugin %s: %w", at(plan, fmt.Sprintf("plugins[%d]", i)), plugin.Name, err)
+			return err
 		}
 		suppliers = append(suppliers, supplies(plugin.Name, "", kit))
 		closeIt()

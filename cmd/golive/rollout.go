@@ -92,7 +92,8 @@ func (p *program) take(ctx context.Context, release guard.Release, purpose guard
 	}
 	if old := unfinished; old != nil {
 		if old.State.Purpose == purpose && old.State.Release.From == release.From && old.State.Release.To == release.To {
-			return p.goOn(ctx, old, nil)
+			_, err := p.resume(ctx, old, nil, false)
+			return err
 		}
 		if err := p.makeRoom(ctx, old, plan.Rollout.OnNewRelease); err != nil {
 			return err
@@ -148,23 +149,25 @@ func (p *program) begin(ctx context.Context, plan *guard.Plan, opened guard.Open
 		return err
 	}
 	defer closeParts()
-	path := filepath.Join(p.settings.Journal, opened.Release.ID+journal.Extension)
+	id := opened.Release.ID
+	path := filepath.Join(p.settings.Journal, id+journal.Extension)
 	j, err := journal.Create(path)
+	for n := 2; errors.Is(err, os.ErrExist); n++ { // somebody tried the same version in the same second
+		opened.Release.ID = fmt.Sprintf("%s-%d", id, n)
+		path = filepath.Join(p.settings.Journal, opened.Release.ID+journal.Extension)
+		j, err = journal.Create(path)
+	}
 	if err != nil {
 		return fail(exitInternal, "%w", err)
 	}
-	defer j.Close()
-	_, err = p.engage(ctx, &history{Path: path, Plan: plan}, parts, j, opened, nil)
+	defer func() { _ = j.Close() }() // every record is on the disk already
+	_, err = p.engage(ctx, &history{Path: path, Plan: plan}, parts, j, opened, nil, false)
 	return err
 }
 
-// goOn takes an old history up again. An order, if there is one, is the first thing that it is told.
-func (p *program) goOn(ctx context.Context, h *history, order *guard.Ordered) error {
-	_, err := p.resume(ctx, h, order)
-	return err
-}
-
-func (p *program) resume(ctx context.Context, h *history, order *guard.Ordered) (guard.State, error) {
+// resume takes an old history up again. An order, if there is one, is the first thing that it is told; asked
+// says that this call wants it taken back.
+func (p *program) resume(ctx context.Context, h *history, order *guard.Ordered, asked bool) (guard.State, error) {
 	parts, closeParts, err := p.parts(ctx, h.Plan)
 	if err != nil {
 		return h.State, err
@@ -178,15 +181,15 @@ func (p *program) resume(ctx context.Context, h *history, order *guard.Ordered) 
 	case err != nil:
 		return h.State, fail(exitInternal, "%w", err)
 	}
-	defer j.Close()
+	defer func() { _ = j.Close() }()              // every record is on the disk already
 	if h, err = readHistory(h.Path); err != nil { // now that nobody else adds to it
 		return guard.State{}, fail(exitInternal, "%w", err)
 	}
-	return p.engage(ctx, h, parts, j, guard.Resumed{Version: version()}, order)
+	return p.engage(ctx, h, parts, j, guard.Resumed{Version: version()}, order, asked)
 }
 
 // engage runs a history to its end and says how it ended.
-func (p *program) engage(ctx context.Context, h *history, parts engine.Parts, j *journal.Journal, begin guard.Fact, order *guard.Ordered) (guard.State, error) {
+func (p *program) engage(ctx context.Context, h *history, parts engine.Parts, j *journal.Journal, begin guard.Fact, order *guard.Ordered, asked bool) (guard.State, error) {
 	view := p.view(h.Plan)
 	defer view.close()
 	outside := p.listen(ctx, h, order)
@@ -206,11 +209,11 @@ func (p *program) engage(ctx context.Context, h *history, parts engine.Parts, j 
 	case err != nil:
 		fmt.Fprintf(p.err, "golive: %v\n", err)
 	}
-	p.conclude(h, state)
-	code := exitOf(state, outside.signal)
+	code := exitOf(state, outside.signal, asked)
 	if err != nil && code == exitOK {
 		code = exitInternal // it went well, but nothing proves it
 	}
+	p.conclude(h, state, code)
 	return state, quiet(code)
 }
 
@@ -223,5 +226,5 @@ Go on:     golive %s --from %s --to %s
 Take back: golive rollback %s
 Look:      golive explain %s
 `, s.Phase, r.To, s.Seen, s.Purpose, r.From, r.To, h.ID(), h.ID())
-	return quiet(exitOf(guard.State{Outcome: guard.Stopped}, signal))
+	return quiet(exitOf(guard.State{Outcome: guard.Stopped}, signal, false))
 }

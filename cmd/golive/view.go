@@ -78,7 +78,7 @@ func (v *view) close() {
 	default:
 		close(v.closed)
 		if v.terminal != nil {
-			io.WriteString(v.out, eraseBelow)
+			_, _ = io.WriteString(v.out, eraseBelow)
 		}
 	}
 	v.mu.Unlock()
@@ -129,7 +129,7 @@ func (v *view) show(now time.Time, lines []line) {
 	if len(block) > 0 {
 		fmt.Fprintf(&frame, upLines, len(block))
 	}
-	v.out.Write(frame.Bytes())
+	_, _ = v.out.Write(frame.Bytes()) // a terminal that is gone can be told nothing
 }
 
 // block is what stands now, in lines no wider than width.

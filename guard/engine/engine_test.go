@@ -41,7 +41,6 @@ type world struct {
 	overlap  bool          // there were two at once
 	moves    []string      // in order
 	errors   float64       // share of the new version's requests that fail
-	began    time.Time     // of the counters
 	counts   [2][2]float64 // canary, baseline: total, bad
 	last     time.Time
 	heard    []guard.Notice

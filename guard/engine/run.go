@@ -212,7 +212,7 @@ func (r *run) perform(ctx context.Context, s guard.State, t guard.Task) (fact gu
 		}
 	case guard.Shift:
 		if err = r.Parts.Backend.Shift(ctx, order, d.Percent); err == nil {
-			return guard.Shifted{Percent: d.Percent}
+			return guard.Shifted(d)
 		}
 	case guard.Finish:
 		if err = r.Parts.Backend.Finish(ctx, order); err == nil {

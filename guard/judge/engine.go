@@ -108,9 +108,12 @@ func (j *Judge) take(r Reading) {
 		w.clear()
 	}
 	for i := range r.Series {
-		s := &r.Series[i]
+		s := r.Series[i]
+		if s.At.IsZero() {
+			s.At = r.At
+		}
 		if w := j.watch(s.Signal); w != nil {
-			w.read(s, j.Step.At)
+			w.read(&s, j.Step.At)
 		}
 	}
 	for _, w := range j.Signals {

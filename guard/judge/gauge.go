@@ -38,7 +38,7 @@ type values struct {
 }
 
 func (v *values) add(s *Series) {
-	if s.Value == nil || math.IsNaN(*s.Value) || math.IsInf(*s.Value, 0) {
+	if !meaningful(s.Value) {
 		return
 	}
 	a := 0
@@ -52,6 +52,9 @@ func (v *values) add(s *Series) {
 	}
 }
 
+// meaningful says whether a gauge has a value, and one that can be reckoned with.
+func meaningful(v *float64) bool { return v != nil && math.Abs(*v) <= 1e100 }
+
 func newMeter(c *Config, s *Signal) *meter {
 	m := &meter{Prior: 1}
 	for i := range coins {
@@ -60,7 +63,7 @@ func newMeter(c *Config, s *Signal) *meter {
 	m.begin()
 	var past []float64
 	for _, h := range c.History {
-		if h.Signal == s.Name && h.Value != nil && !math.IsNaN(*h.Value) && !math.IsInf(*h.Value, 0) {
+		if h.Signal == s.Name && meaningful(h.Value) {
 			past = append(past, s.worse()**h.Value)
 		}
 	}

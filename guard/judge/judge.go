@@ -37,7 +37,7 @@ type Series struct {
 	Signal   string    `json:"signal"`
 	Arm      Arm       `json:"arm"`
 	Instance string    `json:"instance,omitempty"`
-	At       time.Time `json:"at"` // of the sample; the same instant as before means that nothing new was scraped
+	At       time.Time `json:"at"` // of the sample, zero for that of the reading; the same instant as before means that nothing new was scraped
 	Total    float64   `json:"total,omitempty"`
 	Bad      float64   `json:"bad,omitempty"`
 	Bounds   []float64 `json:"bounds,omitempty"`  // upper bounds in the unit of the metric (seconds), ascending, without +Inf

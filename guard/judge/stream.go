@@ -151,9 +151,9 @@ func (s *stream) release(newStep bool) float64 {
 
 // updateHarm is the numerator of 2.4: the harm may begin at any tick, with any of the harmful ratios.
 func (s *stream) updateHarm(c counts, mass float64) {
-	start := s.before()
+	start, released := s.before(), math.Log(mass)
 	for g := range start {
-		start[g] += math.Log(mass)
+		start[g] += released
 	}
 	var f perNoise
 	for j := range s.Harm {
@@ -174,8 +174,9 @@ func (s *stream) before() (pre perNoise) {
 			pre[g] = logAdd(pre[g], logAdd(p.Normal[g], p.Episode[g]))
 		}
 	}
+	n := math.Log(float64(s.Families))
 	for g := range pre {
-		pre[g] -= math.Log(float64(s.Families))
+		pre[g] -= n
 	}
 	return pre
 }
@@ -224,14 +225,17 @@ func (m *model) forward(p *path, normal, episode *perNoise) {
 		}
 		return
 	}
-	enter := .0005 * m.Tick
-	leave := min(.5, m.Tick/m.Lasting)
-	logEnter, logNot := math.Log(enter), math.Log1p(-enter)
-	logLeave, logStay := math.Log(leave), math.Log1p(-leave)
+	enter, leave := .0005*m.Tick, min(.5, m.Tick/m.Lasting)
 	for g := range p.Normal {
 		n, e := p.Normal[g], p.Episode[g]
-		p.Normal[g] = logAdd(n+logNot, e+logLeave) + normal[g]
-		p.Episode[g] = logAdd(n+logEnter, e+logStay) + episode[g]
+		top := max(n, e) // the likelier state keeps the numbers in range
+		if n == top {
+			n, e = 1, math.Exp(e-top)
+		} else {
+			n, e = math.Exp(n-top), 1
+		}
+		p.Normal[g] = top + math.Log(n*(1-enter)+e*leave) + normal[g]
+		p.Episode[g] = top + math.Log(n*enter+e*(1-leave)) + episode[g]
 	}
 }
 

@@ -10,21 +10,21 @@ const youngest = 1000
 
 // A watch follows one signal: it pairs what both arms did, and feeds it to the probes of the signal.
 type watch struct {
-	Name     string    `json:"name"`
-	Kind     Kind      `json:"kind"`
-	Counters counters  `json:"counters"`
-	Past     increase  `json:"past"`             // the baseline's history
-	Given    bool      `json:"given"`            // by the configuration
-	Canary   increase  `json:"waiting_canary"`   // what waits until
-	Baseline increase  `json:"waiting_baseline"` // the other arm can be read
-	Missed   [2]int    `json:"missed"`           // readings in a row without canary, without baseline
-	Fresh    bool      `json:"fresh"`            // the next tick is the first of its step
-	Survival *survival `json:"survival,omitempty"`
-	Probes   []*probe  `json:"probes,omitempty"`
-	Fast     *fast     `json:"fast,omitempty"`
-	Ceiling  *ceiling  `json:"ceiling,omitempty"`
-	Meter    *meter    `json:"meter,omitempty"`
-	Failing  [2]counts `json:"failing"` // the last two ticks, for guard 2
+	Name          string    `json:"name"`
+	Kind          Kind      `json:"kind"`
+	Counters      counters  `json:"counters"`
+	Past          increase  `json:"past"`           // the baseline's history
+	Given         bool      `json:"given"`          // by the configuration
+	CanaryWaits   increase  `json:"canary_waits"`   // what one arm did
+	BaselineWaits increase  `json:"baseline_waits"` // while the other could not be read
+	Missed        [2]int    `json:"missed"`         // readings in a row without canary, without baseline
+	Fresh         bool      `json:"fresh"`          // the next tick is the first of its step
+	Survival      *survival `json:"survival,omitempty"`
+	Probes        []*probe  `json:"probes,omitempty"`
+	Fast          *fast     `json:"fast,omitempty"`
+	Ceiling       *ceiling  `json:"ceiling,omitempty"`
+	Meter         *meter    `json:"meter,omitempty"`
+	Failing       [2]counts `json:"failing"` // the last two ticks, for guard 2
 
 	plan   *Config
 	signal *Signal
@@ -126,8 +126,8 @@ func (w *watch) pair(step *Step) {
 	if w.mixed { // an interval over a change of the weight mixes two exposures
 		w.canary.clear()
 		w.baseline.clear()
-		w.Canary.clear()
-		w.Baseline.clear()
+		w.CanaryWaits.clear()
+		w.BaselineWaits.clear()
 		return
 	}
 	if w.alone(step) {
@@ -136,9 +136,9 @@ func (w *watch) pair(step *Step) {
 	}
 	switch {
 	case !w.canary.Fresh || w.baseline.Fresh && w.canary.Total == 0:
-		w.Baseline.add(&w.baseline)
+		w.BaselineWaits.add(&w.baseline)
 	case !w.baseline.Fresh:
-		w.Canary.add(&w.canary)
+		w.CanaryWaits.add(&w.canary)
 	default:
 		w.paired = true
 	}
@@ -254,8 +254,8 @@ func (w *watch) counts(place int) counts {
 		return 0
 	}
 	c := counts{
-		EC: bad(&w.canary) + bad(&w.Canary), NC: w.canary.Total + w.Canary.Total,
-		EB: bad(&w.baseline) + bad(&w.Baseline), NB: w.baseline.Total + w.Baseline.Total,
+		EC: bad(&w.canary) + bad(&w.CanaryWaits), NC: w.canary.Total + w.CanaryWaits.Total,
+		EB: bad(&w.baseline) + bad(&w.BaselineWaits), NB: w.baseline.Total + w.BaselineWaits.Total,
 	}
 	c.EC, c.EB = min(c.EC, c.NC), min(c.EB, c.NB)
 	return c
@@ -300,8 +300,8 @@ func (w *watch) exclude(starts int) {
 		}
 	}
 	w.Fresh = false
-	w.Canary.clear()
-	w.Baseline.clear()
+	w.CanaryWaits.clear()
+	w.BaselineWaits.clear()
 }
 
 // foreign says that an arm's histogram lacks a bound that is watched.

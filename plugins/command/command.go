@@ -233,7 +233,7 @@ func orderEnv(o guard.Order) []string {
 // ending is what evidence keeps of an output.
 func ending(output []byte) string {
 	kept := tail{limit: storyBytes}
-	kept.Write(output)
+	_, _ = kept.Write(output) // which cannot fail
 	return strings.TrimSpace(strings.ToValidUTF8(string(kept.kept), "?"))
 }
 

@@ -86,6 +86,6 @@ func (t *tail) tell(err error) error {
 type both [2]*tail
 
 func (b both) Write(p []byte) (int, error) {
-	b[0].Write(p)
+	_, _ = b[0].Write(p)
 	return b[1].Write(p)
 }

@@ -176,15 +176,21 @@ func (s *Source) ask(ctx context.Context, selector guard.Selector, at time.Time)
 	if err != nil {
 		return nil, err
 	}
+	return join(selector, vector)
+}
+
+// join gives the values of a vector the times in it.
+func join(selector guard.Selector, vector model.Vector) (map[model.Fingerprint]guard.Sample, error) {
 	times := make(map[model.Fingerprint]time.Time)
 	var values model.Vector
 	for _, point := range vector {
 		_, isTime := point.Metric[timeLabel]
 		delete(point.Metric, timeLabel)
 		delete(point.Metric, model.MetricNameLabel) // which a time has lost
-		if isTime {
-			times[point.Metric.Fingerprint()] = time.UnixMilli(int64(math.Round(float64(point.Value) * 1000)))
-		} else if point.Histogram == nil { // a native one has no single value
+		switch seconds := float64(point.Value); {
+		case isTime && 0 < seconds && seconds < 1e12:
+			times[point.Metric.Fingerprint()] = time.UnixMilli(int64(math.Round(seconds * 1000)))
+		case !isTime && point.Histogram == nil: // a native one has no single value
 			values = append(values, point)
 		}
 	}

@@ -5,13 +5,14 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"math"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -394,25 +395,46 @@ func TestConfig(t *testing.T) {
 	}
 }
 
-// FuzzParse holds the reader of answers to an error or samples that can be used.
+// FuzzParse holds whatever a server answers to: an error, or series that are possible.
 func FuzzParse(f *testing.F) {
+	const begin, end = `{"status":"success","data":{"resultType":"vector","result":[`, `]}}`
 	for _, body := range []string{
-		``, `{}`, `null`, `{"status":"success","data":{"resultType":"vector","result":[{"metric":{"golive_time":"1"},"value":[1,"1"]},{"metric":{},"value":[1,"2"]}]}}`,
-		`{"status":"success","data":{"resultType":"vector","result":[null]}}`, `{"status":"success","data":{"resultType":"vector","result":[{"value":[1,"Inf"]}]}}`,
-		`{"status":"success","data":{"resultType":"vector","result":[{"histogram":[1,{}]}]}}`,
+		``, `{}`, `null`, begin + `null` + end, begin + `{"value":[1,"Inf"]}` + end, begin + `{"histogram":[1,{}]}` + end,
+		begin + `{"metric":{"golive_time":"1"},"value":[1,"1"]},{"metric":{},"value":[1,"2"]}` + end,
+		begin + `{"metric":{"golive_time":"1","le":"1"},"value":[1,"1"]},{"metric":{"le":"1"},"value":[1,"-2"]}` + end,
+		begin + `{"metric":{"golive_time":"1","le":"+Inf"},"value":[1,"NaN"]},{"metric":{"le":"+Inf"},"value":[1,"2"]}` + end,
 	} {
 		f.Add([]byte(body))
 	}
+	q := guard.Query{Release: guard.Release{To: "v2"}, Signals: []guard.Signal{
+		{Name: "r", Total: "r", Bad: "r"}, {Name: "h", Histogram: "h"}, {Name: "g", Value: "g"},
+	}}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		vector, err := parse(200, body)
-		if err != nil {
-			return
-		}
-		for _, point := range vector {
-			if point == nil {
-				t.Fatalf("%q has a hole", body)
+		reading := guard.Reading{At: time.Unix(1764000000, 0)}
+		for _, signal := range q.Signals {
+			selection, err := signal.Select(q.Release, guard.Canary)
+			if err != nil {
+				t.Fatal(err)
 			}
-			_ = math.Round(float64(point.Value))
+			for _, selector := range selection.Names() {
+				vector, err := parse(200, body) // join takes it apart
+				if err != nil {
+					return
+				}
+				samples, err := join(selector, vector)
+				if err != nil {
+					return
+				}
+				for _, sample := range samples {
+					if sample.At.IsZero() {
+						t.Errorf("%q gives a sample without time: %+v", body, sample)
+					}
+				}
+				reading.Series = append(reading.Series, signal.Assemble(selection, guard.Canary, slices.Collect(maps.Values(samples)))...)
+			}
+		}
+		if err := guard.CheckReading(q, reading); err != nil {
+			t.Errorf("%q gives %+v: %v", body, reading, err)
 		}
 	})
 }
