@@ -192,11 +192,17 @@ func (p *program) resume(ctx context.Context, h *history, order *guard.Ordered, 
 func (p *program) engage(ctx context.Context, h *history, parts engine.Parts, j *journal.Journal, begin guard.Fact, order *guard.Ordered, asked bool) (guard.State, error) {
 	view := p.view(h.Plan)
 	defer view.close()
+	tape := p.tape(h)
+	defer tape.close()
 	outside := p.listen(ctx, h, order)
 	defer outside.close()
 	rollout := &engine.Rollout{
 		Plan: h.Plan, Parts: parts, Journal: keeper{j}, Outside: outside.facts,
-		Saw: view.saw, Found: view.found,
+		Saw: func(e guard.Event, s guard.State) {
+			tape.saw(e, s)
+			view.saw(e, s)
+		},
+		Found: view.found,
 	}
 	state, err := rollout.Run(outside.ctx, h.Events, begin)
 	view.close()

@@ -23,6 +23,7 @@ import (
 //	{"t":300,"step":{"weight":0.25,"next":1,"last":true}}
 type Recording struct {
 	ID       string
+	Start    time.Time // t = 0
 	Every    time.Duration
 	Signals  []Signal // what was recorded: names and kinds
 	Steps    []Step
@@ -88,7 +89,7 @@ func ReadRecording(from io.Reader) (*Recording, error) {
 		start = *h.Start
 	}
 	at := func(t float64) time.Time { return start.Add(time.Duration(math.Round(t * float64(time.Second)))) }
-	r := &Recording{ID: h.ID, Every: at(h.Tick).Sub(start), Signals: h.Signals}
+	r := &Recording{ID: h.ID, Start: start, Every: at(h.Tick).Sub(start), Signals: h.Signals}
 	for i, s := range h.WeightSteps {
 		step := Step{At: at(s[0]), Weight: s[1], Next: 1, Last: i == len(h.WeightSteps)-1}
 		if !step.Last {

@@ -43,7 +43,7 @@ func TestRecorderToReplay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.ID != "r1" || r.Every != 10*time.Second || len(r.Signals) != len(c.Signals) || len(r.Steps) != live.Steps {
+	if r.ID != "r1" || !r.Start.Equal(t0) || r.Every != 10*time.Second || len(r.Signals) != len(c.Signals) || len(r.Steps) != live.Steps {
 		t.Fatalf("read %q, every %v, %d signals, %d steps", r.ID, r.Every, len(r.Signals), len(r.Steps))
 	}
 	again, _ := New(c)

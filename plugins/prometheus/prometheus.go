@@ -264,8 +264,10 @@ func parse(status int, body []byte) (model.Vector, error) {
 	if err := json.Unmarshal(answer.Data.Result, &vector); err != nil {
 		return nil, err
 	}
-	if slices.Contains(vector, nil) {
-		return nil, errors.New("it answers with a hole among the samples")
+	for _, point := range vector {
+		if point == nil || point.Metric == nil {
+			return nil, errors.New("it answers with a hole among the samples")
+		}
 	}
 	return vector, nil
 }

@@ -240,6 +240,8 @@ func TestAnswers(t *testing.T) {
 		"without time":    {200, `{"status":"success","data":{"resultType":"vector","result":[{"metric":{"a":"b"},"value":[1,"2"]}]}}`, "it does not say when"},
 		"NaN":             {200, `{"status":"success","data":{"resultType":"vector","result":[{"metric":{"golive_time":"1"},"value":[1,"1"]},{"metric":{},"value":[1,"NaN"]}]}}`, ""},
 		"null sample":     {200, `{"status":"success","data":{"resultType":"vector","result":[null]}}`, "a hole among the samples"},
+		"null metric":     {200, `{"status":"success","data":{"resultType":"vector","result":[{"value":[1,"1"]}]}}`, "a hole among the samples"},
+		"time is NaN":     {200, `{"status":"success","data":{"resultType":"vector","result":[{"metric":{"golive_time":"1"},"value":[1,"NaN"]},{"metric":{},"value":[1,"1"]}]}}`, "it does not say when"},
 		"bad query":       {400, `{"status":"error","errorType":"bad_data","error":"parse error: x"}`, "parse error: x"},
 		"too busy":        {503, `{"status":"error","errorType":"timeout","error":"query timed out"}`, "query timed out"},
 		"error with 200":  {200, `{"status":"error","errorType":"execution","error":"many-to-many"}`, "many-to-many"},
