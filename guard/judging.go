@@ -6,8 +6,8 @@ import (
 	"github.com/golive-dev/golive/guard/judge"
 )
 
-// Judge is the chapter watch as the judge wants it.
-func (p *Plan) Judge() judge.Config {
+// Judge is the chapter watch as the judge wants it for a release.
+func (p *Plan) Judge(r Release) judge.Config {
 	w := p.Watch
 	c := judge.Config{
 		Every:         w.Every.Std(),
@@ -26,6 +26,9 @@ func (p *Plan) Judge() judge.Config {
 		MaxStep:       w.Promote.MaxStep.Std(),
 		FullSteps:     !w.Promote.Early,
 		OnTooFast:     judge.OnTooFast(w.OnTooFast),
+		LimitsOnly:    r.First(),
+		BlindAfter:    p.Rollout.Blind.After.Std(),
+		HoldAlone:     w.OnAbsoluteOnly == "hold",
 	}
 	for _, s := range w.Signals {
 		c.Signals = append(c.Signals, judge.Signal{
@@ -52,9 +55,10 @@ func (s Signal) Kind() judge.Kind {
 }
 
 func (c Ceiling) judged() *judge.Ceiling {
-	j := judge.Ceiling{Rate: float64(c.Rate), For: c.For.Std()}
+	j := judge.Ceiling{Rate: float64(c.Rate), For: c.For.Std(), Below: c.Below}
 	if c.Above != nil {
 		j.Above = *c.Above
+		return &j
 	}
 	for _, q := range []struct {
 		quantile float64

@@ -194,10 +194,15 @@ func (d *draft) limits(path string, s Signal) {
 	}
 	d.must(kind != judge.Gauge || never.Above != nil || never.Below != nil || s.Like != 0, path,
 		"a gauge needs a bound (write never: {above: 1000}, or like: 1d)")
-	if never.Above != nil && never.Below != nil {
-		d.must(*never.Below < *never.Above, path+".never", "below %v and above %v forbid everything (make below less than above)",
-			*never.Below, *never.Above)
+	limits := 0
+	for _, set := range []bool{
+		never.Above != nil, never.Below != nil, never.P50 != 0, never.P90 != 0, never.P95 != 0, never.P99 != 0,
+	} {
+		if set {
+			limits++
+		}
 	}
+	d.must(limits <= 1, path+".never", "a signal has one limit (write a second signal for the other)")
 }
 
 // consistsOf names the keys that make a signal one of a kind.

@@ -30,7 +30,7 @@ type tape struct {
 // tape begins the recording of a rollout, with what its journal holds already: a file that a crash has torn is
 // written anew.
 func (p *program) tape(h *history) *tape {
-	c := h.Plan.Judge()
+	c := h.Plan.Judge(guard.Release{})
 	t := &tape{
 		program: p, signals: c.Signals, every: c.Every,
 		path: filepath.Join(filepath.Dir(h.Path), tapes, filepath.Base(h.Path)),

@@ -51,7 +51,11 @@ var ErrJournal = errors.New("the journal cannot be written")
 func (r *Rollout) Run(ctx context.Context, past []guard.Event, begin guard.Fact) (guard.State, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	run := &run{Rollout: r, state: guard.Fold(r.Plan, past), tasks: map[int]*task{}, answers: make(chan answer)}
-	if err := run.watcher.replay(r.Plan, past); err != nil {
+	release := run.state.Release
+	if opened, ok := begin.(guard.Opened); ok {
+		release = opened.Release
+	}
+	if err := run.watcher.replay(r.Plan, past, release); err != nil {
 		cancel(err)
 		return run.state, err
 	}

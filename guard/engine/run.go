@@ -309,8 +309,8 @@ func (w *watcher) observe(step judge.Step, reading guard.Reading) judge.Ruling {
 }
 
 // replay brings the judge to where a history has left it. The rulings of the past stand as they are written.
-func (w *watcher) replay(p *guard.Plan, past []guard.Event) (err error) {
-	if w.judge, err = judge.New(p.Judge()); err != nil {
+func (w *watcher) replay(p *guard.Plan, past []guard.Event, release guard.Release) (err error) {
+	if w.judge, err = judge.New(p.Judge(release)); err != nil {
 		return err
 	}
 	var s guard.State

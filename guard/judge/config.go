@@ -34,6 +34,10 @@ type Config struct {
 	MaxStep    time.Duration `json:"max_step,omitempty"`   // 10m
 	FullSteps  bool          `json:"full_steps,omitempty"` // never end a step early
 	OnTooFast  OnTooFast     `json:"on_too_fast,omitempty"`
+
+	LimitsOnly bool          `json:"limits_only,omitempty"` // a first release: nothing to compare with, only ceilings judge
+	BlindAfter time.Duration `json:"blind_after,omitempty"` // so long without the canary is blind, without the baseline twice that; 6 readings
+	HoldAlone  bool          `json:"hold_alone,omitempty"`  // harm that only a comparison with history shows is a reason to hold, not to go back
 }
 
 // A Signal is one thing that is watched.
@@ -133,6 +137,7 @@ func (c Config) withDefaults() Config {
 	c.Margin = or(c.Margin, defaultMargin)
 	c.Patience = or(c.Patience, 2*time.Minute)
 	c.MinStep = or(c.MinStep, 30*time.Second)
+	c.BlindAfter = or(c.BlindAfter, 6*c.Every)
 	c.MaxStep = or(c.MaxStep, 10*time.Minute)
 	signals := make([]Signal, len(c.Signals))
 	for i, s := range c.Signals {
@@ -169,7 +174,7 @@ func (c Config) check() error {
 		value time.Duration
 	}{
 		{"every", c.Every}, {"warmup", c.Warmup}, {"episodes", c.Episodes},
-		{"patience", c.Patience}, {"min_step", c.MinStep}, {"max_step", c.MaxStep},
+		{"patience", c.Patience}, {"min_step", c.MinStep}, {"max_step", c.MaxStep}, {"blind_after", c.BlindAfter},
 	} {
 		if d.value < 0 {
 			bad("%s: %v is negative", d.key, d.value)

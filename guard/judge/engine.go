@@ -263,6 +263,9 @@ func (j *Judge) decide() verdict {
 	total := j.logE()
 	if total >= j.limit() {
 		w, p := j.loudest()
+		if j.cfg.HoldAlone && j.Step.Absolute {
+			return verdict{Hold, Odds, w.Name, j.sayHarm(w, p, total)}
+		}
 		return verdict{Regressed, Odds, w.Name, j.sayHarm(w, p, total)}
 	}
 	v := j.advance(total)
@@ -279,6 +282,9 @@ func (j *Judge) advance(total float64) verdict {
 	}
 	if v, found := j.bothArms(total); found {
 		return v
+	}
+	if j.cfg.LimitsOnly {
+		return j.advanceByLimits()
 	}
 	early := !j.cfg.FullSteps || j.Seen.Sub(j.Step.At) >= j.Step.AtMost
 	if !early || j.Seen.Sub(j.Step.At) < j.Step.AtLeast || j.suspects(total) || !j.complete() {

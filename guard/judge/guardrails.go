@@ -124,6 +124,8 @@ type ceiling struct {
 	Bound  float64 `json:"bound,omitempty"`
 	Stream *stream `json:"stream"`
 	Late   counts  `json:"late"`
+	Step   counts  `json:"step"`
+	All    counts  `json:"all"`
 }
 
 // newCeiling returns nil if the signal has none, or if its histogram has not been seen yet.
@@ -147,6 +149,7 @@ func newCeiling(c *Config, s *Signal, bounds []float64) *ceiling {
 func (l *ceiling) update(c counts, newStep bool) {
 	l.Stream.update(c, flat, newStep)
 	l.Late = l.Late.add(c, decay)
+	l.Step, l.All = l.Step.add(c, 1), l.All.add(c, 1)
 }
 
 func (l *ceiling) broken(limit float64) bool { return l.Stream.logE(false) >= limit }

@@ -128,6 +128,7 @@ const (
 	Never           Rule = "never"               // an absolute ceiling of the plan (5.3)
 	BothFailing     Rule = "both-failing"        // the ceiling is broken, but by the baseline too
 	BothDegraded    Rule = "both-degraded"       // the baseline does far worse than in its history
+	WithinLimits    Rule = "within-limits"       // a first release keeps every ceiling (6)
 	NonInferior     Rule = "non-inferiority"     // harm above the margins is excluded (6)
 	Leaning         Rule = "leaning"             // the data of the step favour harm, short of the limit
 	TooFast         Rule = "too-fast"            // faster than real work (15.4)

@@ -188,11 +188,6 @@ func NewRecorder(to io.Writer, id string, start time.Time, every time.Duration, 
 	return r, r.to.Encode(header{ID: id, Start: &start, Tick: every.Seconds(), Signals: r.signals, Bounds: []float64{}})
 }
 
-// ResumeRecorder goes on with a recording whose header has been written.
-func ResumeRecorder(to io.Writer, start time.Time, signals []Signal) *Recorder {
-	return &Recorder{to: json.NewEncoder(to), start: start, signals: slices.Clone(signals)}
-}
-
 // Step writes that a step begins.
 func (r *Recorder) Step(s Step) error { return r.to.Encode(line{T: r.since(s.At), Step: &s}) }
 
@@ -280,7 +275,8 @@ func Replay(r *Recording, c Config) (Decision, error) {
 			return d, nil
 		}
 		if last.Call == Healthy && healthy == nil {
-			healthy = &last
+			first := last
+			healthy = &first
 		}
 	}
 	d.Decision, d.Why = j.conclude(last, healthy)

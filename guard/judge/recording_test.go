@@ -24,9 +24,6 @@ func TestRecorderToReplay(t *testing.T) {
 	var said []string
 	for tick := range 100 {
 		reading := w.next()
-		if tick == 50 { // another process goes on
-			rec = ResumeRecorder(&file, t0, c.Signals)
-		}
 		said = append(said, live.Observe(reading).Why)
 		if err := rec.Reading(reading); err != nil {
 			t.Fatal(err)

@@ -161,6 +161,9 @@ func (w *watch) begin(step *Step, expand bool) {
 	if w.Meter != nil {
 		w.Meter.begin()
 	}
+	if w.Ceiling != nil {
+		w.Ceiling.Step = counts{}
+	}
 }
 
 // open chooses what to watch as soon as enough is known of the baseline. It is frozen for the whole watch.
@@ -171,7 +174,7 @@ func (w *watch) open(step *Step) {
 	if w.Ceiling == nil {
 		w.Ceiling = newCeiling(w.plan, w.signal, w.Counters.Bounds)
 	}
-	if w.Probes != nil || w.Survival != nil {
+	if w.Probes != nil || w.Survival != nil || w.plan.LimitsOnly {
 		return
 	}
 	canary, baseline := w.Counters.instances(Canary), w.Counters.instances(Baseline)

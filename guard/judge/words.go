@@ -209,12 +209,13 @@ func (j *Judge) patience() int {
 
 // blind is the first signal that cannot be read, and the arm that is missing.
 func (j *Judge) blind() (*watch, Arm) {
+	most := max(2, int(j.cfg.BlindAfter/j.cfg.Every)) // one reading may always be lost
 	for _, w := range j.Signals {
 		alone := w.alone(&j.Step)
 		switch {
-		case w.Meter != nil && w.Meter.Missed >= 6, w.Meter == nil && w.Missed[0] >= 6:
+		case w.Meter != nil && w.Meter.Missed >= most, w.Meter == nil && w.Missed[0] >= most:
 			return w, Canary
-		case w.Meter == nil && !alone && w.Missed[1] >= 12, w.foreign():
+		case w.Meter == nil && !alone && w.Missed[1] >= 2*most, w.foreign():
 			return w, Baseline
 		}
 	}
@@ -281,7 +282,14 @@ func (j *Judge) sights() []Sight {
 			all = append(all, w.Meter.sight(w.Name, j.confident()))
 			continue
 		}
-		if len(w.Probes) == 0 {
+		switch {
+		case j.cfg.LimitsOnly && w.Ceiling != nil:
+			s := w.Ceiling.sight(w, j.confident())
+			if t := j.elapsed(); t > 0 && w.Ceiling.Step.NC > 0 {
+				s.Seconds = s.Requests / (w.Ceiling.Step.NC / t)
+			}
+			all = append(all, s)
+		case len(w.Probes) == 0:
 			all = append(all, Sight{Signal: w.Name})
 		}
 		for _, p := range w.Probes {
