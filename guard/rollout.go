@@ -162,16 +162,16 @@ func answers(d Deed, f Fact) (ok bool) {
 		_, ok = d.(RunChecks)
 	case Inspected:
 		_, ok = d.(Inspect)
-		ok = ok && f.Standing.sane()
+		ok = ok && f.Standing.Check() == nil
 	case Shifted:
 		shift, is := d.(Shift)
 		ok = is && shift.Percent == f.Percent
 	case Measured:
 		_, ok = d.(Measure)
-		ok = ok && (f.Standing == nil || f.Standing.sane())
+		ok = ok && (f.Standing == nil || f.Standing.Check() == nil)
 	case Verified:
 		_, ok = d.(Verify)
-		ok = ok && f.Standing.sane()
+		ok = ok && f.Standing.Check() == nil
 	case Finished:
 		_, ok = d.(Finish)
 	case Told:
@@ -181,8 +181,6 @@ func answers(d Deed, f Fact) (ok bool) {
 	}
 	return ok
 }
-
-func (s Standing) sane() bool { return 0 <= s.Percent && s.Percent <= 100 }
 
 // machine is Next at work on its own copy of the state.
 type machine struct {

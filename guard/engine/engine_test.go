@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -48,6 +49,8 @@ type world struct {
 	hang    func(percent int) bool // shifts that never end by themselves
 	broken  func(call string) error
 	verdict guard.Verdict // of the probe
+
+	nonsense bool // the counters show NaN
 }
 
 func (w *world) Inspect(ctx context.Context, r guard.Release) (guard.Standing, error) {
@@ -117,10 +120,13 @@ func (w *world) Read(ctx context.Context, q guard.Query) (guard.Reading, error) 
 	w.count()
 	now := time.Now().UTC()
 	reading := guard.Reading{At: now}
+	if w.nonsense {
+		w.counts[0][0] = math.NaN()
+	}
 	for i, arm := range []guard.Arm{guard.Canary, guard.Baseline} {
 		reading.Series = append(reading.Series, guard.Series{
 			Signal: "errors", Arm: arm, Instance: string(arm), At: now,
-			Total: float64(int(w.counts[i][0])), Bad: float64(int(w.counts[i][1])),
+			Total: math.Floor(w.counts[i][0]), Bad: math.Floor(w.counts[i][1]),
 		})
 	}
 	return reading, nil
@@ -230,6 +236,7 @@ func TestRollout(t *testing.T) {
 			}
 		}, guard.Live, "", 100, true},
 		{"metrics that are gone hold the release, and end it", func(w *world) { w.broken = on("read", refused) }, guard.RolledBack, guard.CauseBlind, 0, false},
+		{"numbers that are none are no numbers", func(w *world) { w.nonsense = true }, guard.RolledBack, guard.CauseBlind, 0, false},
 		{"channels that are dead keep nobody waiting", func(w *world) { w.broken = on("notify", refused) }, guard.Live, "", 100, true},
 	}
 	for _, tt := range tests {

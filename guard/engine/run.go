@@ -207,7 +207,7 @@ func (r *run) perform(ctx context.Context, s guard.State, t guard.Task) (fact gu
 		return guard.Checked{Findings: RunChecks(ctx, scene, r.Parts.Checks, r.Found)}
 	case guard.Inspect:
 		var st guard.Standing
-		if st, err = r.Parts.Backend.Inspect(ctx, s.Release); err == nil {
+		if st, err = r.inspect(ctx, s.Release); err == nil {
 			return guard.Inspected{Standing: st}
 		}
 	case guard.Shift:
@@ -244,22 +244,35 @@ func explain(ctx context.Context, err error) string {
 	return err.Error()
 }
 
+// inspect asks the backend, and believes nothing impossible.
+func (r *run) inspect(ctx context.Context, release guard.Release) (guard.Standing, error) {
+	st, err := r.Parts.Backend.Inspect(ctx, release)
+	if err == nil {
+		err = st.Check()
+	}
+	return st, err
+}
+
 // measure reads the counts, and asks where the traffic is at the same time: somebody else may have moved it.
 func (r *run) measure(ctx context.Context, release guard.Release) guard.Fact {
 	var fact guard.Measured
 	var inspecting sync.WaitGroup
 	inspecting.Go(func() {
 		defer func() { _ = recover() }() // then it is not known where the traffic is, as after an error
-		if st, err := r.Parts.Backend.Inspect(ctx, release); err == nil {
+		if st, err := r.inspect(ctx, release); err == nil {
 			fact.Standing = &st
 		}
 	})
-	reading, err := r.Parts.Source.Read(ctx, guard.Query{Release: release, Signals: r.Plan.Watch.Signals})
+	query := guard.Query{Release: release, Signals: r.Plan.Watch.Signals}
+	reading, err := r.Parts.Source.Read(ctx, query)
+	reading.At = clock()
+	if err == nil {
+		err = guard.CheckReading(query, reading)
+	}
 	if err != nil {
 		fact.Problem = explain(ctx, err)
-		reading = guard.Reading{}
+		reading = guard.Reading{At: reading.At}
 	}
-	reading.At = clock()
 	fact.Reading = reading
 	inspecting.Wait()
 	return fact
@@ -272,7 +285,7 @@ func (r *run) verify(ctx context.Context, release guard.Release) guard.Fact {
 	for i, probe := range r.Parts.Verify {
 		probing.Go(func() { findings[i] = ask(ctx, probe, release) })
 	}
-	st, err := r.Parts.Backend.Inspect(ctx, release)
+	st, err := r.inspect(ctx, release)
 	probing.Wait()
 	if err != nil {
 		return guard.Failed{Error: explain(ctx, err)}
