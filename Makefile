@@ -6,7 +6,7 @@ FUZZTIME     ?= 30s
 LINT_VERSION := v2.15.0
 GOLANGCI     ?= .bin/$(LINT_VERSION)/golangci-lint
 
-.PHONY: all build vet lint race test bench demo e2e fuzz cover clean
+.PHONY: all build vet lint race test bench bench-judge demo e2e fuzz cover clean
 
 all: build vet lint race
 
@@ -28,6 +28,10 @@ test:
 
 bench:
 	go test -run='^$$' -bench=. -benchmem ./...
+
+# golive's judge beside the rules of other tools, on the same traffic: writes guard/judge/RESULTS.md.
+bench-judge:
+	go test ./guard/judge/judgebench -count=1 -run=TestResults -update -timeout=1h $(if $(EXPERIMENTS),-experiments=$(abspath $(EXPERIMENTS)))
 
 demo: build
 	bin/demo --golive bin/golive --shop bin/shop

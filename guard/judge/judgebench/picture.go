@@ -46,31 +46,53 @@ func (r *Results) Picture(to io.Writer) error {
 `, (left+width-right)/2, height-18, (top+height-under)/2)
 	dots := slices.Clone(r.Dots)
 	slices.SortStableFunc(dots, func(a, b Dot) int { return cmp.Compare(y(a.Harm), y(b.Harm)) })
-	var labels []label
+	var taken []box
+	for _, d := range dots {
+		taken = append(taken, box{x(d.Alarms) - 8, y(d.Harm) - 8, 16, 16})
+	}
 	for _, d := range dots {
 		colour, weight, radius := "#8a8f98", "400", 5.
 		if d.Name == "golive" {
 			colour, weight, radius = "#0a7d33", "700", 7
 		}
-		l := label{x(d.Alarms) + 10, y(d.Harm) + 4, 6.3 * float64(len(d.Name))}
-		if l.x+l.width > width {
-			l.x = x(d.Alarms) - 10 - l.width
+		l := place(x(d.Alarms), y(d.Harm), 6.6*float64(len(d.Name)), taken)
+		taken = append(taken, l)
+		if middle := l.y + l.height/2; math.Abs(middle-y(d.Harm)) > l.height {
+			fmt.Fprintf(&b, `<path d="M%.1f %.1f L%.1f %.1f" stroke="#bbb"/>`+"\n", x(d.Alarms), y(d.Harm), l.nearest(x(d.Alarms)), middle)
 		}
-		for slices.ContainsFunc(labels, l.hides) {
-			l.y++
-		}
-		labels = append(labels, l)
 		fmt.Fprintf(&b, `<circle cx="%.1f" cy="%.1f" r="%g" fill="%s"/><text x="%.1f" y="%.1f" font-weight="%s">%s</text>`+"\n",
-			x(d.Alarms), y(d.Harm), radius, colour, l.x, l.y, weight, html.EscapeString(d.Name))
+			x(d.Alarms), y(d.Harm), radius, colour, l.x, l.y+11, weight, html.EscapeString(d.Name))
 	}
 	b.WriteString("</svg>\n")
 	_, err := io.WriteString(to, b.String())
 	return err
 }
 
-// A label is a line of text in the picture, from x on and above y.
-type label struct{ x, y, width float64 }
+// A box is a part of the picture that something covers.
+type box struct{ x, y, width, height float64 }
 
-func (l label) hides(o label) bool {
-	return l.x < o.x+o.width && o.x < l.x+l.width && math.Abs(l.y-o.y) < 13
+func (b box) meets(o box) bool {
+	return b.x < o.x+o.width && o.x < b.x+b.width && b.y < o.y+o.height && o.y < b.y+b.height
+}
+
+// nearest is the end of the box that is nearer to x.
+func (b box) nearest(x float64) float64 {
+	if x < b.x+b.width/2 {
+		return b.x
+	}
+	return b.x + b.width
+}
+
+// place finds room for the label of a dot: beside it, and else as near as it can.
+func place(x, y, wide float64, taken []box) box {
+	for away := 0.; ; away += 2 {
+		for _, l := range []box{
+			{x + 11, y - 7 - away, wide, 14}, {x - 11 - wide, y - 7 - away, wide, 14},
+			{x + 11, y - 7 + away, wide, 14}, {x - 11 - wide, y - 7 + away, wide, 14},
+		} {
+			if l.x > left && l.x+l.width < width && (away > height || !slices.ContainsFunc(taken, l.meets)) {
+				return l
+			}
+		}
+	}
 }

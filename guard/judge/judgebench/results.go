@@ -47,6 +47,7 @@ func Measure(runs int, seed uint64, tell io.Writer) *Results {
 			r.Dots = append(r.Dots, Dot{c.Name, alarms[i], harm[i]})
 		}
 	}
+	r.short()
 	fmt.Fprintln(tell, "the bound of Wald")
 	r.wald()
 	fmt.Fprintln(tell, "harmless releases, latency")
@@ -57,6 +58,23 @@ func Measure(runs int, seed uint64, tell io.Writer) *Results {
 	fmt.Fprintln(tell, "whole rollouts")
 	r.rollouts()
 	return r
+}
+
+// short makes the first table: what the dots stand for, and one regression that everybody knows.
+func (r *Results) short() {
+	s := Scenario{RPS: 1000, W: .05, Sec: 10, T: 360, P: .001, P1: .01}
+	t := Table{
+		Title: "In short",
+		Note:  "Harm is the share of the requests that harmful releases could have harmed within the hour. The last column is a canary with 5 % of 1,000 requests a second whose errors are 1 % instead of 0.1 %.",
+		Head:  []string{"rule", "harmless releases taken back", "harm let through", "0.1 % to 1 % errors: missed / found after / requests harmed"},
+	}
+	for i, o := range Watch(s, ErrorRules(), r.Runs, r.Seed) {
+		if i < len(r.Dots) {
+			d := r.Dots[i]
+			t.Rows = append(t.Rows, []string{d.Name, fmt.Sprintf("%.2f %%", 100*d.Alarms), fmt.Sprintf("%.0f %%", 100*d.Harm), cell(o, &s)})
+		}
+	}
+	r.Tables = append([]Table{t}, r.Tables...)
 }
 
 // falseRollbacks makes a table over all rates and weights, and returns the mean of each rule.
@@ -247,7 +265,11 @@ func (r *Results) rollouts() {
 
 func cell(o Outcomes, s *Scenario) string {
 	delay := "-"
-	if d := o.Delay(.5, s.Onset); !math.IsInf(d, 0) {
+	switch d := o.Delay(.5, s.Onset); {
+	case math.IsInf(d, 0):
+	case d < 0:
+		delay = "before it began"
+	default:
 		delay = short(d*s.Sec) + " s"
 	}
 	return fmt.Sprintf("%s / %s / %s", percent(1-o.RolledBack()), delay, short(o.Harm()))
