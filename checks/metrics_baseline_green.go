@@ -98,15 +98,12 @@ func limitsOf(signal guard.Signal, path string) []limit {
 	return limits
 }
 
-// within says between which values a gauge has to stay.
+// within says where a gauge has to stay.
 func within(never guard.Ceiling) string {
-	switch {
-	case never.Above == nil:
+	if never.Below != nil {
 		return fmt.Sprintf("at least %g", *never.Below)
-	case never.Below == nil:
-		return fmt.Sprintf("at most %g", *never.Above)
 	}
-	return fmt.Sprintf("from %g to %g", *never.Below, *never.Above)
+	return fmt.Sprintf("at most %g", *never.Above)
 }
 
 // hold judges whether the version that serves now holds the limit in these two readings.

@@ -20,9 +20,6 @@ import (
 // TestKilledAfterEveryRecord kills a real golive, whose backend is a real plugin, after each record of its
 // journal, and starts the same command again. It has to end as if nothing had happened.
 func TestKilledAfterEveryRecord(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes a minute; run without -short")
-	}
 	for _, version := range []struct {
 		name, errors string
 		exit         int

@@ -280,18 +280,19 @@ func TestProbeWithoutAnswer(t *testing.T) {
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
 	for name, c := range map[string]struct {
-		ctx  context.Context
-		url  string
-		want guard.Verdict // Unknown: an error
+		ctx     context.Context
+		url     string
+		timeout string
+		want    guard.Verdict // Unknown: an error
 	}{
-		"refused":        {t.Context(), "http://" + closedPort(t), guard.Fail},
-		"silent":         {t.Context(), hang.URL, guard.Fail},
-		"not trusted":    {t.Context(), tls.URL, guard.Unknown},
-		"no such host":   {t.Context(), "http://no-such-host.invalid", guard.Unknown},
-		"not asked, end": {over, hang.URL, guard.Unknown},
+		"refused":        {t.Context(), "http://" + closedPort(t), "10s", guard.Fail},
+		"silent":         {t.Context(), hang.URL, "200ms", guard.Fail},
+		"not trusted":    {t.Context(), tls.URL, "10s", guard.Unknown},
+		"no such host":   {t.Context(), "http://no-such-host.invalid", "10s", guard.Unknown},
+		"not asked, end": {over, hang.URL, "10s", guard.Unknown},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p, err := NewProbe(guard.With{"url": c.url, "timeout": "200ms"})
+			p, err := NewProbe(guard.With{"url": c.url, "timeout": c.timeout})
 			if err != nil {
 				t.Fatal(err)
 			}
