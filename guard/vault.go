@@ -105,8 +105,8 @@ func (p Proof) Check() error {
 // A Prover is a vault that can climb the ladder.
 type Prover interface {
 	Vault
-	// Prove takes the newest backup up to the rung that is wanted, or as far as the vault can climb, and does
-	// the work that each rung stands for. It may be repeated, and leaves neither the vault changed nor anything
+	// Prove takes the newest backup up to the rung that is wanted, or the next above it, or as far as the vault
+	// can climb, and does the work that each rung stands for. It may be repeated, and leaves neither the vault changed nor anything
 	// behind. A broken backup, and a vault without any, are proofs with a flaw; an error means that it could
 	// not find out. It takes as long as reading or restoring the backup does: ctx is its only bound.
 	Prove(ctx context.Context, want Rung) (Proof, error)
@@ -128,8 +128,9 @@ type Ascent struct {
 	Take func(ctx context.Context, b Backup) (seen Evidence, flaw string, err error)
 }
 
-// Climb is what provers have in common: it takes the newest backup of a vault up rung after rung, to the one
-// that is wanted and no further, and stops at the first flaw. The ascents are in the order of the ladder.
+// Climb is what provers have in common: it takes the newest backup of a vault up rung after rung, until it
+// stands on the one that is wanted or above, and stops at the first flaw. The ascents are in the order of the
+// ladder, and need not have all of its rungs.
 func Climb(ctx context.Context, v Vault, want Rung, ascents []Ascent) (Proof, error) {
 	backups, err := v.Backups(ctx)
 	if err != nil {
@@ -141,7 +142,7 @@ func Climb(ctx context.Context, v Vault, want Rung, ascents []Ascent) (Proof, er
 	}
 	proof := Proof{Backup: newest, Rung: RungListed}
 	for _, ascent := range ascents {
-		if ascent.To > want {
+		if proof.Rung >= want {
 			break
 		}
 		seen, flaw, err := ascent.Take(ctx, newest)

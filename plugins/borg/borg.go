@@ -76,9 +76,10 @@ func (v *Vault) borg(ctx context.Context, dir string, timeout time.Duration, arg
 	}.Run(ctx)
 }
 
-// Backups lists the archives. Those that borg left incomplete are not among them.
+// Backups lists the archives. Those that borg left incomplete are not among them. To tell when an archive ended,
+// borg would have to read into each; so it is when it began, which makes it look older and never younger.
 func (v *Vault) Backups(ctx context.Context) ([]guard.Backup, error) {
-	args := []string{"list", "--json", "--format={end}"}
+	args := []string{"list", "--json"}
 	if v.pattern != "" {
 		args = append(args, "--glob-archives="+v.pattern)
 	}
@@ -93,7 +94,7 @@ func parse(answer []byte) ([]guard.Backup, error) {
 	var list struct {
 		Archives *[]struct {
 			Name string `json:"name"`
-			End  string `json:"end"`
+			Time string `json:"time"` // when it began
 		} `json:"archives"`
 	}
 	if err := json.Unmarshal(answer, &list); err != nil || list.Archives == nil {
@@ -101,11 +102,11 @@ func parse(answer []byte) ([]guard.Backup, error) {
 	}
 	var backups []guard.Backup
 	for _, a := range *list.Archives {
-		ended, err := parseTime(a.End)
+		began, err := parseTime(a.Time)
 		if err != nil || a.Name == "" {
-			return nil, fmt.Errorf("borg list printed the archive %q, which ended at %q", a.Name, a.End)
+			return nil, fmt.Errorf("borg list printed the archive %q, which began at %q", a.Name, a.Time)
 		}
-		backups = append(backups, guard.Backup{ID: a.Name, Ended: ended})
+		backups = append(backups, guard.Backup{ID: a.Name, Ended: began})
 	}
 	return backups, nil
 }

@@ -103,7 +103,7 @@ func TestBackups(t *testing.T) {
 			}
 			for _, b := range got {
 				if b.Ended.Before(began) || b.Ended.After(time.Now()) {
-					t.Errorf("archive %s ended at %v, and was made just now", b.ID, b.Ended)
+					t.Errorf("archive %s began at %v, and was made just now", b.ID, b.Ended)
 				}
 			}
 		})
@@ -111,16 +111,16 @@ func TestBackups(t *testing.T) {
 }
 
 func TestParse(t *testing.T) {
-	ended := time.Date(2026, 11, 24, 3, 0, 0, 0, time.UTC)
+	began := time.Date(2026, 11, 24, 3, 0, 0, 0, time.UTC)
 	for name, c := range map[string]struct {
 		answer string
 		want   []guard.Backup
 		err    string
 	}{
 		"none":        {answer: `{"archives":[]}`},
-		"no zone":     {answer: `{"archives":[{"name":"a","end":"2026-11-24T03:00:00.000000"}]}`, want: []guard.Backup{{ID: "a", Ended: ended}}},
-		"with a zone": {answer: `{"archives":[{"name":"a","end":"2026-11-24T05:00:00+02:00"}]}`, want: []guard.Backup{{ID: "a", Ended: ended}}},
-		"no end":      {answer: `{"archives":[{"name":"a"}]}`, err: `the archive "a", which ended at ""`},
+		"no zone":     {answer: `{"archives":[{"name":"a","time":"2026-11-24T03:00:00.000000"}]}`, want: []guard.Backup{{ID: "a", Ended: began}}},
+		"with a zone": {answer: `{"archives":[{"name":"a","time":"2026-11-24T05:00:00+02:00"}]}`, want: []guard.Backup{{ID: "a", Ended: began}}},
+		"no time":     {answer: `{"archives":[{"name":"a"}]}`, err: `the archive "a", which began at ""`},
 		"no archives": {answer: `{}`, err: "which is no list of archives"},
 		"nothing":     {answer: "", err: "which is no list of archives"},
 	} {
