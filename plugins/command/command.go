@@ -1,4 +1,4 @@
-// Package command makes parts of shell commands: a backend, a probe and a vault. Whatever can be scripted can
+// Package command makes parts of shell commands: a backend, a probe, a vault and a restorer. Whatever can be scripted can
 // be guarded, with nothing to build.
 //
 // A command is run by sh -c. It learns of the release through GOLIVE_RELEASE, GOLIVE_SERVICE,
@@ -111,6 +111,15 @@ const (
 	notFound      = 127
 )
 
+// refusal tells a command that ran and said no from one that could not be run.
+func refusal(err error) (status int, refused bool) {
+	var no *exec.ExitError
+	if !errors.As(err, &no) || no.ExitCode() <= 0 || no.ExitCode() == notExecutable || no.ExitCode() == notFound {
+		return 0, false
+	}
+	return no.ExitCode(), true
+}
+
 // Probe runs the command. A command that says no is a finding; one that could not be run is an error.
 func (p *Probe) Probe(ctx context.Context, r guard.Release) (guard.Finding, error) {
 	finding := guard.Finding{Title: "the command succeeds", Expected: "exit status 0"}
@@ -126,11 +135,10 @@ func (p *Probe) Probe(ctx context.Context, r guard.Release) (guard.Finding, erro
 	}
 
 	output, err := run.Shell(p.run, p.timeout, releaseEnv(r)...).Run(ctx)
-	var no *exec.ExitError
-	switch {
-	case errors.As(err, &no) && no.ExitCode() > 0 && no.ExitCode() != notExecutable && no.ExitCode() != notFound:
+	switch status, refused := refusal(err); {
+	case refused:
 		finding.Verdict = guard.Fail
-		finding.Observed = fmt.Sprintf("exit status %d", no.ExitCode())
+		finding.Observed = fmt.Sprintf("exit status %d", status)
 		finding.Reason = "the command ended with " + err.Error()
 	case err != nil:
 		return guard.Finding{}, fmt.Errorf("the command: %w", err)

@@ -121,11 +121,20 @@ func Proof(t testing.TB, v guard.Vault, want, rung guard.Rung, flaw string) {
 	if err != nil {
 		t.Fatalf("Prove %s: %v", want, err)
 	}
+	CheckProof(t, proof, rung, flaw)
+}
+
+// CheckProof wants a proof that came to a rung, and there found a flaw with some text; "" for none.
+func CheckProof(t testing.TB, proof guard.Proof, rung guard.Rung, flaw string) {
+	t.Helper()
+	if err := proof.Check(); err != nil {
+		t.Error(err)
+	}
 	if proof.Rung != rung {
-		t.Errorf("Prove %s comes to %s, want %s (flaw %q)", want, proof.Rung, rung, proof.Flaw)
+		t.Errorf("the backup comes to the rung %s, want %s (flaw %q)", proof.Rung, rung, proof.Flaw)
 	}
 	if flaw == "" && proof.Flaw != "" || !strings.Contains(proof.Flaw, flaw) {
-		t.Errorf("Prove %s finds the flaw %q, want %q", want, proof.Flaw, flaw)
+		t.Errorf("it has the flaw %q, want %q", proof.Flaw, flaw)
 	}
 }
 
