@@ -1,15 +1,11 @@
 package restic
 
 import (
-	"crypto/rand"
-	"errors"
-	"fmt"
 	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -33,43 +29,29 @@ const password = "hunter2 and more"
 // A repository is a real one.
 type repository struct{ dir, cache string }
 
-// sound is a repository with one backup, which is made once: restic takes most of a second to open one.
-var sound = sync.OnceValues(func() (dir string, err error) {
-	if dir, err = os.MkdirTemp("", "golive-restic-"); err != nil {
-		return "", err
-	}
-	source, err := os.MkdirTemp("", "golive-restic-")
-	if err != nil {
-		return "", err
-	}
-	defer os.RemoveAll(source)
-	r := repository{filepath.Join(dir, "repository"), filepath.Join(dir, "cache")}
-	if err := r.restic("init"); err != nil {
-		return "", err
-	}
-	for i := range 3 {
-		noise := make([]byte, 200_000)
-		_, _ = rand.Read(noise) // which cannot fail
-		if err := os.WriteFile(filepath.Join(source, fmt.Sprint(i)), noise, 0o600); err != nil {
-			return "", err
-		}
-	}
-	return dir, errors.Join(os.Link(filepath.Join(source, "0"), filepath.Join(source, "again")), r.restic("backup", source, "--host=h1", "--tag=nightly"))
-})
-
-// newRepository is a repository with one backup, by host h1 and with the tag nightly.
+// newRepository makes a repository with one backup, by host h1 and with the tag nightly. One of its files has two
+// names.
 func newRepository(t *testing.T) repository {
 	t.Helper()
 	backuptest.Program(t, "restic", "restic")
-	template, err := sound()
-	if err != nil {
+	r := repository{filepath.Join(t.TempDir(), "repository"), t.TempDir()}
+	r.restic(t, "init")
+	source := backuptest.Scatter(t, 3, 200_000)
+	if err := os.Link(filepath.Join(source, "0"), filepath.Join(source, "again")); err != nil {
 		t.Fatal(err)
 	}
+	r.restic(t, "backup", source, "--host=h1", "--tag=nightly")
+	return r
+}
+
+// duplicate is another repository with the same content, to be changed.
+func (r repository) duplicate(t *testing.T) repository {
+	t.Helper()
 	dir := t.TempDir()
-	if err := os.CopyFS(dir, os.DirFS(template)); err != nil {
+	if err := os.CopyFS(dir, os.DirFS(r.dir)); err != nil {
 		t.Fatal(err)
 	}
-	return repository{filepath.Join(dir, "repository"), filepath.Join(dir, "cache")}
+	return repository{dir, r.cache}
 }
 
 func (r repository) command(args ...string) *exec.Cmd {
@@ -78,19 +60,17 @@ func (r repository) command(args ...string) *exec.Cmd {
 	return cmd
 }
 
-func (r repository) restic(args ...string) error {
+func (r repository) restic(t *testing.T, args ...string) {
+	t.Helper()
 	if output, err := r.command(args...).CombinedOutput(); err != nil {
-		return fmt.Errorf("restic %s: %w: %s", args[0], err, output)
+		t.Fatalf("restic %s: %v: %s", args[0], err, output)
 	}
-	return nil
 }
 
 // backup makes another backup.
 func (r repository) backup(t *testing.T, args ...string) {
 	t.Helper()
-	if err := r.restic(append([]string{"backup", backuptest.Scatter(t, 1, 1000)}, args...)...); err != nil {
-		t.Fatal(err)
-	}
+	r.restic(t, append([]string{"backup", backuptest.Scatter(t, 1, 1000)}, args...)...)
 }
 
 // pack is the largest file of the repository: the data.
@@ -104,8 +84,17 @@ func (r repository) with() guard.With {
 
 func (r repository) vault(t *testing.T) guard.Vault { return plugintest.Make(t, NewVault, r.with()) }
 
-func TestContract(t *testing.T) {
-	r := newRepository(t)
+// TestRepository makes a repository once, for restic takes most of a second to open one.
+func TestRepository(t *testing.T) {
+	sound := newRepository(t)
+	for name, test := range map[string]func(*testing.T, repository){
+		"contract": testContract, "backups": testBackups, "lies": testLies, "restore": testRestore, "no backup": testNoBackup, "locked": testLocked,
+	} {
+		t.Run(name, func(t *testing.T) { test(t, sound.duplicate(t)) })
+	}
+}
+
+func testContract(t *testing.T, r repository) {
 	r.backup(t)
 	plugintest.Both(t, kit, func(t *testing.T, kit plugins.Kit) {
 		plugintest.Vault(t, plugintest.Make(t, kit.Vaults["restic"], r.with()), 2)
@@ -113,8 +102,7 @@ func TestContract(t *testing.T) {
 	plugintest.Prover(t, r.vault(t), guard.RungRestored)
 }
 
-func TestBackups(t *testing.T) {
-	r := newRepository(t)
+func testBackups(t *testing.T, r repository) {
 	began := time.Now().Add(-time.Minute)
 	r.backup(t, "--host=h2", "--tag=nightly", "--tag=db")
 	file := filepath.Join(t.TempDir(), "password")
@@ -199,8 +187,8 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// TestLies breaks real repositories in ways that some command of restic passes over.
-func TestLies(t *testing.T) {
+// testLies breaks real repositories in ways that some command of restic passes over.
+func testLies(t *testing.T, sound repository) {
 	for name, c := range map[string]struct {
 		harm func(t *testing.T, r repository)
 		rung guard.Rung
@@ -215,7 +203,7 @@ func TestLies(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRepository(t)
+			r := sound.duplicate(t)
 			c.harm(t, r)
 			v := r.vault(t)
 			if backups, err := v.Backups(t.Context()); err != nil || len(backups) != 1 {
@@ -226,9 +214,8 @@ func TestLies(t *testing.T) {
 	}
 }
 
-// TestRestoreFindsWhatIsGone looks at the rung above the checks alone, which would have stopped before it.
-func TestRestoreFindsWhatIsGone(t *testing.T) {
-	r := newRepository(t)
+// testRestore looks at the rung above the checks alone, which would have stopped before it.
+func testRestore(t *testing.T, r repository) {
 	backuptest.Flip(t, r.pack(t))
 	v := r.vault(t).(*Vault)
 	v.scratch = t.TempDir()
@@ -245,15 +232,14 @@ func TestRestoreFindsWhatIsGone(t *testing.T) {
 	}
 }
 
-func TestNoBackup(t *testing.T) {
-	with := newRepository(t).with()
+func testNoBackup(t *testing.T, r repository) {
+	with := r.with()
 	with["host"] = "another"
 	backuptest.Proof(t, plugintest.Make(t, NewVault, with), guard.RungRead, guard.RungNone, "no completed backup")
 }
 
-// TestLocked lists a repository that somebody else has locked, but does not pretend to have checked it.
-func TestLocked(t *testing.T) {
-	r := newRepository(t)
+// testLocked lists a repository that somebody else has locked, but does not pretend to have checked it.
+func testLocked(t *testing.T, r repository) {
 	stop := filepath.Join(t.TempDir(), "stop")
 	// A backup of what never ends keeps its lock.
 	cmd := exec.Command("sh", "-c", `(while [ ! -e "$0" ]; do echo more; sleep 0.05; done) | restic backup --stdin`, stop)
