@@ -28,7 +28,11 @@ func NewPostgres(t testing.TB, config string) *Postgres {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
 	p := &Postgres{Dir: dir, Data: filepath.Join(dir, "data"), bin: filepath.Dir(initdb)}
 	if os.Getuid() == 0 {
 		p.credential = credential(t, "postgres")
