@@ -131,18 +131,6 @@ type Probe interface {
 	Probe(ctx context.Context, r Release) (Finding, error)
 }
 
-// A Backup is one completed backup of a data store.
-type Backup struct {
-	ID    string    `json:"id"`
-	Ended time.Time `json:"ended"`
-	Bytes int64     `json:"bytes,omitempty"` // 0: not known
-}
-
-// A Vault lists the backups of a data store, in any order. None is not an error.
-type Vault interface {
-	Backups(ctx context.Context) ([]Backup, error)
-}
-
 // A Check is one question about a release before its launch. It is a value; checks.All is the list of ours.
 type Check struct {
 	Code string // "GL102"; of a plugin's own check: any code that does not begin with GL

@@ -221,3 +221,14 @@ func (r remoteVault) Backups(ctx context.Context) ([]guard.Backup, error) {
 	answer, err := r.call(ctx, "Backups", request{})
 	return answer.Backups, err
 }
+
+func (r remoteVault) Prove(ctx context.Context, want guard.Rung) (guard.Proof, error) {
+	answer, err := r.call(ctx, "Prove", request{Rung: want})
+	if err != nil {
+		return guard.Proof{}, err
+	}
+	if answer.Proof == nil {
+		return guard.Proof{}, fmt.Errorf("plugin %s: the answer to Prove has no proof", r.process.name)
+	}
+	return *answer.Proof, nil
+}

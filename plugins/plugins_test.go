@@ -137,8 +137,16 @@ func (memoryProbe) Probe(ctx context.Context, r guard.Release) (guard.Finding, e
 
 type memoryVault struct{}
 
+var _ guard.Prover = memoryVault{}
+
 func (memoryVault) Backups(ctx context.Context) ([]guard.Backup, error) {
 	return []guard.Backup{{ID: "a", Ended: time.Unix(1764000000, 5).UTC(), Bytes: 7}, {ID: "b", Ended: time.Unix(1764000001, 0).UTC()}}, ctx.Err()
+}
+
+func (v memoryVault) Prove(ctx context.Context, want guard.Rung) (guard.Proof, error) {
+	return guard.Climb(ctx, v, want, []guard.Ascent{{To: guard.RungRead, Take: func(ctx context.Context, b guard.Backup) (guard.Evidence, string, error) {
+		return guard.Evidence{Asked: "memory", Answer: b.ID}, "", ctx.Err()
+	}}})
 }
 
 var release = guard.Check{Code: "M1", ID: "memory.release", Doc: "It asks for a version.", Run: func(_ context.Context, s guard.Scene) ([]guard.Finding, error) {
@@ -246,6 +254,7 @@ func TestContracts(t *testing.T) {
 		t.Run("vault", func(t *testing.T) {
 			v := plugintest.Make(t, kit.Vaults["memory"], nil)
 			plugintest.Vault(t, v, 2)
+			plugintest.Prover(t, v, guard.RungRead)
 			got, err := v.Backups(t.Context())
 			if err != nil {
 				t.Fatal(err)

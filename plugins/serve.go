@@ -206,6 +206,15 @@ func (s *server) backups(ctx context.Context, q request) (reply, error) {
 	return reply{Backups: backups}, err
 }
 
+func (s *server) prove(ctx context.Context, q request) (reply, error) {
+	vault, err := s.vaults.get(q.Part)
+	if err != nil {
+		return reply{}, err
+	}
+	proof, err := guard.Prove(ctx, vault, q.Rung)
+	return reply{Proof: &proof}, err
+}
+
 func (s *server) run(ctx context.Context, q request) (reply, error) {
 	for _, check := range s.kit.Checks {
 		if check.Code == q.Check {

@@ -1,6 +1,10 @@
 package plugins
 
-import "github.com/golive-dev/golive/guard"
+import (
+	"context"
+
+	"github.com/golive-dev/golive/guard"
+)
 
 // The contracts of parts, and what they speak. Their documentation is that of package guard.
 type (
@@ -9,6 +13,7 @@ type (
 	Notifier = guard.Notifier
 	Probe    = guard.Probe
 	Vault    = guard.Vault
+	Prover   = guard.Prover
 	Check    = guard.Check
 
 	With     = guard.With
@@ -26,6 +31,9 @@ type (
 	Notice   = guard.Notice
 	Receipt  = guard.Receipt
 	Backup   = guard.Backup
+	Rung     = guard.Rung
+	Proof    = guard.Proof
+	Ascent   = guard.Ascent
 	Scene    = guard.Scene
 	Plan     = guard.Plan
 	Finding  = guard.Finding
@@ -42,6 +50,16 @@ const (
 	Fail    = guard.Fail
 )
 
+// The rungs of the ladder of assurance.
+const (
+	RungNone     = guard.RungNone
+	RungListed   = guard.RungListed
+	RungChecked  = guard.RungChecked
+	RungRead     = guard.RungRead
+	RungRestored = guard.RungRestored
+	RungVerified = guard.RungVerified
+)
+
 // The arms of a comparison.
 const (
 	Canary   = guard.Canary
@@ -51,4 +69,9 @@ const (
 // Fill replaces every {{.Word}} in a text; see guard.Fill.
 func Fill(template string, words map[string]string) (string, error) {
 	return guard.Fill(guard.Template(template), words)
+}
+
+// Climb is what provers have in common; see guard.Climb.
+func Climb(ctx context.Context, v Vault, want Rung, ascents []Ascent) (Proof, error) {
+	return guard.Climb(ctx, v, want, ascents)
 }

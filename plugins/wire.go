@@ -23,6 +23,7 @@ import (
 //	golive.Plugin/Notify    {part, notice}                  -> {receipt}
 //	golive.Plugin/Probe     {part, release}                 -> {findings}
 //	golive.Plugin/Backups   {part}                          -> {backups}
+//	golive.Plugin/Prove     {part, rung}                    -> {proof}
 //	golive.Plugin/Run       {check, scene}                  -> {findings}
 //
 // Every call carries the part that it is for, set-up and all, so that a plugin that was started anew knows what
@@ -41,6 +42,7 @@ type request struct {
 	Percent int           `json:"percent,omitempty"`
 	Query   guard.Query   `json:"query,omitzero"`
 	Notice  guard.Notice  `json:"notice,omitzero"`
+	Rung    guard.Rung    `json:"rung,omitempty"`
 	Check   string        `json:"check,omitempty"` // its code
 	Scene   guard.Scene   `json:"scene,omitzero"`
 }
@@ -53,6 +55,7 @@ type reply struct {
 	Receipt  guard.Receipt   `json:"receipt,omitzero"`
 	Findings []guard.Finding `json:"findings,omitempty"`
 	Backups  []guard.Backup  `json:"backups,omitempty"`
+	Proof    *guard.Proof    `json:"proof,omitempty"` // nil: the plugin did not say
 }
 
 // A catalog says what a plugin has.
@@ -70,6 +73,11 @@ func (r reply) check(q request) error {
 	}
 	if !r.Reading.At.IsZero() || len(r.Reading.Series) > 0 {
 		if err := guard.CheckReading(q.Query, r.Reading); err != nil {
+			return err
+		}
+	}
+	if r.Proof != nil {
+		if err := r.Proof.Check(); err != nil {
 			return err
 		}
 	}
@@ -111,6 +119,7 @@ func service() *grpc.ServiceDesc {
 		{"Notify", (*server).notify},
 		{"Probe", (*server).probe},
 		{"Backups", (*server).backups},
+		{"Prove", (*server).prove},
 		{"Run", (*server).run},
 	} {
 		desc.Methods = append(desc.Methods, grpc.MethodDesc{MethodName: m.name, Handler: m.answer.handle})

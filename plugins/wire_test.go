@@ -42,7 +42,7 @@ func TestServiceIsComplete(t *testing.T) {
 	for _, m := range service().Methods {
 		names = append(names, m.MethodName)
 	}
-	want := []string{"Describe", "Make", "Inspect", "Shift", "Finish", "Read", "Notify", "Probe", "Backups", "Run"}
+	want := []string{"Describe", "Make", "Inspect", "Shift", "Finish", "Read", "Notify", "Probe", "Backups", "Prove", "Run"}
 	if !slices.Equal(names, want) {
 		t.Errorf("methods %q, want %q", names, want)
 	}
@@ -79,6 +79,8 @@ func TestReplyCheck(t *testing.T) {
 		"bounds repeat":    {series(func(s *guard.Series) { s.Bounds[1] = 1 }), "its bounds do not ascend"},
 		"buckets fall":     {series(func(s *guard.Series) { s.Buckets[1] = 0 }), "its cumulative buckets fall"},
 		"backup not ended": {reply{Backups: []guard.Backup{{ID: "a"}}}, `backup "a" has not ended`},
+		"proof":            {reply{Proof: &guard.Proof{Rung: guard.RungRead, Backup: guard.Backup{ID: "a", Ended: at}}}, ""},
+		"proof of nothing": {reply{Proof: &guard.Proof{}}, "a proof of nothing"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := c.reply.check(q)

@@ -36,8 +36,8 @@ var floors = []struct{ pattern, may string }{
 	{"checks/checktest", "guard checks"},
 	{"checks", "guard"},
 	{"plugins/plugintest", "guard plugins"},
-	{"plugins/internal/client", "guard"},
-	{"plugins/*", "guard plugins/internal/client"},
+	{"plugins/internal/*", "guard"},
+	{"plugins/*", "guard plugins/internal/client plugins/internal/files plugins/internal/run"},
 	{"plugins", "guard"},
 	{"examples/*", "plugins"},
 }

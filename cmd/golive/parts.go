@@ -12,10 +12,14 @@ import (
 	"github.com/golive-dev/golive/guard"
 	"github.com/golive-dev/golive/guard/engine"
 	"github.com/golive-dev/golive/plugins"
+	"github.com/golive-dev/golive/plugins/borg"
 	"github.com/golive-dev/golive/plugins/command"
+	"github.com/golive-dev/golive/plugins/dump"
 	"github.com/golive-dev/golive/plugins/file"
 	"github.com/golive-dev/golive/plugins/http"
+	"github.com/golive-dev/golive/plugins/pgbackrest"
 	"github.com/golive-dev/golive/plugins/prometheus"
+	"github.com/golive-dev/golive/plugins/restic"
 	"github.com/golive-dev/golive/plugins/scrape"
 	"github.com/golive-dev/golive/plugins/stdout"
 )
@@ -40,8 +44,12 @@ func builtin(out io.Writer) plugins.Kit {
 			"http":    http.NewProbe,
 		},
 		Vaults: map[string]func(guard.With) (guard.Vault, error){
-			"command": command.NewVault,
-			"file":    file.NewVault,
+			"borg":       borg.NewVault,
+			"command":    command.NewVault,
+			"dump":       dump.NewVault,
+			"file":       file.NewVault,
+			"pgbackrest": pgbackrest.NewVault,
+			"restic":     restic.NewVault,
 		},
 		Checks: checks.All(),
 	}

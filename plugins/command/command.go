@@ -1,4 +1,4 @@
-// Package command makes parts of shell commands: a backend, a probe and a vault. Whatever can be scripted can
+// Package command makes parts of shell commands: a backend, a probe, a vault and a restorer. Whatever can be scripted can
 // be guarded, with nothing to build.
 //
 // A command is run by sh -c. It learns of the release through GOLIVE_RELEASE, GOLIVE_SERVICE,
@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/golive-dev/golive/guard"
+	"github.com/golive-dev/golive/plugins/internal/run"
 )
 
 // Backend moves traffic with three commands.
@@ -47,11 +48,11 @@ func NewBackend(with guard.With) (guard.Backend, error) {
 
 // Inspect runs the inspect command, and believes nothing that is not a standing.
 func (b *Backend) Inspect(ctx context.Context, r guard.Release) (guard.Standing, error) {
-	answer, err := shell(ctx, b.inspect, b.timeout, releaseEnv(r)...)
+	output, err := run.Shell(b.inspect, b.timeout, releaseEnv(r)...).Run(ctx)
 	if err != nil {
 		return guard.Standing{}, fmt.Errorf("the inspect command: %w", err)
 	}
-	standing, err := guard.ParseStanding(answer)
+	standing, err := guard.ParseStanding(output.Answer)
 	if err != nil {
 		return guard.Standing{}, fmt.Errorf("the inspect command printed nonsense: %w", err)
 	}
@@ -61,7 +62,7 @@ func (b *Backend) Inspect(ctx context.Context, r guard.Release) (guard.Standing,
 // Shift runs the shift command.
 func (b *Backend) Shift(ctx context.Context, o guard.Order, percent int) error {
 	env := append(orderEnv(o), "GOLIVE_PERCENT="+strconv.Itoa(percent))
-	if _, err := shell(ctx, b.shift, b.timeout, env...); err != nil {
+	if _, err := run.Shell(b.shift, b.timeout, env...).Run(ctx); err != nil {
 		return fmt.Errorf("the shift command: %w", err)
 	}
 	return nil
@@ -72,7 +73,7 @@ func (b *Backend) Finish(ctx context.Context, o guard.Order) error {
 	if b.finish == "" {
 		return nil
 	}
-	if _, err := shell(ctx, b.finish, b.timeout, orderEnv(o)...); err != nil {
+	if _, err := run.Shell(b.finish, b.timeout, orderEnv(o)...).Run(ctx); err != nil {
 		return fmt.Errorf("the finish command: %w", err)
 	}
 	return nil
@@ -111,6 +112,15 @@ const (
 	notFound      = 127
 )
 
+// refusal tells a command that ran and said no from one that could not be run.
+func refusal(err error) (status int, refused bool) {
+	var no *exec.ExitError
+	if !errors.As(err, &no) || no.ExitCode() <= 0 || no.ExitCode() == notExecutable || no.ExitCode() == notFound {
+		return 0, false
+	}
+	return no.ExitCode(), true
+}
+
 // Probe runs the command. A command that says no is a finding; one that could not be run is an error.
 func (p *Probe) Probe(ctx context.Context, r guard.Release) (guard.Finding, error) {
 	finding := guard.Finding{Title: "the command succeeds", Expected: "exit status 0"}
@@ -125,22 +135,21 @@ func (p *Probe) Probe(ctx context.Context, r guard.Release) (guard.Finding, erro
 		finding.Expected = finding.Title
 	}
 
-	output, err := shell(ctx, p.run, p.timeout, releaseEnv(r)...)
-	var no *exec.ExitError
-	switch {
-	case errors.As(err, &no) && no.ExitCode() > 0 && no.ExitCode() != notExecutable && no.ExitCode() != notFound:
+	output, err := run.Shell(p.run, p.timeout, releaseEnv(r)...).Run(ctx)
+	switch status, refused := refusal(err); {
+	case refused:
 		finding.Verdict = guard.Fail
-		finding.Observed = fmt.Sprintf("exit status %d", no.ExitCode())
+		finding.Observed = fmt.Sprintf("exit status %d", status)
 		finding.Reason = "the command ended with " + err.Error()
 	case err != nil:
 		return guard.Finding{}, fmt.Errorf("the command: %w", err)
-	case !bytes.Contains(output, []byte(contains)):
+	case !bytes.Contains(output.Answer, []byte(contains)):
 		finding.Verdict = guard.Fail
-		finding.Observed = ending(output)
+		finding.Observed = run.Ending(output.Answer)
 		finding.Reason = fmt.Sprintf("the command does not print %q", contains)
 	default:
 		finding.Verdict = guard.Pass
-		finding.Observed = ending(output)
+		finding.Observed = run.Ending(output.Answer)
 	}
 	finding.Evidence = []guard.Evidence{{Asked: "command", Answer: finding.Observed}}
 	return finding, nil
@@ -170,11 +179,11 @@ func NewVault(with guard.With) (guard.Vault, error) {
 
 // Backups runs the list command. Printing nothing says that there are no backups.
 func (v *Vault) Backups(ctx context.Context) ([]guard.Backup, error) {
-	output, err := shell(ctx, v.list, v.timeout)
+	output, err := run.Shell(v.list, v.timeout).Run(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("the list command: %w", err)
 	}
-	backups, err := parseBackups(output)
+	backups, err := parseBackups(output.Answer)
 	if err != nil {
 		return nil, fmt.Errorf("the list command printed nonsense: %w", err)
 	}
@@ -229,13 +238,6 @@ func orderEnv(o guard.Order) []string {
 		"GOLIVE_SEQ="+strconv.FormatInt(o.Seq, 10),
 		"GOLIVE_KEY="+o.Key,
 	)
-}
-
-// ending is what evidence keeps of an output.
-func ending(output []byte) string {
-	kept := tail{limit: storyBytes}
-	_, _ = kept.Write(output) // which cannot fail
-	return kept.String()
 }
 
 func need(key, value string) error {

@@ -339,26 +339,6 @@ func complete(t *testing.T, f guard.Finding) {
 	}
 }
 
-// Vault holds a vault to its contract; want is how many backups the test has set up.
-func Vault(t *testing.T, v guard.Vault, want int) {
-	t.Helper()
-	backups, err := v.Backups(t.Context())
-	if err != nil {
-		t.Fatalf("Backups: %v", err)
-	}
-	if len(backups) != want {
-		t.Errorf("there are %d backups, want %d: %v", len(backups), want, backups)
-	}
-	seen := make(map[string]bool)
-	for _, b := range backups {
-		if b.ID == "" || seen[b.ID] || b.Ended.IsZero() || b.Bytes < 0 {
-			t.Errorf("backup %+v needs an ID of its own, an end, and no negative size", b)
-		}
-		seen[b.ID] = true
-	}
-	heedsContext(t, "Backups", func(ctx context.Context) error { _, err := v.Backups(ctx); return err })
-}
-
 // Check holds a check to its contract in each scene, one of which should be the zero Scene with a plan: a check
 // has to cope with what is missing. It returns the findings of the last scene.
 func Check(t *testing.T, c guard.Check, scenes ...guard.Scene) (last []guard.Finding) {
