@@ -86,14 +86,14 @@ func (o *outlets) clear(plan string) error {
 	return nil
 }
 
-// A voice says an answer in one form. Found is called for each finding as soon as it is there, end when all are.
-type voice interface {
+// A speaker says an answer in one form. Found is called for each finding as soon as it is there, end when all are.
+type speaker interface {
 	found(guard.Finding)
 	end(report.Assessment) error
 }
 
 // answers are the voices of one call, the one that speaks to stdout first.
-type answers []voice
+type answers []speaker
 
 // voices gives each outlet its voice; a is what is known before the first finding.
 func (p *program) voices(to *outlets, a report.Assessment, verbose bool) answers {
@@ -104,13 +104,13 @@ func (p *program) voices(to *outlets, a report.Assessment, verbose bool) answers
 			continue
 		}
 		f := &fileVoice{name: out.file}
-		f.voice = p.voice(&f.text, out.form, a, verbose)
+		f.speaker = p.voice(&f.text, out.form, a, verbose)
 		all = append(all, f)
 	}
 	return all
 }
 
-func (p *program) voice(w io.Writer, form string, a report.Assessment, verbose bool) voice {
+func (p *program) voice(w io.Writer, form string, a report.Assessment, verbose bool) speaker {
 	switch form {
 	case string(asText):
 		b := &blocks{out: w, ink: p.ink(w), verbose: verbose}
@@ -154,15 +154,15 @@ type formVoice struct {
 func (formVoice) found(guard.Finding)                 {}
 func (v formVoice) end(whole report.Assessment) error { return report.Write(v.out, v.form, whole) }
 
-// fileVoice writes what another voice says into a file: all of it, or nothing.
+// fileVoice writes what another speaker says into a file: all of it, or nothing.
 type fileVoice struct {
-	voice
+	speaker
 	name string
 	text bytes.Buffer
 }
 
 func (v *fileVoice) end(whole report.Assessment) error {
-	err := v.voice.end(whole)
+	err := v.speaker.end(whole)
 	if err == nil {
 		err = writeWhole(v.name, v.text.Bytes())
 	}
