@@ -140,7 +140,7 @@ func (s *secrets) findings(findings []guard.Finding) []guard.Finding {
 	cleaned := slices.Clone(findings)
 	for i := range cleaned {
 		f := &cleaned[i]
-		for _, text := range []*string{&f.Code, &f.ID, &f.Subject, &f.Title} {
+		for _, text := range []*string{&f.Code, &f.ID, &f.Subject, &f.Title, &f.Path} {
 			*text = s.name(*text)
 		}
 		for _, text := range []*string{&f.Reason, &f.Remedy, &f.Expected, &f.Observed} {
