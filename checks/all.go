@@ -19,6 +19,7 @@ func All() []guard.Check {
 		vendorContact,
 		metricsLive,
 		metricsGolden,
+		metricsTraffic,
 		metricsBaselineGreen,
 		toolsPresent,
 	}

@@ -6,10 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
-	"unicode"
 
 	"github.com/golive-dev/golive/guard"
 )
@@ -35,11 +33,16 @@ func readings(ctx context.Context, s guard.Scene, n int) (guard.Answer, error) {
 	if len(answer.Readings) != n {
 		return answer, fmt.Errorf("asked for %d readings, the source gave %d", n, len(answer.Readings))
 	}
+	return answer, possible(s, answer)
+}
+
+// possible says what is impossible in readings.
+func possible(s guard.Scene, answer guard.Answer) (err error) {
 	query := guard.Query{Release: s.Release, Signals: s.Plan.Watch.Signals}
 	for _, reading := range answer.Readings {
 		err = errors.Join(err, guard.CheckReading(query, reading))
 	}
-	return answer, err
+	return err
 }
 
 // each asks about all items at once and returns the findings in the order of the items. A panic comes out
@@ -98,21 +101,8 @@ func place(p *guard.Plan, path string) string {
 	return fmt.Sprintf("%s (%s:%d:%d)", path, p.File(), at.Line, at.Column)
 }
 
-// brief makes a text from outside fit for a finding: one line, bounded, nothing that a terminal would obey.
-func brief(text string) string {
-	const most = 300
-	text = strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return ' '
-	}, strings.ToValidUTF8(text, "?"))
-	text = strings.Join(strings.Fields(text), " ")
-	if runes := []rune(text); len(runes) > most {
-		return string(runes[:most-1]) + "…"
-	}
-	return text
-}
+// brief makes a text from outside fit for a finding.
+func brief(text string) string { return guard.Line(text, 300) }
 
 // count says how many there are of something whose plural ends in s.
 func count(n int, noun string) string {

@@ -40,11 +40,8 @@ It answers S55.
 		if s.Release.First() {
 			return firstRelease(s, f.Title, "no version serves yet that could be in trouble"), nil
 		}
-		var limits []limit
-		for i, signal := range s.Plan.Watch.Signals {
-			limits = append(limits, limitsOf(signal, fmt.Sprintf("watch.signals[%d]", i))...)
-		}
-		if len(limits) == 0 {
+		all := limits(s.Plan)
+		if len(all) == 0 {
 			f.Verdict, f.Observed = guard.Warn, "no signal has a limit"
 			f.Reason = "the plan does not say what would be too bad whatever the old version does"
 			f.Remedy = "give a signal a limit, such as never: 5% for errors, in " + place(s.Plan, "watch.signals")
@@ -57,7 +54,7 @@ It answers S55.
 			return []guard.Finding{unknown(f, err, "mend the source that is set up in "+place(s.Plan, "watch.source"))}, nil
 		}
 		var findings []guard.Finding
-		for _, l := range limits {
+		for _, l := range all {
 			f := l.hold(s, answer.Readings)
 			f.Evidence = evidence("the source "+s.Plan.Watch.Source.Use+", for "+l.signal.Name, f.Observed, answer)
 			findings = append(findings, f)
@@ -74,6 +71,14 @@ type limit struct {
 	bound  string // "below 5%"
 	share  float64
 	bad    func(guard.Series) float64 // how many of Total are bad; nil for a gauge
+}
+
+// limits lists what the signals of a plan may never do.
+func limits(p *guard.Plan) (all []limit) {
+	for i, signal := range p.Watch.Signals {
+		all = append(all, limitsOf(signal, fmt.Sprintf("watch.signals[%d]", i))...)
+	}
+	return all
 }
 
 // limitsOf lists what a signal may never do.

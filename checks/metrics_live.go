@@ -20,6 +20,8 @@ This is the check that prevents a blind rollout. A selector with a label that wa
 that is gone, a metrics server that has stopped writing: all of them look like silence, and silence looks like
 a release without errors. A canary on which nobody sees anything is no canary.
 
+A gauge whose bound is to be learned from its past (like) needs a source that keeps a history, and fails without.
+
 To mend it, compare the selectors of the signal with what the service shows at its address for metrics. A
 counter often appears only after the first request, so send one. If samples are there but old, scrape more
 often or make watch.every longer. If the source cannot be asked, look at its address and its credentials.
@@ -73,6 +75,10 @@ func live(s guard.Scene, reading guard.Reading, signal guard.Signal, path string
 		f.Verdict = guard.Fail
 		f.Reason = fmt.Sprintf("the newest sample of %s is %s older than it may be", who, span(age-limit))
 		f.Remedy = fmt.Sprintf("scrape %s at least every %s, or raise %s", who, s.Plan.Watch.Every, place(s.Plan, "watch.every"))
+	case signal.Like != 0 && !s.Remembers:
+		f.Verdict = guard.Fail
+		f.Reason = fmt.Sprintf("its bound is to be learned from its past (like: %s), and the source %s keeps no history", signal.Like, s.Plan.Watch.Source.Use)
+		f.Remedy = "use a source with a history, such as prometheus, or write never in place of like in " + place(s.Plan, path)
 	default:
 		f.Verdict = guard.Pass
 	}

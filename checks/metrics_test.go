@@ -40,6 +40,7 @@ func TestMetricsLive(t *testing.T) {
 	old := func(arm guard.Arm, age time.Duration) guard.Series {
 		return guard.Series{Signal: "errors", Arm: arm, Instance: age.String(), At: now.Add(-age), Total: 9}
 	}
+	depth := 3.
 	const fix = "compare watch.signals[0] with the metrics that v1 shows after a first request"
 	one := watching(errorsSignal)
 	neighbours := watching("{name: neighbours, total: requests, bad: failures, compare: before}")
@@ -68,6 +69,12 @@ func TestMetricsLive(t *testing.T) {
 			Verdict: guard.Fail, Reason: "the source has no sample of v1", Remedy: fix,
 			Observed: "v1: no samples; v2: 1 series, newest 0s old",
 		}}},
+		{Name: "a past that nobody keeps", Scene: read(t, watching("{name: queue, value: depth, like: 1d}"), reading(now, guard.Series{Signal: "queue", Arm: guard.Canary, Value: &depth})),
+			Want: []guard.Finding{{
+				Verdict: guard.Fail,
+				Reason:  "its bound is to be learned from its past (like: 1d), and the source scrape keeps no history",
+				Remedy:  "use a source with a history, such as prometheus, or write never in place of like in watch.signals[0]",
+			}}},
 		{Name: "nothing", Scene: read(t, one, reading(now)), Want: []guard.Finding{{Verdict: guard.Fail, Reason: "the source has no sample of v1"}}},
 		{Name: "a little ahead", Scene: read(t, one, reading(now, old(guard.Baseline, -5*time.Minute))), Want: []guard.Finding{{Verdict: guard.Pass}}},
 		{Name: "too far ahead", Scene: read(t, one, reading(now, old(guard.Baseline, -5*time.Minute-time.Second))), Want: []guard.Finding{{

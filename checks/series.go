@@ -26,7 +26,7 @@ func samples(reading guard.Reading, signal guard.Signal, arm guard.Arm) []guard.
 // release, and for a signal that is compared with its own past, there is no old version, and the judge
 // follows the other arm.
 func serving(reading guard.Reading, signal guard.Signal, r guard.Release) []guard.Series {
-	if r.First() || signal.Compare != "" {
+	if r.First() || signal.OwnPast() {
 		if found := samples(reading, signal, guard.Canary); len(found) > 0 {
 			return found
 		}
@@ -36,7 +36,7 @@ func serving(reading guard.Reading, signal guard.Signal, r guard.Release) []guar
 
 // whose names what the series of serving tell about.
 func whose(signal guard.Signal, r guard.Release) string {
-	if signal.Compare != "" {
+	if signal.OwnPast() {
 		return signal.Name
 	}
 	return cmp.Or(r.From, r.To)

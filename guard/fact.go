@@ -28,6 +28,7 @@ type (
 		Release Release `json:"release"`
 		Purpose Purpose `json:"purpose"`
 		Mode    Mode    `json:"mode"`
+		Force   bool    `json:"force,omitempty"`   // go back by hand even if the way back seems closed
 		Plan    string  `json:"plan"`              // the text of the plan: the rollout keeps the plan it began with
 		File    string  `json:"file,omitempty"`    // where the text was
 		Version string  `json:"version,omitempty"` // of golive
@@ -55,9 +56,11 @@ type (
 	Checked struct {
 		Findings []Finding `json:"findings"`
 	}
-	// Inspected answers Inspect.
+	// Inspected answers Inspect: where the traffic is and, before the first step, how the old version did so far.
 	Inspected struct {
 		Standing Standing `json:"standing"`
+		History  []Series `json:"history,omitempty"` // what the judge is to know of the past, in sums (judge.Config.History)
+		Problem  string   `json:"problem,omitempty"` // why a source that remembers the past could not be asked for it
 	}
 	// Shifted answers Shift: the backend took the order.
 	Shifted struct {
@@ -68,6 +71,7 @@ type (
 		Reading  Reading      `json:"reading"`
 		Problem  string       `json:"problem,omitempty"`  // why the source could not be read
 		Standing *Standing    `json:"standing,omitempty"` // nil: the backend could not be asked
+		Unseen   string       `json:"unseen,omitempty"`   // why not
 		Ruling   judge.Ruling `json:"ruling"`
 	}
 	// Verified answers Verify.

@@ -37,10 +37,20 @@ func (p *Plan) Judge(r Release) judge.Config {
 			MaxIncrease: float64(s.MaxIncrease),
 			IgnoreBelow: float64(s.IgnoreBelow),
 			Never:       s.Never.judged(),
-			Compare:     judge.Compare(s.Compare),
+			Compare:     s.compared(),
 		})
 	}
 	return c
+}
+
+// OwnPast says that the signal is compared with its own past, and not with the old version.
+func (s Signal) OwnPast() bool { return s.Compare != "" || s.Like != 0 }
+
+func (s Signal) compared() judge.Compare {
+	if s.OwnPast() {
+		return judge.WithBefore
+	}
+	return judge.WithBaseline
 }
 
 // Kind says how the signal is read.

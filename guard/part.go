@@ -90,6 +90,21 @@ type Source interface {
 	Read(ctx context.Context, q Query) (Reading, error)
 }
 
+// A Historian is a source that also knows how things were. A source need not be one, and a source of a plugin
+// never is: then the judge learns what is normal from what it sees, and there is no golive backtest.
+type Historian interface {
+	// History returns readings of the past, one for each step from the first time up to the second, the oldest
+	// first, as Read would have given them then; times have to be those of samples. A reading without series is a
+	// time without data. An error means that the source could not be asked, or for more than it can give.
+	History(ctx context.Context, q Query, from, to time.Time, step time.Duration) ([]Reading, error)
+}
+
+// How far back the judge looks before a rollout, and how closely: increases need no more.
+const (
+	Past     = 30 * time.Minute
+	PastStep = time.Minute
+)
+
 // A Notice is something that people should know.
 type Notice struct {
 	Key     string    `json:"key"` // the same for every repeat, so that a repeat is recognisable
@@ -143,6 +158,8 @@ type Scene struct {
 	Plan    *Plan     `json:"plan"`
 	Release Release   `json:"release"`
 	Now     time.Time `json:"now"`
+	// Remembers says that the source of the plan is a Historian.
+	Remembers bool `json:"remembers,omitempty"`
 	// Ask puts a question to the world. The same question is put once for all checks. Nil in a plugin.
 	Ask func(ctx context.Context, q Question) (Answer, error) `json:"-"`
 }
@@ -151,6 +168,7 @@ type Scene struct {
 type Question struct {
 	Standing bool   `json:"standing,omitempty"` // where is the traffic, and is the way back open?
 	Readings int    `json:"readings,omitempty"` // that many readings of all signals, one tick apart
+	Past     bool   `json:"past,omitempty"`     // how was it for the last half hour (Past), every minute? Only a Historian knows.
 	Backups  *Part  `json:"backups,omitempty"`  // which backups does this vault hold?
 	Probe    *Part  `json:"probe,omitempty"`    // what does this probe say?
 	Tool     string `json:"tool,omitempty"`     // where is this program?

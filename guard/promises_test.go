@@ -21,6 +21,7 @@ func TestPromises(t *testing.T) {
 		shopPlan(t, "scarce: {then: proceed}; blind: {after: 1m, then: rollback}"),
 		shopPlan(t, `advance: time; scarce: {then: ask}; verify: [{use: http, with: {url: "http://x"}}] | notify: [{use: stdout}, {use: stdout}]`),
 		shopPlan(t, "bake: {for: 0s}; scarce: {then: rollback}"),
+		shopPlan(t, "steps: [100]"),
 	}
 	outcomes := map[guard.Outcome]int{}
 	for seed := range uint64(histories) {
@@ -262,6 +263,8 @@ func kept(p *guard.Plan, before, after guard.State, e guard.Event) error {
 		return fmt.Errorf("going back, the aim is %d %%", after.Aim)
 	case goesBack && after.Phase == guard.Over && acts && after.Outcome != guard.RolledBack && after.Outcome != guard.RollbackFailed:
 		return fmt.Errorf("gone back, and the outcome is %s", after.Outcome)
+	case after.Outcome == guard.Live && !after.Earned:
+		return fmt.Errorf("live, and never found healthy")
 	case after.Outcome == guard.RolledBack && before.Outcome == "" && acts && after.Seen != 0:
 		return fmt.Errorf("rolled back with %d %% on the new version", after.Seen)
 	}

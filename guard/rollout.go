@@ -14,6 +14,7 @@ type State struct {
 	Release Release
 	Purpose Purpose
 	Mode    Mode
+	Forced  bool // a rollback by hand that does not ask whether the way back is open
 
 	Phase Phase
 	Why   string    // why it is in this phase
@@ -27,6 +28,8 @@ type State struct {
 	Shares []int     // the only shares the backend can give; empty: any
 
 	Ruling judge.Ruling // the latest
+	Earned bool         // the new version was found healthy, or somebody has taken it upon himself
+	Looked time.Time    // when it was last known where the traffic is
 	Held   string       // who or what forbids further steps; empty: nobody
 	Asked  bool         // people know that this step needs them
 	Cause  Cause        // why it goes back, or would in observe mode; empty: it does not
@@ -77,7 +80,7 @@ const (
 	Unfinished     Outcome = "unfinished"      // the new version has the traffic; the backend could not finish
 	NoGo           Outcome = "no-go"           // it must not begin
 	Unknowable     Outcome = "unknown"         // whether it may begin could not be found out
-	Overdue        Outcome = "overdue"         // time ran out before anything was decided, and no traffic was moved
+	Overdue        Outcome = "overdue"         // time ran out before anything was decided; golive has moved no traffic
 	Stopped        Outcome = "stopped"         // interrupted before any traffic was moved
 	RolledBack     Outcome = "rolled back"     // the old version has the traffic, verified
 	RollbackFailed Outcome = "rollback failed" // it is not certain that the old version has the traffic
@@ -106,7 +109,7 @@ func (r Release) Validate() error {
 // to a task that is not in s.Todo comes too late, and changes nothing.
 func Next(p *Plan, s State, e Event) State {
 	s.Todo = slices.Clone(s.Todo)
-	m := machine{plan: p, State: &s, now: e.At}
+	m := &machine{plan: p, State: &s, now: e.At}
 	task, known := m.take(e.Task)
 	fact := e.Fact
 	switch _, opens := fact.(Opened); {
@@ -190,13 +193,13 @@ type machine struct {
 }
 
 // acts says whether golive may touch anything. Who goes back by hand has said so.
-func (m machine) acts() bool { return m.Mode != Observe || m.Purpose == ToRollback }
+func (m *machine) acts() bool { return m.Mode != Observe || m.Purpose == ToRollback }
 
 // follows says whether somebody else moves the traffic.
-func (m machine) follows() bool { return m.Purpose == ToWatch || !m.acts() }
+func (m *machine) follows() bool { return m.Purpose == ToWatch || !m.acts() }
 
 // take removes a task from the list. Task 0 is always known: it stands for the outside.
-func (m machine) take(id int) (Task, bool) {
+func (m *machine) take(id int) (Task, bool) {
 	if id == 0 {
 		return Task{}, true
 	}
@@ -209,44 +212,44 @@ func (m machine) take(id int) (Task, bool) {
 	return t, true
 }
 
-func (m machine) do(d Deed) { m.add(Task{Deed: d}) }
+func (m *machine) do(d Deed) { m.add(Task{Deed: d}) }
 
-func (m machine) add(t Task) {
+func (m *machine) add(t Task) {
 	m.Tasks++
 	t.ID = m.Tasks
 	m.Todo = append(m.Todo, t)
 }
 
 // retry asks for a deed again because t did not do, after a pause that doubles from one second to ten.
-func (m machine) retry(t Task, d Deed) {
+func (m *machine) retry(t Task, d Deed) {
 	pause := min(time.Second<<min(t.Tries, 4), 10*time.Second)
 	m.add(Task{NotBefore: m.now.Add(pause), Tries: t.Tries + 1, Deed: d})
 }
 
 // enter begins a phase that lasts no longer than limit. Whatever the last phase still had to do is dropped,
 // except for notices.
-func (m machine) enter(phase Phase, limit time.Duration, why string) {
+func (m *machine) enter(phase Phase, limit time.Duration, why string) {
 	m.leave()
 	m.Phase, m.Why, m.Since, m.Until = phase, why, m.now, m.now.Add(limit)
 	m.Trouble = ""
 	m.add(Task{NotBefore: m.Until, Deed: Wait{}})
 }
 
-func (m machine) leave() {
+func (m *machine) leave() {
 	m.Todo = slices.DeleteFunc(m.Todo, func(t Task) bool {
 		_, notice := t.Deed.(Tell)
 		return !notice
 	})
 }
 
-func (m machine) over(o Outcome, why string) {
+func (m *machine) over(o Outcome, why string) {
 	m.leave()
 	m.Phase, m.Outcome, m.Why, m.Since, m.Until = Over, o, why, m.now, m.now
 	m.tell(o == RollbackFailed, string(o), why)
 }
 
 // tell lets everybody know, through every channel.
-func (m machine) tell(urgent bool, title, text string) {
+func (m *machine) tell(urgent bool, title, text string) {
 	key := fmt.Sprintf("%s/%d", m.Release.ID, m.Tasks+1)
 	for i := range m.plan.Notify {
 		m.do(Tell{Channel: i, Notice: Notice{
@@ -257,31 +260,28 @@ func (m machine) tell(urgent bool, title, text string) {
 
 // Beginning.
 
-func (m machine) open(f Opened) {
-	m.Release, m.Purpose, m.Mode = f.Release, f.Purpose, f.Mode
+func (m *machine) open(f Opened) {
+	m.Release, m.Purpose, m.Mode, m.Forced = f.Release, f.Purpose, f.Mode, f.Force
 	m.fence()
-	if m.Purpose == ToRollback {
-		m.retreat(CauseOrdered, "rolled back by hand")
-		return
-	}
 	m.check()
 }
 
 // fence makes this process the latest owner. It grows by the clock, so that it also grows from one rollout
 // of a target to the next.
-func (m machine) fence() { m.Fence = max(m.Fence+1, m.now.UnixMilli()) }
+func (m *machine) fence() { m.Fence = max(m.Fence+1, m.now.UnixMilli()) }
 
-// check begins with the questions. Who only watches has nothing to forbid, and asks where the traffic is.
-func (m machine) check() {
+// check begins with the questions. Who only watches, or goes back, has nothing to forbid, and asks where the
+// traffic is.
+func (m *machine) check() {
 	m.enter(Checking, checksTakeAtMost, "")
-	if m.Purpose == ToWatch {
-		m.do(Inspect{})
+	if m.Purpose == ToRollout {
+		m.do(RunChecks{})
 		return
 	}
-	m.do(RunChecks{})
+	m.do(Inspect{})
 }
 
-func (m machine) checked(f Checked) {
+func (m *machine) checked(f Checked) {
 	m.Findings = f.Findings
 	verdict := Worst(f.Findings)
 	switch {
@@ -305,9 +305,16 @@ func first(findings []Finding, verdicts ...Verdict) string {
 }
 
 // begin takes the first step, unless something is not as it has to be.
-func (m machine) begin(st Standing) {
+func (m *machine) begin(st Standing) {
 	m.Shares = st.Shares
-	if m.follows() {
+	switch {
+	case m.Purpose == ToRollback && !st.Undo.Open && st.Percent > 0 && !m.Forced:
+		m.over(NoGo, fmt.Sprintf("the way back to %s is closed: %s", m.Release.From, st.Undo.Detail))
+		return
+	case m.Purpose == ToRollback:
+		m.retreat(CauseOrdered, "rolled back by hand")
+		return
+	case m.follows():
 		m.follow(st)
 		return
 	}
@@ -328,13 +335,13 @@ func (m machine) begin(st Standing) {
 	}
 }
 
-func (m machine) gives(percent int) bool {
+func (m *machine) gives(percent int) bool {
 	return len(m.Shares) == 0 || slices.Contains(m.Shares, percent)
 }
 
 // Moving up.
 
-func (m machine) step(i int, why string) {
+func (m *machine) step(i int, why string) {
 	m.Step, m.Aim, m.Asked = i, m.share(i), false
 	m.enter(Shifting, m.plan.Rollout.Deadline.Shift.Std(), why)
 	m.do(Shift{m.Aim})
@@ -342,7 +349,7 @@ func (m machine) step(i int, why string) {
 
 // share is what step i gives the new version. Of the last step a share is held back on the old version, so
 // that there is still something to compare with.
-func (m machine) share(i int) int {
+func (m *machine) share(i int) int {
 	steps := m.plan.Rollout.Steps
 	percent := steps[i].Percent
 	back := int(float64(m.plan.Rollout.Bake.HoldBack)*100 + .5)
@@ -355,7 +362,7 @@ func (m machine) share(i int) int {
 	return 100 - back
 }
 
-func (m machine) shifted() {
+func (m *machine) shifted() {
 	m.Trouble = ""
 	if m.Phase == Restoring {
 		m.Phase = Verifying
@@ -365,9 +372,11 @@ func (m machine) shifted() {
 	m.do(Inspect{})
 }
 
-func (m machine) inspected(t Task, st Standing) {
-	m.Seen = st.Percent
+func (m *machine) inspected(t Task, st Standing) {
+	m.Seen, m.Looked = st.Percent, m.now
 	switch {
+	case m.Phase == Checking && m.Held != "" && m.Purpose == ToRollout:
+		m.add(Task{NotBefore: m.now.Add(time.Second), Deed: Inspect{}}) // until somebody says so, or time is over
 	case m.Phase == Checking:
 		m.begin(st)
 	case m.Phase == Watching: // nobody has given the new version any traffic yet
@@ -386,7 +395,7 @@ func (m machine) inspected(t Task, st Standing) {
 	}
 }
 
-func (m machine) finish(why string) {
+func (m *machine) finish(why string) {
 	m.enter(Finishing, m.plan.Rollout.Deadline.Shift.Std(), why)
 	m.Aim = 100
 	if m.Seen == 100 {
@@ -399,16 +408,16 @@ func (m machine) finish(why string) {
 // Watching.
 
 // watch begins to gather evidence, from nothing.
-func (m machine) watch(phase Phase, why string) {
-	m.Began = m.now
+func (m *machine) watch(phase Phase, why string) {
+	m.Began, m.Looked = m.now, m.now
 	m.enter(phase, m.patience(phase), why)
 	m.do(Measure{m.judged(phase)})
 }
 
 // patience is how long a phase of watching may last before it must have come to something.
-func (m machine) patience(phase Phase) time.Duration {
+func (m *machine) patience(phase Phase) time.Duration {
 	switch {
-	case phase == Baking:
+	case phase == Baking && m.plan.Rollout.Bake.For > 0:
 		return holdAtMost * m.plan.Rollout.Bake.For.Std()
 	case m.follows():
 		var all time.Duration
@@ -421,7 +430,7 @@ func (m machine) patience(phase Phase) time.Duration {
 }
 
 // judged is the step as the judge sees it.
-func (m machine) judged(phase Phase) judge.Step {
+func (m *machine) judged(phase Phase) judge.Step {
 	steps := m.plan.Rollout.Steps
 	step := judge.Step{
 		At: m.Began, Weight: float64(m.Seen) / 100, Next: 1,
@@ -438,23 +447,33 @@ func (m machine) judged(phase Phase) judge.Step {
 	return step
 }
 
-func (m machine) measured(t Task, f Measured) {
+func (m *machine) measured(t Task, f Measured) {
 	m.Ruling = f.Ruling
 	m.Trouble = f.Problem
+	m.Earned = m.Earned || f.Ruling.Call == judge.Healthy
 	if f.Ruling.Call == judge.Regressed {
 		m.retreat(CauseRegressed, f.Ruling.Why)
 		return
 	}
-	if f.Standing != nil && f.Standing.Percent != m.Seen {
-		m.moved(*f.Standing)
-		return
+	if f.Standing != nil {
+		m.Looked = m.now
+		if f.Standing.Percent != m.Seen {
+			m.moved(*f.Standing)
+			return
+		}
 	}
 	m.measureAgain(t)
-	m.weigh()
+	switch unseen := m.now.Sub(m.Looked); {
+	case unseen == 0:
+		m.weigh()
+	case unseen >= m.plan.Rollout.Blind.After.Std():
+		// Where the traffic is, is not known: as bad as not knowing how it fares.
+		m.resort(m.plan.Rollout.Blind.Then, CauseBlind, fmt.Sprintf("the backend could not say where the traffic is for %s: %s", Duration(unseen.Round(time.Second)), f.Unseen))
+	}
 }
 
 // measureAgain keeps the rhythm; ticks that were missed are not made up for.
-func (m machine) measureAgain(t Task) {
+func (m *machine) measureAgain(t Task) {
 	due := t.NotBefore.Add(m.plan.Watch.Every.Std())
 	if due.Before(m.now) {
 		due = m.now.Add(m.plan.Watch.Every.Std())
@@ -463,21 +482,21 @@ func (m machine) measureAgain(t Task) {
 }
 
 // weigh decides what the latest ruling means for the step.
-func (m machine) weigh() {
+func (m *machine) weigh() {
 	inForce := m.now.Sub(m.Began)
 	call := m.Ruling.Call
 	if call == judge.Blind {
-		m.resort(m.plan.Rollout.Blind.Then, CauseBlind)
+		m.resort(m.plan.Rollout.Blind.Then, CauseBlind, m.Ruling.Why)
 		return
 	}
 	if m.Phase == Baking {
-		earned := call == judge.Continue || call == judge.Inconclusive || call == judge.Healthy
 		switch {
-		case m.Held != "" || !earned || inForce < m.plan.Rollout.Bake.For.Std():
-		case m.follows():
-			m.over(Live, m.baked())
+		case m.Held != "" || call == judge.Hold || inForce < m.plan.Rollout.Bake.For.Std():
+		case !m.Earned && inForce < m.plan.Rollout.Steps[m.Step].AtMost.Std():
+		case !m.Earned:
+			m.resort(m.plan.Rollout.Scarce.Then, CauseScarce, "not found healthy yet: "+m.Ruling.Why)
 		default:
-			m.finish(m.baked())
+			m.bakedThrough()
 		}
 		return
 	}
@@ -490,35 +509,53 @@ func (m machine) weigh() {
 	case call == judge.Healthy:
 		m.step(m.Step+1, m.Ruling.Why)
 	case m.plan.Rollout.Advance == OnTime && (call == judge.Continue || call == judge.Inconclusive):
+		m.Earned = true // by the plan's own word
 		m.step(m.Step+1, fmt.Sprintf("%s are over, and nothing speaks against it", step.AtLeast))
 	case call == judge.Inconclusive, inForce >= step.AtMost.Std():
-		m.resort(m.plan.Rollout.Scarce.Then, CauseScarce)
+		m.resort(m.plan.Rollout.Scarce.Then, CauseScarce, m.Ruling.Why)
 	}
 }
 
-func (m machine) baked() string {
-	return fmt.Sprintf("baked for %s without harm", Duration(m.now.Sub(m.Began).Round(time.Second)))
+// bakedThrough ends a bake in which nothing spoke against the new version.
+func (m *machine) bakedThrough() {
+	why := fmt.Sprintf("baked for %s without harm", Duration(m.now.Sub(m.Began).Round(time.Second)))
+	if m.follows() {
+		m.over(Live, why)
+		return
+	}
+	m.finish(why)
 }
 
 // resort does what the plan says for evidence that does not decide.
-func (m machine) resort(then Policy, cause Cause) {
+func (m *machine) resort(then Policy, cause Cause, why string) {
 	switch {
 	case then == ThenRollback:
-		m.retreat(cause, m.Ruling.Why)
-	case then == ThenProceed && cause == CauseScarce && m.Phase == Watching:
-		m.step(m.Step+1, "not enough evidence, and the plan says to proceed: "+m.Ruling.Why)
+		m.retreat(cause, why)
+	case then == ThenProceed && cause == CauseScarce:
+		m.proceed("not enough evidence, and the plan says to proceed: " + why)
 	case !m.Asked:
 		m.Asked = true
 		title := "holding"
 		if then == ThenAsk {
 			title = "a person has to decide"
 		}
-		m.tell(then == ThenAsk, title, m.Ruling.Why)
+		m.tell(then == ThenAsk, title, why)
+	}
+}
+
+// proceed goes on without enough evidence, because a person or the plan says so.
+func (m *machine) proceed(why string) {
+	m.Earned = true
+	switch {
+	case m.Phase == Watching && !m.follows():
+		m.step(m.Step+1, why)
+	case m.Phase == Baking && m.now.Sub(m.Began) >= m.plan.Rollout.Bake.For.Std():
+		m.bakedThrough()
 	}
 }
 
 // moved deals with a share that golive did not ask for.
-func (m machine) moved(st Standing) {
+func (m *machine) moved(st Standing) {
 	was := m.Seen
 	m.Seen = st.Percent
 	what := fmt.Sprintf("somebody moved %s from %d %% to %d %% of the traffic", m.Release.To, was, m.Seen)
@@ -540,7 +577,7 @@ func (m machine) moved(st Standing) {
 }
 
 // follow looks at a share that somebody else has set.
-func (m machine) follow(st Standing) {
+func (m *machine) follow(st Standing) {
 	was := m.Aim
 	m.Seen, m.Aim = st.Percent, st.Percent
 	switch {
@@ -553,7 +590,7 @@ func (m machine) follow(st Standing) {
 			m.enter(Watching, m.patience(Watching), fmt.Sprintf("waiting for %s to get traffic", m.Release.To))
 		}
 		m.add(Task{NotBefore: m.now.Add(m.plan.Watch.Every.Std()), Deed: Inspect{}})
-	case m.Seen == 100 && m.plan.Rollout.Bake.For > 0:
+	case m.Seen == 100:
 		m.watch(Baking, fmt.Sprintf("%s has all of the traffic", m.Release.To))
 	default:
 		m.watch(Watching, fmt.Sprintf("%s has %d %% of the traffic", m.Release.To, m.Seen))
@@ -564,7 +601,7 @@ func (m machine) follow(st Standing) {
 
 // retreat takes all traffic from the new version. From here on its share never rises again. In observe mode
 // it is enough to have said so.
-func (m machine) retreat(c Cause, why string) {
+func (m *machine) retreat(c Cause, why string) {
 	m.Cause = c
 	if !m.acts() {
 		m.over(WouldRollBack, why)
@@ -575,12 +612,12 @@ func (m machine) retreat(c Cause, why string) {
 	m.restore(why)
 }
 
-func (m machine) restore(why string) {
+func (m *machine) restore(why string) {
 	m.enter(Restoring, m.plan.Rollout.Deadline.Rollback.Std(), why)
 	m.do(Shift{0})
 }
 
-func (m machine) verified(t Task, f Verified) {
+func (m *machine) verified(t Task, f Verified) {
 	m.Seen, m.Proof = f.Standing.Percent, f.Findings
 	switch verdict := Worst(f.Findings); {
 	case m.Seen != 0:
@@ -598,7 +635,7 @@ func (m machine) verified(t Task, f Verified) {
 
 // Whatever goes wrong, and whoever comes in between.
 
-func (m machine) failed(t Task, err string) {
+func (m *machine) failed(t Task, err string) {
 	if _, notice := t.Deed.(Tell); notice {
 		if t.Tries+1 < tellAtMost {
 			m.retry(t, t.Deed)
@@ -614,6 +651,20 @@ func (m machine) failed(t Task, err string) {
 	case Verify:
 		m.Phase = Restoring
 		m.retry(t, Shift{0})
+	case Shift:
+		if m.Phase == Restoring {
+			// It may have worked all the same, and only where the traffic is counts.
+			m.Phase = Verifying
+			m.add(Task{Tries: t.Tries, Deed: Verify{}})
+			return
+		}
+		m.retry(t, t.Deed)
+	case Inspect:
+		if m.Purpose == ToRollback && m.Phase == Checking {
+			m.retreat(CauseOrdered, "rolled back by hand, without knowing where the traffic is: "+err)
+			return
+		}
+		m.retry(t, t.Deed)
 	case Wait:
 		m.elapsed()
 	default:
@@ -621,7 +672,7 @@ func (m machine) failed(t Task, err string) {
 	}
 }
 
-func (m machine) elapsed() {
+func (m *machine) elapsed() {
 	late := fmt.Sprintf("%s was not over after %s", m.Phase, Duration(m.Until.Sub(m.Since)))
 	if m.Trouble != "" {
 		late += ": " + m.Trouble
@@ -641,7 +692,7 @@ func (m machine) elapsed() {
 }
 
 // outOfTime ends a watch that came to nothing: healthy has to be earned.
-func (m machine) outOfTime(late string) {
+func (m *machine) outOfTime(late string) {
 	if m.Ruling.Why != "" {
 		late += "; " + m.Ruling.Why
 	}
@@ -649,7 +700,7 @@ func (m machine) outOfTime(late string) {
 	if m.Ruling.Call == judge.Blind {
 		cause = CauseBlind
 	}
-	if m.follows() {
+	if !m.acts() || m.Seen == 0 {
 		m.over(Overdue, late)
 		return
 	}
@@ -658,9 +709,15 @@ func (m machine) outOfTime(late string) {
 
 // resume goes on after a time in which nobody did anything. Every phase gets its whole time again, and a
 // step is watched from the beginning: what happened in between, nobody saw.
-func (m machine) resume() {
+func (m *machine) resume() {
 	away := m.now.Sub(m.At)
 	m.fence()
+	moved := m.Phase == Shifting || m.Phase == Finishing && !m.finishes() ||
+		(m.Phase == Watching || m.Phase == Baking) && m.Seen > 0
+	if away > blindAtMost && m.acts() && moved {
+		m.retreat(CauseBlind, fmt.Sprintf("nobody watched %s for %s", m.Release.To, Duration(away.Round(time.Second))))
+		return
+	}
 	switch m.Phase {
 	case Checking:
 		m.check()
@@ -668,10 +725,6 @@ func (m machine) resume() {
 		m.enter(Shifting, m.plan.Rollout.Deadline.Shift.Std(), m.Why)
 		m.do(Shift{m.Aim})
 	case Watching, Baking:
-		if away > blindAtMost && m.acts() && m.Seen > 0 {
-			m.retreat(CauseBlind, fmt.Sprintf("nobody watched %s for %s", m.Release.To, Duration(away.Round(time.Second))))
-			return
-		}
 		if m.follows() {
 			m.enter(Watching, m.patience(Watching), m.Why)
 			m.do(Inspect{})
@@ -685,7 +738,7 @@ func (m machine) resume() {
 	}
 }
 
-func (m machine) order(f Ordered) {
+func (m *machine) order(f Ordered) {
 	who := f.By
 	if who == "" {
 		who = "somebody"
@@ -696,27 +749,27 @@ func (m machine) order(f Ordered) {
 	}
 	moving := m.Phase == Shifting || m.Phase == Watching || m.Phase == Baking
 	switch {
-	case f.Verb == OrderRollback && m.Phase == Checking:
+	case f.Verb == OrderRollback && m.Phase == Checking && m.Purpose != ToRollback:
 		m.over(Stopped, what)
 	case f.Verb == OrderRollback && (moving || m.Phase == Finishing && !m.finishes()):
 		m.retreat(CauseOrdered, what)
-	case f.Verb == OrderHold && moving:
+	case f.Verb == OrderHold && (moving || m.Phase == Checking):
 		m.Held = what
 	case f.Verb == OrderResume:
 		m.Held = ""
-	case f.Verb == OrderProceed && m.Phase == Watching && !m.follows():
+	case f.Verb == OrderProceed && (m.Phase == Watching || m.Phase == Baking):
 		m.Held = ""
-		m.step(m.Step+1, what)
+		m.proceed(what)
 	}
 }
 
 // finishes says whether the backend may be retiring the old version at this moment.
-func (m machine) finishes() bool {
+func (m *machine) finishes() bool {
 	return slices.ContainsFunc(m.Todo, func(t Task) bool { return t.Deed == Deed(Finish{}) })
 }
 
 // interrupt contains first: whoever ends golive in the middle of a rollout leaves nobody to guard it.
-func (m machine) interrupt(f Interrupted) {
+func (m *machine) interrupt(f Interrupted) {
 	why := fmt.Sprintf("golive was asked to end (%s)", f.Signal)
 	switch {
 	case m.Phase == Checking, m.Phase == Watching && m.Seen == 0:

@@ -49,7 +49,6 @@ const shop = `
 service: shop
 rollout:
   backend: {use: command, with: {inspect: "true", shift: "true"}}
-  steps: [10, 50, 100]
   KEYS
 watch:
   source: {use: scrape, with: {canary: ["http://c/metrics"], stable: ["http://s/metrics"]}}
@@ -104,6 +103,9 @@ func tell(t *testing.T, story string) string {
 func shopPlan(t *testing.T, keys string) *guard.Plan {
 	t.Helper()
 	keys, notify, _ := strings.Cut(keys, " | ")
+	if !strings.Contains(keys, "steps:") {
+		keys += "; steps: [10, 50, 100]"
+	}
 	if !strings.Contains(keys, "bake:") {
 		keys += "; bake: {for: 10m, hold_back: 5%}"
 	}
@@ -152,7 +154,9 @@ func parseEvent(t *testing.T, line string, words []string, s guard.State) guard.
 		if r.From == "-" {
 			r.From = ""
 		}
-		return guard.Event{Fact: guard.Opened{Release: r, Purpose: guard.Purpose(word(1)), Mode: guard.Mode(word(4))}}
+		return guard.Event{Fact: guard.Opened{
+			Release: r, Purpose: guard.Purpose(word(1)), Mode: guard.Mode(word(4)), Force: slices.Contains(words, "force"),
+		}}
 	case "resume":
 		return guard.Event{Fact: guard.Resumed{}}
 	case "order":
@@ -174,11 +178,15 @@ func parseEvent(t *testing.T, line string, words []string, s guard.State) guard.
 		if err := call.UnmarshalText([]byte(word(1))); err != nil {
 			t.Fatalf("%s: %v", line, err)
 		}
-		st := &guard.Standing{Percent: s.Seen}
-		if word(2) != "" {
-			st.Percent = number(2)
+		m := guard.Measured{Standing: &guard.Standing{Percent: s.Seen}, Ruling: judge.Ruling{Call: call, Why: "the counts are " + word(1)}}
+		switch word(2) {
+		case "":
+		case "unseen":
+			m.Standing, m.Unseen = nil, "connection refused"
+		default:
+			m.Standing.Percent = number(2)
 		}
-		return answer(guard.Measured{Standing: st, Ruling: judge.Ruling{Call: call, Why: "the counts are " + word(1)}}, "measure")
+		return answer(m, "measure")
 	case "verified": // verified 0% [fail]
 		f := guard.Verified{Standing: guard.Standing{Percent: number(1)}}
 		if word(2) != "" {

@@ -74,6 +74,8 @@ func (d *draft) plugins(plugins []Plugin) {
 }
 
 func (d *draft) rollout(r Rollout, w Watch) {
+	d.must(len(r.Steps) != 1 || r.Bake.For > 0, "rollout.bake.for",
+		"with one step and no bake nothing would ever be watched (write a smaller step first, or bake for a while)")
 	d.must(len(r.Steps) > 0, "rollout.steps", "there are no steps (try [10, 50, 100])")
 	before := 0
 	for i, s := range r.Steps {

@@ -6,17 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/url"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 )
 
 // Expand returns a copy of w in which ${NAME} stands no longer for itself but for what lookup says of NAME.
 // Only values are expanded, never keys. $${ is a plain ${, for a shell to read; any other $ is left alone.
 // Every name that is not set is an error. golive expands once, when it makes a part, so that neither a plan
-// nor a journal holds what came from the environment.
+// nor a journal holds what came from the environment. Templates are those of the plan alone: what a value
+// holds is never taken for one.
 func (w With) Expand(lookup func(name string) (value string, set bool)) (With, error) {
 	var mistakes []error
 	expanded := mapStrings("", map[string]any(w), func(path, text string) string {
@@ -75,7 +74,7 @@ func expand(text string, lookup func(string) (string, bool)) (string, error) {
 		if !set {
 			return "", fmt.Errorf("${%s} is not set in the environment (write $${%s} to leave it to a shell)", name, name)
 		}
-		b.WriteString(before + value)
+		b.WriteString(before + strings.ReplaceAll(value, "{", literalBrace))
 		text = rest
 	}
 }
@@ -88,6 +87,11 @@ func isEnvName(name string) bool {
 		}
 	}
 	return name != ""
+}
+
+// MarshalJSON writes what w says; a plugin, for one, reads that.
+func (w With) MarshalJSON() ([]byte, error) {
+	return json.Marshal(mapStrings("", map[string]any(w), func(_, text string) string { return plain(text) }))
 }
 
 // Decode stores w in the struct that into points to, by its json tags. It is strict: a key that the struct
@@ -108,10 +112,16 @@ func decode(path string, from any, into reflect.Value) error {
 		if into.Kind() == reflect.Struct && !custom {
 			return decodeStruct(path, from, into)
 		}
+		if into.Kind() == reflect.Map && into.Type().Key().Kind() == reflect.String && !custom {
+			return decodeMap(path, from, into)
+		}
 	case []any:
 		if into.Kind() == reflect.Slice {
 			return decodeSlice(path, from, into)
 		}
+	}
+	if into.Type() != reflect.TypeFor[Template]() {
+		from = mapStrings(path, from, func(_, text string) string { return plain(text) })
 	}
 	text, err := json.Marshal(from)
 	if err != nil {
@@ -144,6 +154,17 @@ func decodeStruct(path string, from map[string]any, into reflect.Value) error {
 			continue
 		}
 		mistakes = append(mistakes, decode(child(path, key), from[key], field))
+	}
+	return errors.Join(mistakes...)
+}
+
+func decodeMap(path string, from map[string]any, into reflect.Value) error {
+	into.Set(reflect.MakeMap(into.Type()))
+	var mistakes []error
+	for _, key := range slices.Sorted(maps.Keys(from)) {
+		value := reflect.New(into.Type().Elem()).Elem()
+		mistakes = append(mistakes, decode(child(path, key), from[key], value))
+		into.SetMapIndex(reflect.ValueOf(key).Convert(into.Type().Key()), value)
 	}
 	return errors.Join(mistakes...)
 }
@@ -209,57 +230,4 @@ func edits(a, b string) int {
 		}
 	}
 	return row[len(b)]
-}
-
-// Words are what a template can say of a release.
-func (r Release) Words() map[string]string {
-	return map[string]string{
-		"ID":          r.ID,
-		"Service":     r.Service,
-		"Environment": r.Environment,
-		"From":        r.From,
-		"To":          r.To,
-	}
-}
-
-// Words are what a template can say of an order.
-func (o Order) Words() map[string]string {
-	words := o.Release.Words()
-	words["Fence"] = strconv.FormatInt(o.Fence, 10)
-	words["Seq"] = strconv.FormatInt(o.Seq, 10)
-	words["Key"] = o.Key
-	return words
-}
-
-// Fill replaces every {{.Word}} in a text. A word that there is not is an error, also in a text that would
-// never be used: makers fill every template once, so that a slip of the pen is found before the launch.
-func Fill(template string, words map[string]string) (string, error) {
-	var b strings.Builder
-	for text := template; ; {
-		before, after, found := strings.Cut(text, "{{")
-		b.WriteString(before)
-		if !found {
-			return b.String(), nil
-		}
-		inside, rest, closed := strings.Cut(after, "}}")
-		if !closed {
-			return "", fmt.Errorf("%q: {{ has no }}", template)
-		}
-		name, dotted := strings.CutPrefix(strings.TrimSpace(inside), ".")
-		word, known := words[name]
-		if !dotted || !known {
-			return "", fmt.Errorf("{{%s}} means nothing here%s", inside, suggest(name, words))
-		}
-		b.WriteString(word)
-		text = rest
-	}
-}
-
-// FillURL is Fill for an address: whatever a word holds, it stays one part of the path or of the query.
-func FillURL(template string, words map[string]string) (string, error) {
-	escaped := make(map[string]string, len(words))
-	for name, word := range words {
-		escaped[name] = strings.ReplaceAll(url.QueryEscape(word), "+", "%20")
-	}
-	return Fill(template, escaped)
 }

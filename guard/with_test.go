@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -39,8 +40,11 @@ func TestExpand(t *testing.T) {
 			if err != nil {
 				t.Fatalf("Expand(%q): %v", c.text, err)
 			}
-			if diff := cmp.Diff(With{"key": c.want}, got); diff != "" {
-				t.Errorf("Expand(%q) (-want +got):\n%s", c.text, diff)
+			var config struct {
+				Key string `json:"key"`
+			}
+			if err := got.Decode(&config); err != nil || config.Key != c.want {
+				t.Errorf("Expand(%q) = %q, %v, want %q", c.text, config.Key, err, c.want)
 			}
 		})
 	}
@@ -173,7 +177,7 @@ func TestFill(t *testing.T) {
 		Fence:   3, Seq: 4, Key: "r7/4",
 	}.Words()
 	words["Percent"] = "10"
-	for template, want := range map[string]string{
+	for template, want := range map[Template]string{
 		"":                                   "",
 		"http://x/versions/{{.To}}/percent":  "http://x/versions/v2/percent",
 		`{"percent": {{ .Percent }}}`:        `{"percent": 10}`,
@@ -186,17 +190,63 @@ func TestFill(t *testing.T) {
 			t.Errorf("Fill(%q) = %q, %v, want %q", template, got, err, want)
 		}
 	}
-	for template, want := range map[string]string{
+	for template, want := range map[Template]string{
 		"{{.Too}}":      "{{.Too}} means nothing here (did you mean To?)",
 		"{{.Password}}": "{{.Password}} means nothing here (there are: Environment, Fence, From, ID, Key, Percent, Seq, Service, To)",
 		"{{To}}":        "{{To}} means nothing here (did you mean To?)",
 		"{{}}":          "{{}} means nothing here (there are: Environment, Fence, From, ID, Key, Percent, Seq, Service, To)",
-		"a {{.To":       `"a {{.To": {{ has no }}`,
-		"{{.To}} {{":    `"{{.To}} {{": {{ has no }}`,
+		"a {{.To":       "{{ has no }}",
+		"{{.To}} {{":    "{{ has no }}",
 	} {
 		if got, err := Fill(template, words); err == nil || err.Error() != want {
 			t.Errorf("Fill(%q) = %q, error %v, want %s", template, got, err, want)
 		}
+	}
+}
+
+// TestValuesAreNoTemplates takes texts from the environment that look like templates, alone and together with
+// what the plan says around them, through everything that a part does with its set-up.
+func TestValuesAreNoTemplates(t *testing.T) {
+	environment := map[string]string{"HOLE": "{{.To}}", "OPEN": "{{", "HALF": "{.To}}"}
+	plan := With{
+		"filled": "{{.To}} ${HOLE} {${HALF} ${OPEN}",
+		"header": map[string]any{"A": "${HOLE}{{.To}}"},
+		"list":   []any{"${OPEN} {{.To}}"},
+		"plain":  "{{.To}} ${HOLE}",
+		"table":  map[string]any{"a": []any{"${OPEN}"}},
+	}
+	with, err := plan.Expand(func(name string) (string, bool) { value, set := environment[name]; return value, set })
+	if err != nil {
+		t.Fatal(err)
+	}
+	var config struct {
+		Filled Template            `json:"filled"`
+		Header map[string]Template `json:"header"`
+		List   []Template          `json:"list"`
+		Plain  string              `json:"plain"`
+		Table  map[string][]string `json:"table"`
+	}
+	if err := with.Decode(&config); err != nil {
+		t.Fatal(err)
+	}
+	fill := func(template Template) string {
+		text, err := Fill(template, map[string]string{"To": "v2"})
+		if err != nil {
+			t.Errorf("Fill: %v", err)
+		}
+		return text
+	}
+	got := []string{fill(config.Filled), fill(config.Header["A"]), fill(config.List[0]), config.Plain, config.Table["a"][0]}
+	want := []string{"v2 {{.To}} {{.To}} {{", "{{.To}}v2", "{{ v2", "{{.To}} {{.To}}", "{{"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("what a part makes of it (-want +got):\n%s", diff)
+	}
+	wire, err := json.Marshal(Part{Use: "x", With: With{"table": with["table"], "plain": with["plain"]}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(`{"use":"x","with":{"plain":"{{.To}} {{.To}}","table":{"a":["{{"]}}}`, string(wire)); diff != "" {
+		t.Errorf("what a plugin is sent (-want +got):\n%s", diff)
 	}
 }
 

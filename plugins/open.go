@@ -31,7 +31,7 @@ const startTime = 10 * time.Second
 // kit. The plugin lives until stop is called, or golive ends. One that crashes fails the calls under way, and
 // is started anew by the next; ctx ends the start alone.
 func Open(ctx context.Context, name string, options Options) (kit Kit, stop func(), err error) {
-	path, err := find(name)
+	path, err := Find(name)
 	if err != nil {
 		return Kit{}, nil, err
 	}
@@ -46,9 +46,9 @@ func Open(ctx context.Context, name string, options Options) (kit Kit, stop func
 
 var nameForm = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*$`)
 
-// find looks for the program of a plugin beside golive, and then on PATH. It takes a name and never a path, so
+// Find looks for the program of a plugin beside golive, and then on PATH. It takes a name and never a path, so
 // that a plan from a stranger cannot start whatever it likes.
-func find(name string) (string, error) {
+func Find(name string) (string, error) {
 	if !nameForm.MatchString(name) {
 		return "", fmt.Errorf("plugin %q: a name has small letters, digits and dashes (it is no path)", name)
 	}

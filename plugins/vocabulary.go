@@ -50,5 +50,5 @@ const (
 
 // Fill replaces every {{.Word}} in a text; see guard.Fill.
 func Fill(template string, words map[string]string) (string, error) {
-	return guard.Fill(template, words)
+	return guard.Fill(guard.Template(template), words)
 }

@@ -60,7 +60,7 @@ func otherwise(q guard.Question) guard.Answer {
 	switch {
 	case q.Standing:
 		a.Standing = guard.Standing{}
-	case q.Readings > 0:
+	case q.Readings > 0, q.Past:
 		a.Readings = nil
 	case q.Backups != nil:
 		a.Backups = nil

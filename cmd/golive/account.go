@@ -95,6 +95,9 @@ func verdict(s guard.State) string {
 	default:
 		return fmt.Sprintf("the %s of %s is not over: %s", s.Purpose, r.To, s.Phase)
 	}
+	if s.Purpose == guard.ToRollback && s.Outcome != guard.RolledBack && s.Outcome != guard.RollbackFailed {
+		text = fmt.Sprintf("NOT ROLLED BACK: nothing was taken from %s (%s)", r.To, s.Outcome)
+	}
 	if why != "" {
 		text += ": " + why
 	}

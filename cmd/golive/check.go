@@ -91,13 +91,13 @@ func (p *program) check(ctx context.Context, release guard.Release, which select
 	a := report.Assessment{
 		Version: version(), Plan: plan, Release: release, Mode: plan.Mode, Skipped: skipped, Checks: parts.Checks,
 	}
-	answers := p.voices(to, a, verbose)
+	answer := p.speakers(to, a, verbose)
 	scene := parts.Scene(ctx, plan, release, time.Now().UTC())
-	a.Findings = engine.RunChecks(ctx, scene, asked, answers.found)
+	a.Findings = engine.RunChecks(ctx, scene, asked, answer.found)
 	a.Verdict = guard.Worst(a.Findings)
 	over := context.Cause(ctx)
 	a.ExitCode = exitCode(a, strict, over)
-	if err := answers.end(a); err != nil {
+	if err := answer.end(a); err != nil {
 		return &exit{code: cmp.Or(a.ExitCode, exitInternal), err: err}
 	}
 	if over != nil && to.here() == asText {
@@ -131,14 +131,14 @@ func (p *program) mistaken(err error, to *outlets) error {
 	}
 	a := report.Mistaken(wrong)
 	a.Version, a.ExitCode, a.Checks = version(), exitUsage, builtin(p.err).Checks
-	answers := p.voices(to, a, false)
+	answer := p.speakers(to, a, false)
 	if to.here() == asText {
-		answers = answers[1:]
+		answer = answer[1:]
 	}
 	for _, f := range a.Findings {
-		answers.found(f)
+		answer.found(f)
 	}
-	if failed := answers.end(a); failed != nil {
+	if failed := answer.end(a); failed != nil {
 		return fail(exitUsage, "%w\n%w", err, failed)
 	}
 	if to.here() == asText {

@@ -13,9 +13,24 @@ type conclusion struct {
 	ExitCode int `json:"exit_code"`
 }
 
-// conclude answers how a rollout ended, and what is to be done now, if anything is.
-func (p *program) conclude(h *history, s guard.State, code int) {
-	h = h.asOf(s)
+// conclude answers how a history ended, unless it did not, and what is to be done now, if anything is. Asked says
+// that this call wanted it taken back.
+func (p *program) conclude(e ending, err error, asked bool) error {
+	if err != nil {
+		return err
+	}
+	code := exitOf(e.state, e.signalled, asked)
+	if e.unkept != nil {
+		fmt.Fprintf(p.err, "golive: %v\n", e.unkept)
+		if code == exitOK {
+			code = exitInternal // it went well, but nothing proves it
+		}
+	}
+	p.tellEnd(e.history.asOf(e.state), e.state, code)
+	return quiet(code)
+}
+
+func (p *program) tellEnd(h *history, s guard.State, code int) {
 	if p.settings.Output == asJSON {
 		c := conclusion{h.account(), code}
 		c.Holder = nil // ourselves, for a moment more
@@ -74,6 +89,10 @@ func (p *program) known(h *history, s guard.State, i ink) (facts [][2]string) {
 	add("journal", "%s", h.Path)
 	switch s.Outcome {
 	case guard.NoGo, guard.Unknowable:
+		if s.Purpose == guard.ToRollback {
+			add("AGAIN", "mend it, then: %s\nor go back all the same: %s", p.goOnWith(h), p.call("rollback", "--from", r.From, "--to", r.To, "--force"))
+			break
+		}
 		add("next", "mend it, then: %s", p.goOnWith(h))
 	case guard.RollbackFailed:
 		add("LOOK", "%s", p.call("explain", h.ID()))

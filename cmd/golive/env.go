@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os/user"
@@ -50,5 +51,11 @@ func (o *output) Set(s string) error {
 func (o *output) String() string { return string(*o) }
 func (o *output) Type() string   { return "form" }
 
-// EnvDecode checks what the environment says as if it were a flag.
-func (o *output) EnvDecode(s string) error { return o.Set(s) }
+// EnvDecode checks what the environment says as if it were a flag. An empty variable says nothing.
+func (o *output) EnvDecode(s string) error {
+	s = cmp.Or(s, string(asText))
+	if err := o.Set(s); err != nil {
+		return fmt.Errorf("GOLIVE_OUTPUT: %w", err)
+	}
+	return nil
+}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/golive-dev/golive/guard"
@@ -49,12 +50,33 @@ func quiet(code int) error {
 	return &exit{code: code}
 }
 
-// exitOf is the exit code of a rollout that has ended. Signal is the one that asked it to end, if one did;
-// asked says that it was this call that wanted it taken back.
-func exitOf(s guard.State, signal string, asked bool) int {
-	interrupted := exitInterrupted
-	if signal == "terminated" {
-		interrupted = exitTerminated
+// exitOf is the exit code of a rollout that has ended. Signalled is the code of the signal that asked it to end,
+// 0 if none did; asked says that it was this call that wanted the traffic back: then nothing but that is success.
+func exitOf(s guard.State, signalled int, asked bool) int {
+	interrupted := cmp.Or(signalled, exitInterrupted)
+	byHand := s.Purpose == guard.ToRollback
+	switch s.Outcome {
+	case guard.RolledBack:
+		switch {
+		case asked, byHand:
+			return exitOK
+		case s.Cause == guard.CauseInterrupted:
+			return interrupted
+		}
+		return exitRolledBack
+	case guard.RollbackFailed:
+		return exitRollbackFailed
+	case guard.Stopped:
+		switch {
+		case asked && !byHand:
+			return exitOK
+		case signalled != 0 || byHand:
+			return interrupted
+		}
+		return exitNoGo // a person called it off
+	}
+	if asked || byHand {
+		return exitRollbackFailed // the new version may have the traffic still
 	}
 	switch s.Outcome {
 	case guard.Live, guard.WouldRollBack: // who only observes fails nobody's pipeline
@@ -65,24 +87,6 @@ func exitOf(s guard.State, signal string, asked bool) int {
 		return exitUnknown
 	case guard.Overdue, guard.Unfinished:
 		return exitDeadline
-	case guard.Stopped:
-		switch {
-		case asked:
-			return exitOK
-		case signal == "":
-			return exitNoGo // a person called it off
-		}
-		return interrupted
-	case guard.RolledBack:
-		switch {
-		case asked, s.Purpose == guard.ToRollback:
-			return exitOK
-		case s.Cause == guard.CauseInterrupted:
-			return interrupted
-		}
-		return exitRolledBack
-	case guard.RollbackFailed:
-		return exitRollbackFailed
 	}
 	return exitInternal
 }

@@ -64,8 +64,6 @@ func (p *program) checksOfPlugins(ctx context.Context) []guard.Check {
 	if err != nil {
 		return nil
 	}
-	ctx, stop := p.untilSignal(ctx)
-	defer stop()
 	kit, closeKit, err := p.kit(ctx, plan)
 	if err != nil {
 		return nil
@@ -105,7 +103,7 @@ type moved struct {
 
 func (p *program) explainHistory(h *history) error {
 	x := explanation{account: h.account(), Policy: policies(h.Plan), Waiting: p.waiting(h)}
-	x.Timeline, x.Decided = h.retold(p.ink(p.out))
+	x.Timeline, x.Decided = p.retold(h, p.ink(p.out))
 	if x.Decided != nil {
 		x.Meaning = meanings[x.Decided.Rule]
 	}
@@ -118,8 +116,8 @@ func (p *program) explainHistory(h *history) error {
 
 // retold tells the history again, and finds the ruling that decided: the one that led to the latest change
 // which a ruling has led to, or the latest of all while nothing is decided.
-func (h *history) retold(i ink) (timeline []moved, decided *judge.Ruling) {
-	teller := story{plan: h.Plan, ink: i}
+func (p *program) retold(h *history, i ink) (timeline []moved, decided *judge.Ruling) {
+	teller := story{plan: h.Plan, ink: i, call: p.call}
 	var s guard.State
 	for _, e := range h.Events {
 		was := s
@@ -167,13 +165,16 @@ func (x explanation) decision(out io.Writer, i ink, say func(string)) {
 	say(r.Why)
 	say(fmt.Sprintf("rule %s: %s", r.Rule, x.Meaning))
 	say(fmt.Sprintf("odds of harm: %s, limit %s", against(r.LogOdds), odds(r.Limit)))
+	if missing := stillMissing(*r); missing != "" {
+		say(missing)
+	}
 	if len(r.Signals) == 0 {
 		return
 	}
-	step := [][]string{{"in this step", "canary", "baseline", "difference, 95 % sure", "odds of harm"}}
+	step := [][]string{{"in this step", "canary", "baseline", "difference, 95 % sure", "odds of harm", "harm excluded"}}
 	all := [][]string{{"since the beginning", "canary", "baseline"}}
 	for _, sight := range r.Signals {
-		step = append(step, []string{nameOf(sight), tally(sight.Step.Canary), tally(sight.Step.Baseline), interval(sight), odds(sight.LogOdds)})
+		step = append(step, []string{nameOf(sight), tally(sight.Step.Canary), tally(sight.Step.Baseline), interval(sight), odds(sight.LogOdds), exclusion(sight)})
 		all = append(all, []string{nameOf(sight), tally(sight.All.Canary), tally(sight.All.Baseline)})
 	}
 	tables := [][][]string{step, all}
@@ -197,6 +198,32 @@ func against(log float64) string {
 	return odds(log)
 }
 
+// stillMissing says what a step waited for when a ruling was made, and for how long.
+func stillMissing(r judge.Ruling) string {
+	switch {
+	case r.Missing == "":
+		return ""
+	case r.Remain > 0:
+		return fmt.Sprintf("still missing: %s; about %s more", r.Missing, spell(seconds(r.Remain)))
+	}
+	return "still missing: " + r.Missing
+}
+
+// exclusion says whether harm above the margin is excluded for a signal, or what that still takes.
+func exclusion(s judge.Sight) string {
+	switch {
+	case s.Excluded && s.Margin > 0:
+		return "above " + points(s.Margin) + " pp"
+	case s.Excluded:
+		return "yes"
+	case s.Requests > 0 && s.Seconds > 0:
+		return fmt.Sprintf("after about %s more requests, %s", number(s.Requests), spell(seconds(s.Seconds)))
+	case s.Requests > 0:
+		return fmt.Sprintf("after about %s more requests", number(s.Requests))
+	}
+	return "not yet"
+}
+
 // interval is where the difference between the arms probably is, canary minus baseline.
 func interval(s judge.Sight) string {
 	if s.Step.Canary.Requests == 0 || s.Step.Baseline.Requests == 0 {
@@ -214,6 +241,7 @@ var meanings = map[judge.Rule]string{
 	judge.Never:           "a limit of the plan (never) is broken, whatever the old version does.",
 	judge.BothFailing:     "a limit of the plan is broken by both versions, so going back would not help: no step is taken.",
 	judge.BothDegraded:    "the old version does far worse than it used to: something around both is wrong, and no step is taken.",
+	judge.WithinLimits:    "a first release keeps every limit of the plan; there is nothing to compare it with.",
 	judge.NonInferior:     "harm larger than the margins of the plan is excluded, with the confidence that the plan asks for.",
 	judge.Leaning:         "the counts of this step favour harm, but not enough to go back: no step is taken.",
 	judge.TooFast:         "the new version answers faster than real work can be done: a person has to look at the answers.",
@@ -265,7 +293,7 @@ func (p *program) waiting(h *history) (all []string) {
 	case guard.Shifting:
 		all = append(all, fmt.Sprintf("the backend, which is to give %s %d %% of the traffic", s.Release.To, s.Aim))
 	case guard.Watching, guard.Baking:
-		all = append(all, waitingForEvidence(h.Plan, s)...)
+		all = append(all, p.waitingForEvidence(h)...)
 	case guard.Finishing:
 		all = append(all, "the backend, which is to finish")
 	case guard.Restoring, guard.Verifying:
@@ -277,12 +305,13 @@ func (p *program) waiting(h *history) (all []string) {
 	return append(all, fmt.Sprintf("at the latest at %s something else happens: %s", moment(s.Until), late(s.Phase)))
 }
 
-func waitingForEvidence(plan *guard.Plan, s guard.State) (all []string) {
+func (p *program) waitingForEvidence(h *history) (all []string) {
+	plan, s := h.Plan, h.State
 	if s.Held != "" {
-		all = append(all, "somebody who says golive order resume: "+s.Held)
+		all = append(all, "somebody who says "+p.call("order", "resume", h.ID())+": "+s.Held)
 	}
 	if s.Asked {
-		all = append(all, "a decision (golive order proceed, or golive rollback): "+s.Ruling.Why)
+		all = append(all, "a decision ("+p.call("order", "proceed", h.ID())+", or "+p.call("rollback", h.ID())+"): "+s.Ruling.Why)
 	}
 	if follows(s) && s.Seen == 0 {
 		return append(all, "somebody who gives "+s.Release.To+" traffic")

@@ -36,7 +36,8 @@ var floors = []struct{ pattern, may string }{
 	{"checks/checktest", "guard checks"},
 	{"checks", "guard"},
 	{"plugins/plugintest", "guard plugins"},
-	{"plugins/*", "guard"},
+	{"plugins/internal/client", "guard"},
+	{"plugins/*", "guard plugins/internal/client"},
 	{"plugins", "guard"},
 	{"examples/*", "plugins"},
 }

@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/golive-dev/golive/guard"
 )
 
 // firstPlan is what init writes. The service is its first TODO.
@@ -38,7 +41,10 @@ is filled in. It never replaces a file, unless --force says so.`,
 func (p *program) writeFirstPlan(service string, force bool) error {
 	text := firstPlan
 	if service != "" {
-		text = strings.Replace(text, todoService, service, 1)
+		text = strings.Replace(text, todoService, strconv.Quote(service), 1)
+		if _, err := guard.ParsePlan(p.settings.Plan, []byte(text)); err != nil {
+			return fail(exitUsage, "--service: %w", err)
+		}
 	}
 	flags := os.O_WRONLY | os.O_CREATE | os.O_EXCL
 	if force {

@@ -29,6 +29,9 @@ func (p *program) ink(w io.Writer) ink {
 
 // terminal is w if it is a terminal that can do more than print, and nil otherwise.
 func (p *program) terminal(w io.Writer) *os.File {
+	if v, ok := w.(*voice); ok {
+		w = v.to
+	}
 	file, ok := w.(*os.File)
 	if !ok || p.lookup("TERM") == "dumb" || !term.IsTerminal(int(file.Fd())) {
 		return nil

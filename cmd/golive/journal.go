@@ -30,7 +30,7 @@ tied to each other by hashes, so that it proves what was known and done, and whe
 			Use:   "verify FILE...",
 			Short: "Check that journals are whole and unchanged",
 			Long: `verify checks every record of every journal against its hash and the one before, and changes nothing.
-Exit codes: 0 all are whole, 3 one is not. A last record that a crash has torn was never acknowledged, and
+Exit codes: 0 all are whole, 3 one is not, or holds nothing, which proves nothing. A last record that a crash has torn was never acknowledged, and
 is no fault.`,
 			Example: `  golive journal verify .golive/*.jsonl`,
 			Args:    cobra.MinimumNArgs(1),
@@ -70,12 +70,17 @@ func (p *program) verify(files []string) error {
 		if err != nil && !errors.As(err, &broken) {
 			return fail(exitUsage, "%w", err)
 		}
-		one := proof{Journal: file, Whole: err == nil, Records: sum.Records, Torn: sum.Torn}
+		one := proof{Journal: file, Whole: err == nil && sum.Records > 0, Records: sum.Records, Torn: sum.Torn}
+		switch {
+		case broken != nil:
+			one.Line, one.Reason = broken.Line, broken.Reason
+		case sum.Records == 0:
+			one.Reason = "it holds no record, and so it proves nothing"
+		}
 		if sum.Records > 0 {
 			one.First, one.Last, one.Hash = moment(sum.First.At), moment(sum.Last.At), sum.Last.Hash
 		}
-		if broken != nil {
-			one.Line, one.Reason = broken.Line, broken.Reason
+		if !one.Whole {
 			code = exitNoGo
 		}
 		proofs = append(proofs, one)
@@ -91,14 +96,15 @@ func (p *program) verify(files []string) error {
 }
 
 func (o proof) text(i ink) string {
+	if !o.Whole && o.Line == 0 {
+		return fmt.Sprintf("%s %s\n    %s", i.mark(guard.Fail), o.Journal, o.Reason)
+	}
 	if !o.Whole {
 		return fmt.Sprintf("%s %s\n    BROKEN at line %d: %s\n    %s keep the file as evidence; what follows the first %d records proves nothing",
 			i.mark(guard.Fail), o.Journal, o.Line, o.Reason, i.either("→", "->"), o.Records)
 	}
-	text := fmt.Sprintf("%s %s is whole: %s", i.mark(guard.Pass), o.Journal, plural(o.Records, "record"))
-	if o.Records > 0 {
-		text += fmt.Sprintf(", %s to %s, last hash %s", o.First, o.Last, o.Hash)
-	}
+	text := fmt.Sprintf("%s %s is whole: %s, %s to %s, last hash %s",
+		i.mark(guard.Pass), o.Journal, plural(o.Records, "record"), o.First, o.Last, o.Hash)
 	if o.Torn > 0 {
 		text += fmt.Sprintf("\n    a crash has torn %d bytes off the end; they were never acknowledged", o.Torn)
 	}

@@ -8,17 +8,15 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
+	"sync"
+	"time"
 
 	"github.com/sethvargo/go-envconfig"
 	"github.com/spf13/cobra"
 )
 
 func main() {
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr, envconfig.OsLookuper(), signals))
+	os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr, envconfig.OsLookuper(), processSignals()))
 }
 
 // program is one call of golive: where its answer goes, and what it was told by the environment. The answer
@@ -27,21 +25,27 @@ type program struct {
 	in       io.Reader
 	out, err io.Writer
 	env      envconfig.Lookuper
-	signals  <-chan os.Signal
 	settings settings
+	secrets  secrets
+	signals  <-chan os.Signal // never a signal: whoever waits for one has a context that the first signal ends
+
+	ears     *ears
+	guarding sync.Mutex // held while a rollout runs, which ends in its own way when golive is asked to
+	answered bool       // a rollout has answered the signal that was heard
 }
 
 // run is golive. It returns the exit code.
 func run(ctx context.Context, args []string, in io.Reader, out, err io.Writer, env envconfig.Lookuper, signals <-chan os.Signal) int {
-	p := &program{in: in, out: out, err: err, env: env, signals: signals}
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	ears := listenTo(signals, func(s os.Signal) { end(fail(exitOfSignal(s), "%s", s)) })
+	defer ears.close()
+	story := speak(err)
+	defer story.close()
+	p := &program{in: in, out: out, err: story, env: env, ears: ears}
 	cause := p.settings.read(ctx, env)
 	if cause == nil {
-		root := p.root()
-		root.SetArgs(args)
-		root.SetIn(in)
-		root.SetOut(out)
-		root.SetErr(err)
-		cause = root.ExecuteContext(ctx)
+		cause = p.execute(ctx, args)
 	}
 	if cause == nil {
 		return exitOK
@@ -52,9 +56,48 @@ func run(ctx context.Context, args []string, in io.Reader, out, err io.Writer, e
 		e = &exit{code: exitUsage, err: cause}
 	}
 	if e.err != nil {
-		fmt.Fprintf(err, "golive: %v\n", e.err)
+		fmt.Fprintf(p.err, "golive: %v\n", e.err)
 	}
 	return e.code
+}
+
+// endsWithin is how long a command may take to end after a signal; what cannot be told to, such as a slow disk or
+// an answer that nobody reads, is left behind. A rollout is never left behind.
+const endsWithin = 2 * time.Second
+
+// execute calls the command that is meant.
+func (p *program) execute(ctx context.Context, args []string) error {
+	root := p.root()
+	root.SetArgs(args)
+	root.SetIn(p.in)
+	root.SetOut(p.out)
+	root.SetErr(p.err)
+	done := make(chan error, 1)
+	go func() {
+		err := root.ExecuteContext(ctx)
+		if err != nil && p.ears.heard() && !p.answered {
+			err = context.Cause(ctx) // whatever it says, this is why
+		}
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-p.ears.asked:
+	}
+	for abandoned := false; ; {
+		select {
+		case err := <-done:
+			return err
+		case <-time.After(endsWithin):
+			if abandoned {
+				return context.Cause(ctx)
+			}
+			if abandoned = p.guarding.TryLock(); abandoned {
+				p.guarding.Unlock()
+			}
+		}
+	}
 }
 
 // root is the tree of commands. The groups are the order in which a service meets them.
@@ -85,7 +128,7 @@ itself when the new one does harm.`,
 		id       string
 		commands []*cobra.Command
 	}{
-		{"before", []*cobra.Command{p.initCommand(), p.checkCommand(), p.checksCommand(), p.schemaCommand(), p.pluginsCommand()}},
+		{"before", []*cobra.Command{p.initCommand(), p.checkCommand(), p.checksCommand(), p.backtestCommand(), p.schemaCommand(), p.pluginsCommand()}},
 		{"during", []*cobra.Command{p.rolloutCommand(), p.watchCommand(), p.rollbackCommand(), p.orderCommand()}},
 		{"after", []*cobra.Command{p.statusCommand(), p.explainCommand(), p.replayCommand(), p.journalCommand()}},
 		{"", []*cobra.Command{p.versionCommand()}},

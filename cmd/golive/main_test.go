@@ -320,9 +320,9 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 // signalTo is a command: signal NAME INT sends a signal to a program that was started.
 func signalTo(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
-		ts.Fatalf("usage: signal NAME INT|TERM|KILL")
+		ts.Fatalf("usage: signal NAME INT|TERM|HUP|KILL")
 	}
-	signals := map[string]os.Signal{"INT": syscall.SIGINT, "TERM": syscall.SIGTERM, "KILL": syscall.SIGKILL}
+	signals := map[string]os.Signal{"INT": syscall.SIGINT, "TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP, "KILL": syscall.SIGKILL}
 	ts.Check(programNamed(ts, args[0]).cmd.Process.Signal(signals[args[1]]))
 }
 

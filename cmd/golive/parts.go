@@ -78,10 +78,10 @@ func (p *program) open(ctx context.Context, plan *guard.Plan, i int) (plugins.Ki
 	plugin := plan.Plugins[i]
 	kit, closeIt, err := plugins.Open(ctx, plugin.Name, plugins.Options{
 		SHA256: plugin.SHA256,
-		Log:    func(line string) { fmt.Fprintf(p.err, "%s: %s\n", plugin.Name, line) },
+		Log:    func(line string) { fmt.Fprintf(p.err, "%s: %s\n", plugin.Name, p.secrets.clean(line)) },
 	})
 	if err != nil {
-		return kit, nil, fail(exitUnknown, "%splugin %s: %w", at(plan, fmt.Sprintf("plugins[%d]", i)), plugin.Name, err)
+		return kit, nil, fail(exitUnknown, "%splugin %s: %w", at(plan, fmt.Sprintf("plugins[%d]", i)), plugin.Name, p.secrets.error(err))
 	}
 	return kit, closeIt, nil
 }
@@ -101,7 +101,9 @@ func (p *program) parts(ctx context.Context, plan *guard.Plan) (engine.Parts, fu
 }
 
 func (p *program) assemble(plan *guard.Plan, kit plugins.Kit) (made engine.Parts, err error) {
-	made.Checks = kit.Checks
+	for _, check := range kit.Checks {
+		made.Checks = append(made.Checks, p.secrets.check(check))
+	}
 	made.Vault = func(part guard.Part) (guard.Vault, error) { return makePart(p, plan, "", kit.Vaults, part) }
 	made.Probe = func(part guard.Part) (guard.Probe, error) { return makePart(p, plan, "", kit.Probes, part) }
 	if made.Backend, err = makePart(p, plan, "rollout.backend", kit.Backends, plan.Rollout.Backend); err != nil {
@@ -127,21 +129,22 @@ func (p *program) assemble(plan *guard.Plan, kit plugins.Kit) (made engine.Parts
 	return made, nil
 }
 
-// makePart makes one part. Path is its place in the plan, for messages; "" if it has none.
+// makePart makes one part, which keeps to itself what it learns from the environment. Path is its place in the
+// plan, for messages; "" if it has none.
 func makePart[T any](p *program, plan *guard.Plan, path string, makers map[string]func(guard.With) (T, error), part guard.Part) (made T, err error) {
 	maker := makers[part.Use]
 	if maker == nil {
 		known := strings.Join(slices.Sorted(maps.Keys(makers)), ", ")
 		return made, fail(exitUsage, "%s%q is not a part that can be used here (%s, or one of a plugin: golive plugins)", at(plan, path), part.Use, known)
 	}
-	with, err := part.With.Expand(func(name string) (string, bool) { return p.env.Lookup(name) })
+	with, err := part.With.Expand(p.secrets.from(p.env))
 	if err != nil {
 		return made, fail(exitUsage, "%s%w", at(plan, path), err)
 	}
 	if made, err = maker(with); err != nil {
-		return made, fail(exitUsage, "%s%s: %w", at(plan, path), part.Use, err)
+		return made, fail(exitUsage, "%s%s: %w", at(plan, path), part.Use, p.secrets.error(err))
 	}
-	return made, nil
+	return keepQuiet(&p.secrets, made), nil
 }
 
 // at is the place of a key in a plan, as the beginning of a message.

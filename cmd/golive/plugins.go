@@ -58,8 +58,6 @@ func names[T any](makers map[string]func(guard.With) (T, error)) []string {
 }
 
 func (p *program) listPlugins(c *cobra.Command) error {
-	ctx, stop := p.untilSignal(c.Context())
-	defer stop()
 	suppliers := []supplier{supplies("golive", "", builtin(p.err))}
 	plan, _, err := p.readPlan()
 	if _, missing := os.Stat(p.settings.Plan); errors.Is(missing, os.ErrNotExist) && !c.Flags().Changed("plan") {
@@ -69,12 +67,16 @@ func (p *program) listPlugins(c *cobra.Command) error {
 		return err
 	}
 	for i, plugin := range plan.Plugins {
-		kit, closeIt, err := p.open(ctx, plan, i)
+		kit, closeIt, err := p.open(c.Context(), plan, i)
 		if err != nil {
 			return err
 		}
-		suppliers = append(suppliers, supplies(plugin.Name, "", kit))
 		closeIt()
+		path, err := plugins.Find(plugin.Name)
+		if err != nil {
+			return fail(exitUnknown, "%w", err)
+		}
+		suppliers = append(suppliers, supplies(plugin.Name, path, kit))
 	}
 	if p.settings.Output == asJSON {
 		return p.answer(suppliers)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -24,7 +25,7 @@ watching both versions, and takes everything back when the new one does harm. Ev
 journal before anything is done about it: started again after a crash, the same command goes on.
 
 Ctrl-C takes the traffic back first; a second Ctrl-C leaves everything as it is.
-Exit codes: 0 live, 3 no-go, 5 could not find out, 6 deadline, 10 rolled back, 11 rollback failed.`,
+Exit codes: 0 live, 3 no-go, 5 could not find out, 6 deadline, 10 rolled back, 11 rollback failed or left as it is.`,
 		Example: `  golive rollout --from v1.41.0 --to v1.42.0
   golive rollout --to v1                 # the first release: there is nothing to go back to`,
 		Args: cobra.NoArgs,
@@ -57,99 +58,165 @@ func (p *program) releaseFlags(c *cobra.Command) *guard.Release {
 	return r
 }
 
-// readPlan reads and parses the plan that this call is about.
-func (p *program) readPlan() (*guard.Plan, []byte, error) {
-	source, err := os.ReadFile(p.settings.Plan)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil, fail(exitUsage, "there is no %s: write one with golive init, or say where it is with --plan", p.settings.Plan)
-	}
-	if err != nil {
-		return nil, nil, fail(exitUsage, "%w", err)
-	}
-	plan, err := guard.ParsePlan(p.settings.Plan, source)
-	if err != nil {
-		return nil, nil, fail(exitUsage, "%w", err)
-	}
-	return plan, source, nil
-}
-
 // take begins a history for a release, or goes on with the one that it has already.
 func (p *program) take(ctx context.Context, release guard.Release, purpose guard.Purpose) error {
-	plan, source, err := p.readPlan()
-	if err != nil {
-		return err
-	}
+	defer p.deliver(ctx)
 	if release.To == "" {
 		return fail(exitUsage, "which version? Say --to VERSION, and --from VERSION unless it is the first")
+	}
+	plan, source, err := p.readPlan()
+	if err != nil {
+		old := p.interruptedWithout(release, purpose)
+		if old == nil {
+			return err
+		}
+		fmt.Fprintf(p.err, "%v\n%s goes on by the plan that it began with\n", err, old.ID())
+		return p.goOn(ctx, old)
 	}
 	release.Service, release.Environment = plan.Service, plan.Environment
 	if err := release.Validate(); err != nil {
 		return fail(exitUsage, "%w", err)
 	}
-	unfinished, err := p.unfinished(plan)
-	if err != nil {
-		return err
-	}
-	if old := unfinished; old != nil {
-		if old.State.Purpose == purpose && old.State.Release.From == release.From && old.State.Release.To == release.To {
-			_, err := p.resume(ctx, old, nil, false)
+	for {
+		done, err := p.turn(ctx, release, turnTakes)
+		if err != nil {
 			return err
 		}
-		if err := p.makeRoom(ctx, old, plan.Rollout.OnNewRelease); err != nil {
+		unfinished, broken := p.unfinished(release)
+		switch {
+		case broken != nil: // it may hold a rollout that is still under way
+			done()
+			return fail(exitInternal, "%w", broken)
+		case len(unfinished) == 0:
+			e, err := p.begin(ctx, plan, guard.Opened{
+				Release: release, Purpose: purpose, Mode: plan.Mode, Plan: string(source), File: p.settings.Plan, Version: version(),
+			}, done)
+			return p.conclude(e, err, false)
+		}
+		done()
+		for _, old := range unfinished {
+			if old.State.Purpose == purpose && old.State.Release.From == release.From && old.State.Release.To == release.To {
+				p.compare(old, plan)
+				return p.goOn(ctx, old)
+			}
+		}
+		if err := p.makeRoom(ctx, unfinished[0], plan.Rollout.OnNewRelease); err != nil {
 			return err
 		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 	}
-	release.ID = newID(time.Now(), release.To)
-	return p.begin(ctx, plan, guard.Opened{
-		Release: release, Purpose: purpose, Mode: plan.Mode, Plan: string(source), File: p.settings.Plan, Version: version(),
-	})
 }
 
-// unfinished is the history of the plan's service that is not over yet, if there is one.
-func (p *program) unfinished(plan *guard.Plan) (*history, error) {
+// goOn takes an old history up, and says how it ends.
+func (p *program) goOn(ctx context.Context, old *history) error {
+	e, err := p.resume(ctx, old, nil)
+	return p.conclude(e, err, false)
+}
+
+// turnTakes is how long one process may hold up another while it begins, with plugins that are slow to start.
+const turnTakes = time.Minute
+
+// turn waits until no other process is about to begin a history of the service. The caller calls done once its
+// own has begun; more than once does no harm.
+func (p *program) turn(ctx context.Context, r guard.Release, patience time.Duration) (done func(), err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, fail(exitNoGo, "another golive has been beginning something with %s (%s) for %s", r.Service, r.Environment, patience))
+	defer cancel()
+	end, err := journal.Turn(ctx, p.settings.Journal, r.Service+"-"+r.Environment)
+	var known *exit
+	switch {
+	case errors.As(err, &known):
+		return nil, known
+	case err != nil:
+		return nil, fail(exitInternal, "%w", err)
+	}
+	return func() { _ = end() }, nil // closing it twice is an error that means nothing
+}
+
+// unfinished lists the histories of a service that are not over. The error is about journals that cannot be read.
+func (p *program) unfinished(release guard.Release) ([]*history, error) {
 	all, broken := p.histories()
-	if broken != nil {
-		// It may hold a rollout that is still under way.
-		return nil, fail(exitInternal, "%w", broken)
-	}
-	for _, h := range all {
+	return slices.DeleteFunc(all, func(h *history) bool {
 		r := h.State.Release
-		if !h.over() && r.Service == plan.Service && r.Environment == plan.Environment {
-			return h, nil
-		}
-	}
-	return nil, nil
+		return h.over() || r.Service != release.Service || r.Environment != release.Environment
+	}), broken
 }
 
-// makeRoom deals with another release that is still under way, as the plan says.
+// interruptedWithout finds the history of a release that is not over when there is no plan to say which service is
+// meant: the only one that fits.
+func (p *program) interruptedWithout(release guard.Release, purpose guard.Purpose) *history {
+	all, _ := p.histories()
+	all = slices.DeleteFunc(all, func(h *history) bool {
+		r := h.State.Release
+		return h.over() || h.State.Purpose != purpose || r.From != release.From || r.To != release.To
+	})
+	if len(all) != 1 {
+		return nil
+	}
+	return all[0]
+}
+
+// makeRoom deals with another release that is still under way, as the plan says. How that one ends is told, and
+// is no answer of ours.
 func (p *program) makeRoom(ctx context.Context, old *history, policy string) error {
 	r := old.State.Release
-	switch policy {
-	case "queue":
+	switch {
+	case policy == "queue" && old.Holder != (journal.Holder{}):
 		fmt.Fprintf(p.err, "waiting for the rollout of %s (%s) to end\n", r.To, old.ID())
-		_, err := p.follow(ctx, old, false)
-		return err
-	case "supersede":
-		fmt.Fprintf(p.err, "taking %s back first (%s): on_new_release is supersede\n", r.To, old.ID())
-		ended, err := p.rollBack(ctx, old, "another release supersedes it")
-		if err == nil && ended.Outcome != guard.RolledBack && ended.Outcome != guard.Stopped {
-			err = fail(exitRollbackFailed, "the rollout of %s ended as %s: %s", r.To, ended.Outcome, ended.Why)
+		e, err := p.follow(ctx, old, false)
+		if err == nil {
+			fmt.Fprintf(p.err, "%s: %s\n", e.history.ID(), verdict(e.state))
 		}
 		return err
+	case policy == "supersede":
+		fmt.Fprintf(p.err, "taking %s back first (%s): on_new_release is supersede\n", r.To, old.ID())
+		e, err := p.order(ctx, old, "another release supersedes it")
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(p.err, "%s: %s\n", e.history.ID(), verdict(e.state))
+		if e.state.Outcome == guard.RollbackFailed {
+			return fail(exitRollbackFailed, "the way for the new release is not free: %s", verdict(e.state))
+		}
+		return nil
 	}
-	return fail(exitNoGo, `the rollout from %s to %s (%s) is not over yet (%s).
-Go on with it:  golive rollout --from %[1]s --to %[2]s
-or take it back: golive rollback %[3]s`, r.From, r.To, old.ID(), old.State.Phase)
+	return fail(exitNoGo, "%s", p.underWay(old))
 }
 
-// begin opens a new history.
-func (p *program) begin(ctx context.Context, plan *guard.Plan, opened guard.Opened) error {
+// underWay says that another release is still under way, and what can be done about it.
+func (p *program) underWay(old *history) string {
+	goOn := "Go on with it:   " + p.goOnWith(old)
+	if old.Holder != (journal.Holder{}) {
+		goOn = "Look:            " + p.call("status", old.ID())
+	}
+	return fmt.Sprintf("the %s of %s (%s) is not over yet (%s).\n%s\nor take it back: %s", old.State.Purpose,
+		ink{}.change(old.State.Release), old.ID(), old.State.Phase, goOn, p.call("rollback", old.ID()))
+}
+
+// An ending is how a history ended.
+type ending struct {
+	history   *history
+	state     guard.State
+	signalled int   // exit code of the signal that was heard; 0 if none was
+	unkept    error // why the journal could not be written
+}
+
+// begin opens a new history. It calls begun once the journal holds its beginning, or when nothing comes of it.
+func (p *program) begin(ctx context.Context, plan *guard.Plan, opened guard.Opened, begun func()) (ending, error) {
+	defer begun()
 	parts, closeParts, err := p.parts(ctx, plan)
 	if err != nil {
-		return err
+		return ending{}, err
 	}
 	defer closeParts()
-	id := opened.Release.ID
+	p.guarding.Lock()
+	defer p.guarding.Unlock()
+	if ctx.Err() != nil {
+		return ending{}, context.Cause(ctx)
+	}
+	id := newID(time.Now(), opened.Release.To)
+	opened.Release.ID = id
 	path := filepath.Join(p.settings.Journal, id+journal.Extension)
 	j, err := journal.Create(path)
 	for n := 2; errors.Is(err, os.ErrExist); n++ { // somebody tried the same version in the same second
@@ -158,79 +225,93 @@ func (p *program) begin(ctx context.Context, plan *guard.Plan, opened guard.Open
 		j, err = journal.Create(path)
 	}
 	if err != nil {
-		return fail(exitInternal, "%w", err)
+		return ending{}, fail(exitInternal, "%w", err)
 	}
 	defer func() { _ = j.Close() }() // every record is on the disk already
-	_, err = p.engage(ctx, &history{Path: path, Plan: plan}, parts, j, opened, nil, false)
-	return err
+	return p.engage(ctx, &history{Path: path, Plan: plan}, parts, j, opened, nil, begun)
 }
 
-// resume takes an old history up again. An order, if there is one, is the first thing that it is told; asked
-// says that this call wants it taken back.
-func (p *program) resume(ctx context.Context, h *history, order *guard.Ordered, asked bool) (guard.State, error) {
+// resume takes an old history up again. An order, if there is one, is the first thing that it is told.
+func (p *program) resume(ctx context.Context, h *history, order *guard.Ordered) (ending, error) {
 	parts, closeParts, err := p.parts(ctx, h.Plan)
 	if err != nil {
-		return h.State, err
+		return ending{}, err
 	}
 	defer closeParts()
+	p.guarding.Lock()
+	defer p.guarding.Unlock()
+	if ctx.Err() != nil {
+		return ending{}, context.Cause(ctx)
+	}
 	j, err := journal.Open(h.Path)
 	var locked *journal.LockedError
 	switch {
 	case errors.As(err, &locked):
-		return h.State, fail(exitNoGo, "%w", err)
+		return ending{}, fail(exitNoGo, "%w", err)
 	case err != nil:
-		return h.State, fail(exitInternal, "%w", err)
+		return ending{}, fail(exitInternal, "%w", err)
 	}
 	defer func() { _ = j.Close() }()              // every record is on the disk already
 	if h, err = readHistory(h.Path); err != nil { // now that nobody else adds to it
-		return guard.State{}, fail(exitInternal, "%w", err)
+		return ending{}, fail(exitInternal, "%w", err)
 	}
-	return p.engage(ctx, h, parts, j, guard.Resumed{Version: version()}, order, asked)
+	return p.engage(ctx, h, parts, j, guard.Resumed{Version: version()}, order, func() {})
 }
 
-// engage runs a history to its end and says how it ended.
-func (p *program) engage(ctx context.Context, h *history, parts engine.Parts, j *journal.Journal, begin guard.Fact, order *guard.Ordered, asked bool) (guard.State, error) {
+// engage runs a history to its end. It calls begun after the first fact.
+func (p *program) engage(ctx context.Context, h *history, parts engine.Parts, j *journal.Journal, begin guard.Fact, order *guard.Ordered, begun func()) (ending, error) {
 	view := p.view(h.Plan)
 	defer view.close()
 	tape := p.tape(h)
 	defer tape.close()
-	outside := p.listen(ctx, h, order)
+	outside, listening := p.listen(ctx, h, order)
 	defer outside.close()
 	rollout := &engine.Rollout{
 		Plan: h.Plan, Parts: parts, Journal: keeper{j}, Outside: outside.facts,
 		Saw: func(e guard.Event, s guard.State) {
+			begun()
 			tape.saw(e, s)
 			view.saw(e, s)
 		},
 		Found: view.found,
 	}
-	state, err := rollout.Run(outside.ctx, h.Events, begin)
+	state, err := rollout.Run(listening, h.Events, begin)
 	view.close()
 	outside.close()
+	p.answered = p.ears.heard()
+	e := ending{history: h, state: state, signalled: p.ears.code()}
 	switch {
+	case errors.Is(err, errLeft) && state.Phase == guard.Over:
+		fmt.Fprintln(p.err, "golive: left before everybody was told")
 	case errors.Is(err, errLeft):
-		return state, p.left(h, state, outside.signal)
+		return e, p.left(h, state)
 	case err != nil && state.Phase != guard.Over:
-		return state, fail(exitInternal, "%w", err)
-	case err != nil:
-		fmt.Fprintf(p.err, "golive: %v\n", err)
+		return e, fail(exitInternal, "%w", err)
+	default:
+		e.unkept = err
 	}
-	code := exitOf(state, outside.signal, asked)
-	if err != nil && code == exitOK {
-		code = exitInternal // it went well, but nothing proves it
-	}
-	p.conclude(h, state, code)
-	return state, quiet(code)
+	return e, nil
 }
 
-// left says what stands when somebody insisted on leaving in the middle, and how to go on.
-func (p *program) left(h *history, s guard.State, signal string) error {
-	r := s.Release
+// left says what stands when somebody insisted on leaving in the middle, and how to go on. It is not certain that
+// the old version has the traffic.
+func (p *program) left(h *history, s guard.State) error {
+	h = h.asOf(s)
 	fmt.Fprintf(p.err, `
 LEFT AS IT IS, in the middle of %s: %s was last seen with %d %% of the traffic, and nobody guards it.
-Go on:     golive %s --from %s --to %s
-Take back: golive rollback %s
-Look:      golive explain %s
-`, s.Phase, r.To, s.Seen, s.Purpose, r.From, r.To, h.ID(), h.ID())
-	return quiet(exitOf(guard.State{Outcome: guard.Stopped}, signal, false))
+Go on:     %s
+Take back: %s
+Look:      %s
+`, s.Phase, s.Release.To, s.Seen, p.goOnWith(h), p.again(h, s.Release), p.call("explain", h.ID()))
+	if p.settings.Output == asJSON {
+		c := conclusion{h.account(), exitRollbackFailed}
+		c.Outcome, c.Holder = outcomeLeft, nil
+		if err := p.answer(c); err != nil {
+			fmt.Fprintf(p.err, "golive: %v\n", err)
+		}
+	}
+	return quiet(exitRollbackFailed)
 }
+
+// outcomeLeft is how a rollout that nobody guards any more is answered for. It is no end: it can be taken up again.
+const outcomeLeft guard.Outcome = "left"

@@ -24,6 +24,7 @@ type line struct {
 type story struct {
 	plan *guard.Plan
 	ink  ink
+	call func(...string) string // writes a command line that works from here
 
 	was      guard.State     // before the event
 	class    string          // of the ruling that was told last; empty: evidence is being gathered, as expected
@@ -97,10 +98,14 @@ func (t *story) fact(e guard.Event, s guard.State, turned bool) []line {
 		}
 	case guard.Interrupted:
 		if !turned {
-			return []line{{doubt, fmt.Sprintf("golive was asked to end (%s)", f.Signal)}}
+			return []line{{doubt, fmt.Sprintf("golive was asked to end (%s): %s", f.Signal, meanwhile(s))}}
 		}
 	case guard.Checked:
 		return t.checked(f)
+	case guard.Inspected:
+		if f.Problem != "" {
+			return []line{{doubt, "the past cannot be read, so the judge learns what is normal as it goes: " + f.Problem}}
+		}
 	case guard.Told:
 		if tell, ok := t.asked(e.Task).(guard.Tell); ok {
 			return []line{{faint, fmt.Sprintf("told %s: %s", t.channel(tell.Channel), tell.Notice.Title)}}
@@ -111,6 +116,19 @@ func (t *story) fact(e guard.Event, s guard.State, turned bool) []line {
 		}
 	}
 	return nil
+}
+
+// meanwhile is what goes on all the same when golive was asked to end, and nothing was turned by that.
+func meanwhile(s guard.State) string {
+	switch s.Phase {
+	case guard.Restoring, guard.Verifying:
+		return fmt.Sprintf("it is going back already, and ends once %s has no traffic any more", s.Release.To)
+	case guard.Finishing:
+		return fmt.Sprintf("%s has earned the traffic, and it ends once the backend has finished", s.Release.To)
+	case guard.Over:
+		return "it is over, and the last notices are on their way"
+	}
+	return "it ends as soon as it can"
 }
 
 func orderedWords(f guard.Ordered) string {
@@ -163,7 +181,7 @@ func (t *story) turn(s guard.State) (lines []line) {
 	switch s.Phase {
 	case guard.Checking:
 		now.text = "checking whether " + r.To + " may go on"
-		if s.Purpose == guard.ToWatch {
+		if s.Purpose != guard.ToRollout {
 			now.text = "asking where the traffic is"
 		}
 	case guard.Shifting:
@@ -272,7 +290,7 @@ func (t *story) asking(s guard.State) string {
 		then = t.plan.Rollout.Blind.Then
 	}
 	if then == guard.ThenAsk {
-		return "a person has to decide (golive order proceed, or golive rollback)"
+		return fmt.Sprintf("a person has to decide (%s, or %s)", t.call("order", "proceed", s.Release.ID), t.call("rollback", s.Release.ID))
 	}
 	return callWords[s.Ruling.Call] + ", holding until " + clock(s.Until) + ", then back"
 }

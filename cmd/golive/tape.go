@@ -20,6 +20,7 @@ type tape struct {
 	path    string
 	signals []judge.Signal
 	every   time.Duration
+	history []judge.Series
 
 	file     *os.File
 	recorder *judge.Recorder
@@ -45,6 +46,9 @@ func (p *program) tape(h *history) *tape {
 
 // saw records the readings among the events of a rollout, and the steps they belong to.
 func (t *tape) saw(e guard.Event, s guard.State) {
+	if f, ok := e.Fact.(guard.Inspected); ok && len(f.History) > 0 {
+		t.history = f.History
+	}
 	if m, ok := e.Fact.(guard.Measured); ok && t.recorder != nil {
 		t.try(t.recorder.Reading(m.Reading))
 	}
@@ -72,7 +76,9 @@ func (t *tape) create(s guard.State) error {
 	if t.file, err = os.OpenFile(t.path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600); err != nil {
 		return err
 	}
-	t.recorder, err = judge.NewRecorder(t.file, s.Release.ID, s.Began, t.every, t.signals)
+	t.recorder, err = judge.NewRecorder(t.file, judge.Recording{
+		ID: s.Release.ID, Start: s.Began, Every: t.every, Signals: t.signals, History: t.history,
+	})
 	return err
 }
 

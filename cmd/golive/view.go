@@ -29,7 +29,7 @@ type view struct {
 // view shows a rollout of a plan on p.err. The caller closes it.
 func (p *program) view(plan *guard.Plan) *view {
 	v := &view{out: p.err, ink: p.ink(p.err), closed: make(chan struct{})}
-	v.story = story{plan: plan, ink: v.ink}
+	v.story = story{plan: plan, ink: v.ink, call: p.call}
 	if p.lookup("CI") != "" {
 		return v
 	}
@@ -70,7 +70,8 @@ func (v *view) found(f guard.Finding) {
 	v.show(time.Now(), []line{findingLine(f, v.ink)})
 }
 
-// close takes the block away and leaves the lines. It may be repeated.
+// close takes the block away and leaves the lines. It waits until they are written, for a bounded time, so that
+// the answer comes after the story. It may be repeated.
 func (v *view) close() {
 	v.mu.Lock()
 	select {
@@ -83,6 +84,9 @@ func (v *view) close() {
 	}
 	v.mu.Unlock()
 	v.clock.Wait()
+	if out, ok := v.out.(*voice); ok {
+		out.flush()
+	}
 }
 
 // Between two frames the cursor rests on the empty line above the block, so that whoever else writes a line to

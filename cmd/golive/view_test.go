@@ -51,7 +51,7 @@ func TestStory(t *testing.T) {
 			return guard.Shifted{Percent: percent}, 0
 		case guard.Measure:
 			ticks++
-			return guard.Measured{Ruling: testRuling(ticks, s.At)}, 0
+			return guard.Measured{Ruling: testRuling(ticks, s.At), Standing: &guard.Standing{Percent: percent}}, 0
 		case guard.Verify:
 			if verified++; verified < 3 {
 				return guard.Verified{Standing: guard.Standing{Percent: 5}}, 0
@@ -69,7 +69,7 @@ func TestStory(t *testing.T) {
 	}
 	start := time.Date(2026, 11, 24, 3, 0, 0, 0, time.UTC)
 	history := guard.Rehearse(plan, guard.Opened{Release: testRelease, Purpose: guard.ToRollout, Mode: guard.Enforce}, start, world)
-	teller, s := story{plan: plan}, guard.State{}
+	teller, s := story{plan: plan, call: new(program).call}, guard.State{}
 	var got []string
 	for _, e := range history {
 		s = guard.Next(plan, s, e)

@@ -94,7 +94,8 @@ func runCheck(ctx context.Context, s guard.Scene, c guard.Check) []guard.Finding
 // ctx ends have no answer.
 func (p Parts) Scene(ctx context.Context, plan *guard.Plan, release guard.Release, now time.Time) guard.Scene {
 	w := &witness{parts: p, plan: plan, release: release, asked: map[string]*testimony{}}
-	return guard.Scene{Plan: plan, Release: release, Now: now, Ask: func(asker context.Context, q guard.Question) (guard.Answer, error) {
+	_, remembers := p.Source.(guard.Historian)
+	return guard.Scene{Plan: plan, Release: release, Now: now, Remembers: remembers, Ask: func(asker context.Context, q guard.Question) (guard.Answer, error) {
 		return w.ask(ctx, asker, q)
 	}}
 }
@@ -154,6 +155,8 @@ func (w *witness) look(ctx context.Context, q guard.Question) (a guard.Answer, e
 		a.Standing, err = w.parts.Backend.Inspect(ctx, w.release)
 	case q.Readings > 0:
 		a.Readings, err = w.read(ctx, q.Readings)
+	case q.Past:
+		a.Readings, err = w.past(ctx)
 	case q.Backups != nil:
 		var vault guard.Vault
 		if vault, err = w.parts.Vault(*q.Backups); err == nil {

@@ -67,17 +67,26 @@ func (r *Rollout) Run(ctx context.Context, past []guard.Event, begin guard.Fact)
 
 // loop owns the state until the rollout is over and everybody was told.
 func (r *run) loop(ctx context.Context) error {
+	var ended time.Time // seen by this process: a notice that the last one did not deliver is tried again
 	for {
 		r.cancelDropped()
 		r.start(ctx)
 		if len(r.state.Todo) == 0 {
+			if r.state.Phase == "" {
+				return nil // not even the beginning could be kept
+			}
 			if r.state.Phase != guard.Over {
 				return fmt.Errorf("%s is neither over nor waiting for anything: this is a mistake in golive", r.state.Phase)
 			}
 			return nil
 		}
-		if r.state.Phase == guard.Over && time.Since(r.state.Since) > tellAfter {
-			return nil
+		if r.state.Phase == guard.Over {
+			if ended.IsZero() {
+				ended = time.Now()
+			}
+			if time.Since(ended) > tellAfter {
+				return nil
+			}
 		}
 		wake := time.NewTimer(max(0, r.nextDue().Sub(r.now())))
 		select {

@@ -316,25 +316,68 @@ func TestKilledEverywhere(t *testing.T) {
 	}
 }
 
-// TestJournalBreaks lets the disk fill up at every fact: forward needs the journal, back never does.
+// TestJournalBreaks lets the disk fill up at every fact: forward needs the journal, back never does. Only
+// when the old version may be going already, nothing can be taken back any more.
 func TestJournalBreaks(t *testing.T) {
-	for limit := 1; limit < 25; limit++ {
+	var facts int
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{}
+		if _, err := rollout(t, &world{}, m).Run(t.Context(), nil, opened()); err != nil {
+			t.Fatal(err)
+		}
+		facts = slices.IndexFunc(m.events, func(e guard.Event) bool {
+			_, finished := e.Fact.(guard.Finished)
+			return finished
+		})
+	})
+	for limit := 1; limit < facts; limit++ {
 		synctest.Test(t, func(t *testing.T) {
 			w, m := &world{}, &memory{limit: limit}
 			s, err := rollout(t, w, m).Run(t.Context(), nil, opened())
-			if w.finished && err == nil {
-				t.Skip("it was over before")
-			}
 			if !errors.Is(err, ErrJournal) {
 				t.Fatalf("limit %d: error %v", limit, err)
 			}
-			if w.percent != 0 || s.Phase != guard.Over {
-				t.Errorf("limit %d: %s with %d %% on the new version", limit, s.Phase, w.percent)
+			if w.percent != 0 || w.finished || s.Phase != guard.Over {
+				t.Errorf("limit %d of %d: %s with %d %% on the new version, finished %v", limit, facts, s.Phase, w.percent, w.finished)
 			}
 			if len(m.events) != limit {
 				t.Errorf("limit %d: %d facts were kept", limit, len(m.events))
 			}
 		})
+	}
+}
+
+// TestPanics lets every part panic at every call in turn: golive goes on, and an unknown share is no reason
+// to go up.
+func TestPanics(t *testing.T) {
+	for _, call := range []string{"inspect", "read", "probe", "notify"} {
+		t.Run(call, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := &world{}
+				w.broken = func(c string) error {
+					if c == call && w.percent > 0 {
+						panic("oops")
+					}
+					return nil
+				}
+				s, err := rollout(t, w, &memory{}).Run(t.Context(), nil, opened())
+				if err != nil || s.Phase != guard.Over {
+					t.Fatalf("%s: %v", s.Phase, err)
+				}
+				if known := call == "probe" || call == "notify"; known != (s.Outcome == guard.Live) {
+					t.Errorf("outcome %s: %s", s.Outcome, s.Why)
+				}
+			})
+		})
+	}
+}
+
+// TestClockRunsBackwards sees that the times of a journal do not.
+func TestClockRunsBackwards(t *testing.T) {
+	later := time.Now().Add(time.Hour).UTC()
+	r := &run{state: guard.State{At: later}}
+	if now := r.now(); now != later {
+		t.Errorf("it is %s, after %s", now, later)
 	}
 }
 

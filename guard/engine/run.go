@@ -18,6 +18,7 @@ const (
 	verifyTakes  = 30 * time.Second
 	tellTakes    = 15 * time.Second
 	tellAfter    = 20 * time.Second // for so long after the end, undelivered notices are tried again
+	mostSeries   = 5000             // of a reading, which has to fit into a record of the journal
 )
 
 // run is a rollout while it runs. One goroutine, that of loop, owns everything in it.
@@ -56,13 +57,14 @@ func (r *run) see(id int, f guard.Fact) {
 		}
 	}
 	e := guard.Event{At: r.now(), Task: id, Fact: f}
+	r.watcher.learn(f)
 	r.keep(e)
-	r.apply(e)
 	if r.broken != nil && !r.leaving {
-		// Forward needs the journal, back never does.
+		// Forward needs the journal, back never does: the order comes before the fact that could not be kept.
 		r.leaving = true
 		r.apply(guard.Event{At: r.now(), Fact: guard.Ordered{Verb: guard.OrderRollback, By: "golive", Why: r.broken.Error()}})
 	}
+	r.apply(e)
 }
 
 func (r *run) apply(e guard.Event) {
@@ -206,9 +208,20 @@ func (r *run) perform(ctx context.Context, s guard.State, t guard.Task) (fact gu
 		scene := r.Parts.Scene(ctx, r.Plan, s.Release, clock())
 		return guard.Checked{Findings: RunChecks(ctx, scene, r.Parts.Checks, r.Found)}
 	case guard.Inspect:
-		var st guard.Standing
-		if st, err = r.inspect(ctx, s.Release); err == nil {
-			return guard.Inspected{Standing: st}
+		var inspected guard.Inspected
+		var remembering sync.WaitGroup
+		if s.Phase == guard.Checking && s.Purpose != guard.ToRollback { // a way back waits for nothing
+			remembering.Go(func() {
+				var forgot error
+				if inspected.History, forgot = r.recall(ctx, s.Release); forgot != nil {
+					inspected.Problem = explain(ctx, forgot)
+				}
+			})
+		}
+		inspected.Standing, err = r.inspect(ctx, s.Release)
+		remembering.Wait()
+		if err == nil {
+			return inspected
 		}
 	case guard.Shift:
 		if err = r.Parts.Backend.Shift(ctx, order, d.Percent); err == nil {
@@ -236,12 +249,14 @@ func (r *run) perform(ctx context.Context, s guard.State, t guard.Task) (fact gu
 	return guard.Failed{Error: explain(ctx, err)}
 }
 
-// explain says why something could not be done; "context deadline exceeded" tells nobody anything.
+// explain says why something could not be done, in words that may be shown and kept; "context deadline exceeded"
+// tells nobody anything.
 func explain(ctx context.Context, err error) string {
+	why := guard.Printable(err.Error())
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return "gave no answer in time: " + err.Error()
+		return "gave no answer in time: " + why
 	}
-	return err.Error()
+	return why
 }
 
 // inspect asks the backend, and believes nothing impossible.
@@ -258,9 +273,15 @@ func (r *run) measure(ctx context.Context, release guard.Release) guard.Fact {
 	var fact guard.Measured
 	var inspecting sync.WaitGroup
 	inspecting.Go(func() {
-		defer func() { _ = recover() }() // then it is not known where the traffic is, as after an error
+		defer func() {
+			if p := recover(); p != nil {
+				fact.Unseen = fmt.Sprintf("panic: %v", p)
+			}
+		}()
 		if st, err := r.inspect(ctx, release); err == nil {
 			fact.Standing = &st
+		} else {
+			fact.Unseen = explain(ctx, err)
 		}
 	})
 	query := guard.Query{Release: release, Signals: r.Plan.Watch.Signals}
@@ -268,6 +289,9 @@ func (r *run) measure(ctx context.Context, release guard.Release) guard.Fact {
 	reading.At = clock()
 	if err == nil {
 		err = guard.CheckReading(query, reading)
+	}
+	if err == nil && len(reading.Series) > mostSeries {
+		err = fmt.Errorf("%d series are more than a rollout can remember (%d): let the selectors say less", len(reading.Series), mostSeries)
 	}
 	if err != nil {
 		fact.Problem = explain(ctx, err)
@@ -309,11 +333,32 @@ func ask(ctx context.Context, probe guard.Probe, release guard.Release) (f guard
 
 // watcher is the judge and the step that it judges.
 type watcher struct {
-	judge *judge.Judge
-	step  judge.Step
+	config judge.Config
+	judge  *judge.Judge
+	step   judge.Step
 }
 
-func (w *watcher) observe(step judge.Step, reading guard.Reading) judge.Ruling {
+// learn gives the judge the history that the journal keeps, as long as it has not judged anything.
+func (w *watcher) learn(f guard.Fact) {
+	inspected, ok := f.(guard.Inspected)
+	if !ok || len(inspected.History) == 0 || w.step != (judge.Step{}) {
+		return
+	}
+	w.config.History = inspected.History
+	learned, err := judge.New(w.config)
+	if err != nil {
+		panic(err) // the configuration was good without a history, which cannot be wrong
+	}
+	w.judge = learned
+}
+
+// observe never panics: a judge that does has seen nothing.
+func (w *watcher) observe(step judge.Step, reading guard.Reading) (ruling judge.Ruling) {
+	defer func() {
+		if p := recover(); p != nil {
+			ruling = judge.Ruling{At: reading.At, Call: judge.Blind, Why: fmt.Sprintf("the judge panicked, which is a mistake in golive: %v", p)}
+		}
+	}()
 	if step != w.step {
 		w.judge.Begin(step)
 		w.step = step
@@ -323,11 +368,13 @@ func (w *watcher) observe(step judge.Step, reading guard.Reading) judge.Ruling {
 
 // replay brings the judge to where a history has left it. The rulings of the past stand as they are written.
 func (w *watcher) replay(p *guard.Plan, past []guard.Event, release guard.Release) (err error) {
-	if w.judge, err = judge.New(p.Judge(release)); err != nil {
+	w.config = p.Judge(release)
+	if w.judge, err = judge.New(w.config); err != nil {
 		return err
 	}
 	var s guard.State
 	for _, e := range past {
+		w.learn(e.Fact)
 		for _, t := range s.Todo {
 			deed, asked := t.Deed.(guard.Measure)
 			if m, ok := e.Fact.(guard.Measured); ok && asked && t.ID == e.Task {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -65,6 +66,23 @@ func acquire(path string) (*flock.Flock, error) {
 		return nil, errors.Join(fmt.Errorf("lock journal %s: %w", path, err), lock.Close())
 	}
 	return lock, nil
+}
+
+// Turn waits until no other process is between looking at the journals of a directory and creating one there for
+// the same name, and returns what lets the next one in. The kernel ends the turn of a process that dies. The
+// error is the cause of ctx if that ends first.
+func Turn(ctx context.Context, dir, name string) (done func() error, err error) {
+	if err := makeDir(dir); err != nil {
+		return nil, fmt.Errorf("wait for a turn: %w", err)
+	}
+	lock := flock.New(filepath.Join(dir, lockSuffix+"-"+name), flock.SetPermissions(0o600))
+	if _, err := lock.TryLockContext(ctx, 20*time.Millisecond); err != nil {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		return nil, errors.Join(fmt.Errorf("wait for a turn at %s: %w", lock.Path(), err), lock.Close())
+	}
+	return lock.Close, nil
 }
 
 // Held says which process holds a journal. The zero Holder is nobody.

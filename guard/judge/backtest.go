@@ -8,81 +8,146 @@ import (
 )
 
 // A Backtest is what a plan would have done in the past, when nothing was released: it answers how often the
-// plan cries wolf, and how soon it finds harm, before the first launch.
+// plan cries wolf, and how soon it finds harm, before the first launch. Add gives it one stretch of the past after
+// the other, of a service at rest; each is judged as a launch of two equal arms.
 type Backtest struct {
-	Watches     int      `json:"watches"`      // cut out of the past
-	ByInstance  bool     `json:"by_instance"`  // each with a real instance as its canary; otherwise split at random
-	FalseAlarms int      `json:"false_alarms"` // would have been taken back
-	Undecided   int      `json:"undecided"`    // would have been held
-	Caught      []Caught `json:"caught,omitempty"`
+	Plan     Config    `json:"-"`
+	AtRandom bool      `json:"-"` // always split at random, also if instances are told apart
+	Weight   float64   `json:"-"` // of a random split: the canary's share
+	Sizes    []float64 `json:"-"` // additional shares of bad requests, to be put into the errors of the canary
+
+	Watches     int            `json:"watches"`          // judged
+	Unseen      int            `json:"unseen"`           // without any data of any signal, and so not judged
+	ByInstance  int            `json:"by_instance"`      // of the watches: with a real instance as canary; the others split at random
+	FalseAlarms int            `json:"false_alarms"`     // would have been taken back
+	Undecided   int            `json:"undecided"`        // would have been held
+	Alarms      []Alarm        `json:"alarms,omitempty"` // the false ones
+	Caught      []Caught       `json:"caught,omitempty"` // one for each size
+	Seen        map[string]int `json:"seen"`             // in how many watches a signal had data
+
+	delays [][]float64 // by size, sorted
+	before []Reading   // the stretch before, which is the history of the next
+}
+
+// An Alarm is a watch that would have been taken back.
+type Alarm struct {
+	Begun    time.Time `json:"begun"`
+	At       time.Time `json:"at"`
+	Instance string    `json:"instance,omitempty"` // that was the canary
+	Why      string    `json:"why"`
 }
 
 // Caught says how harm of one size fares in the same watches.
 type Caught struct {
-	Errors float64       `json:"errors"` // additional share of bad requests, from a third of the watch on
-	Found  int           `json:"found"`
-	Delay  time.Duration `json:"delay,omitempty"` // median, of those that were found
+	Errors float64 `json:"errors"` // additional share of bad requests, from a third of the watch on
+	Found  int     `json:"found"`
+	Delay  float64 `json:"delay,omitempty"` // median seconds, of those that were found
 }
 
-// NewBacktest cuts watches of a given length out of readings of a service at rest, and judges them by the
-// signals of the plan. If three instances or more are told apart, each watch takes another one for its
-// canary; otherwise the given share of the requests is drawn at random, always the same way. Each size is an
-// additional share of bad requests that is put into the errors of the canary.
-func NewBacktest(past []Reading, c Config, length time.Duration, weight float64, sizes []float64) (Backtest, error) {
-	instances := instancesOf(past)
-	b := Backtest{ByInstance: len(instances) >= 3, Caught: make([]Caught, len(sizes))}
-	delays := make([][]time.Duration, len(sizes))
-	for from := 0; ; b.Watches++ {
-		to := from
-		for to < len(past) && past[to].At.Sub(past[from].At) < length {
-			to++
-		}
-		if to >= len(past) {
-			break
-		}
-		cut := cutting{plan: c, window: past[from : to+1], weight: weight, random: uint64(b.Watches)}
-		if b.ByInstance {
-			cut.instance = instances[b.Watches%len(instances)]
-		}
-		d, err := cut.judge(0)
+// Add judges one more stretch of the past as a launch. If three instances or more are told apart that were there
+// from end to end, another one of them is the canary each time; otherwise the share of Weight is drawn from the
+// requests at random, always the same way. A stretch that follows another without a gap has it for its history.
+func (b *Backtest) Add(past []Reading) error {
+	window := asBaseline(past)
+	before := b.before
+	b.before = window
+	if len(window) < 2 {
+		return errors.New("a launch needs two readings at least")
+	}
+	if !b.look(window) {
+		b.Unseen++
+		return nil
+	}
+	cut := cutting{plan: b.Plan, window: window, weight: b.Weight, random: uint64(b.Watches)}
+	if n := len(before); n > 0 && before[n-1].At.Equal(window[0].At) {
+		cut.plan.History = b.Plan.Recall(before)
+	}
+	if instances := instancesOf(window); len(instances) >= 3 && !b.AtRandom {
+		cut.instance = instances[b.Watches%len(instances)]
+		b.ByInstance++
+	}
+	b.Watches++
+	d, err := cut.judge(0)
+	if err != nil {
+		return err
+	}
+	switch d.Decision {
+	case "rollback":
+		b.FalseAlarms++
+		begun := window[0].At
+		b.Alarms = append(b.Alarms, Alarm{begun, begun.Add(time.Duration(d.T * float64(time.Second))), cut.instance, d.Why})
+	case "inconclusive":
+		b.Undecided++
+	}
+	return b.harm(&cut)
+}
+
+// harm judges the same watch again, with harm of each size.
+func (b *Backtest) harm(cut *cutting) error {
+	if b.Caught == nil {
+		b.Caught = make([]Caught, len(b.Sizes))
+		b.delays = make([][]float64, len(b.Sizes))
+	}
+	for i, size := range b.Sizes {
+		c := &b.Caught[i]
+		c.Errors = size
+		d, err := cut.judge(size)
 		if err != nil {
-			return b, err
+			return err
 		}
-		switch d.Decision {
-		case "rollback":
-			b.FalseAlarms++
-		case "inconclusive":
-			b.Undecided++
-		}
-		for i, size := range sizes {
-			b.Caught[i].Errors = size
-			if d, err = cut.judge(size); err != nil {
-				return b, err
-			}
-			if after := d.T - cut.onset().Seconds(); d.Decision == "rollback" && after > 0 {
-				b.Caught[i].Found++
-				delays[i] = append(delays[i], time.Duration(after*float64(time.Second)))
-			}
-		}
-		from = to
-	}
-	if b.Watches == 0 {
-		return b, errors.New("the past is shorter than one watch")
-	}
-	for i, d := range delays {
-		if slices.Sort(d); len(d) > 0 {
-			b.Caught[i].Delay = d[len(d)/2]
+		if after := d.T - cut.onset().Seconds(); d.Decision == "rollback" && after > 0 {
+			c.Found++
+			at, _ := slices.BinarySearch(b.delays[i], after)
+			b.delays[i] = slices.Insert(b.delays[i], at, after)
+			c.Delay = b.delays[i][len(b.delays[i])/2]
 		}
 	}
-	return b, nil
+	return nil
 }
 
-func instancesOf(past []Reading) (names []string) {
-	for _, r := range past {
+// look counts which signals have data in a stretch, and says whether any has.
+func (b *Backtest) look(window []Reading) bool {
+	if b.Seen == nil {
+		b.Seen = map[string]int{}
+		for _, s := range b.Plan.Signals {
+			b.Seen[s.Name] = 0
+		}
+	}
+	seen := map[string]bool{}
+	for _, s := range b.Plan.Recall(window) {
+		seen[s.Signal] = true
+	}
+	for name := range seen {
+		b.Seen[name]++
+	}
+	return len(seen) > 0
+}
+
+// asBaseline takes all series for those of the version that serves, whichever arm they were read as.
+func asBaseline(past []Reading) []Reading {
+	window := make([]Reading, len(past))
+	for i, r := range past {
+		r.Series = slices.Clone(r.Series)
+		for k := range r.Series {
+			r.Series[k].Arm = Baseline
+		}
+		window[i] = r
+	}
+	return window
+}
+
+// instancesOf are those that were there at the beginning and at the end.
+func instancesOf(window []Reading) (names []string) {
+	at := func(r Reading) (all []string) {
 		for _, s := range r.Series {
-			if s.Instance != "" && !slices.Contains(names, s.Instance) {
-				names = append(names, s.Instance)
-			}
+			all = append(all, s.Instance)
+		}
+		return all
+	}
+	last := at(window[len(window)-1])
+	for _, name := range at(window[0]) {
+		if name != "" && slices.Contains(last, name) && !slices.Contains(names, name) {
+			names = append(names, name)
 		}
 	}
 	slices.Sort(names)
@@ -131,11 +196,8 @@ func (c *cutting) judge(harm float64) (Decision, error) {
 	}
 	r.Steps = []Step{{At: start, Weight: weight, Last: true}}
 	plan := c.plan
-	if plan.History == nil { // what the counters hold at the start, whichever arm they are called
-		for _, s := range c.window[0].Series {
-			s.Arm = Baseline
-			plan.History = append(plan.History, snapshot(Reading{Series: []Series{s}})...)
-		}
+	if plan.History == nil {
+		plan.History = snapshot(c.window[0])
 	}
 	return Replay(r, plan)
 }
@@ -156,9 +218,8 @@ func (c *cutting) count(b *twoArms, signal string, read Reading) {
 		if s.Signal != signal {
 			continue
 		}
-		s.Arm = Baseline // one that comes later only sets its reference
 		var rose increase
-		b.counters.read(&s, &rose, !b.begun, time.Time{})
+		b.counters.read(&s, &rose, !b.begun, time.Time{}) // as a baseline, so one that comes later only sets its reference
 		switch {
 		case c.instance == "":
 			drawn := c.draw(&rose)

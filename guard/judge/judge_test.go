@@ -380,7 +380,7 @@ func TestOutlook(t *testing.T) {
 	c := standard()
 	c.History = history(120474, 120, classic, []float64{2, 378, 20445, 60092, 35403, 4137, 17, 0, 0, 0, 0, 0})
 	at := func(rps float64) Outlook {
-		all, err := c.Outlook([]Step{{Weight: .05, Next: .25}}, rps)
+		all, err := c.Outlook([]Step{{Weight: .05, Next: .25}}, map[string]float64{"errors": rps, "latency": rps})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -389,6 +389,12 @@ func TestOutlook(t *testing.T) {
 	slow, fast := at(1), at(1000)
 	if slow.Advice == "" || fast.Advice != "" {
 		t.Errorf("advice at 1 and 1000 requests per second: %q, %q", slow.Advice, fast.Advice)
+	}
+	if slow.Needs <= 1 || slow.Needs >= 1000 {
+		t.Errorf("1 request per second is too few and 1000 are enough, but %g are needed", slow.Needs)
+	}
+	if enough, few := at(1.01*slow.Needs), at(.95*slow.Needs); enough.Advice != "" || few.Advice == "" {
+		t.Errorf("with a little more and less than what is needed: %q, %q", enough.Advice, few.Advice)
 	}
 	if fast.Exclude > 2*time.Minute || fast.Smallest > .002 {
 		t.Errorf("at 1000 requests per second: %v to exclude +%g, smallest visible %g", fast.Exclude, fast.Margin, fast.Smallest)

@@ -60,6 +60,7 @@ type Outlook struct {
 	Loose    float64       `json:"loose"`              // and what suffices after a while
 	Patient  time.Duration `json:"patient,omitempty"`  // and how long that takes
 	Smallest float64       `json:"smallest,omitempty"` // smallest additional bad share that the longest step shows
+	Needs    float64       `json:"needs,omitempty"`    // requests per second, of both arms together, with which the step decides in time; 0 if none would do
 	Find     []Find        `json:"find"`               // how soon harm is found
 	Advice   string        `json:"advice,omitempty"`
 }
@@ -78,9 +79,9 @@ const (
 	leastTicks = 3
 )
 
-// Outlook foresees, from the history in the configuration and the requests per second of both arms
-// together, what each signal can see at each step. Gauges are left out.
-func (c Config) Outlook(steps []Step, rps float64) ([]Outlook, error) {
+// Outlook foresees, from the history in the configuration and from how many requests per second each signal
+// counts on both arms together, what the signals can see at each step. Gauges are left out.
+func (c Config) Outlook(steps []Step, rps map[string]float64) ([]Outlook, error) {
 	j, err := New(c)
 	if err != nil {
 		return nil, err
@@ -95,7 +96,7 @@ func (c Config) Outlook(steps []Step, rps float64) ([]Outlook, error) {
 			w.paired = true
 			w.open(&j.Step)
 			for _, p := range w.Probes {
-				all = append(all, j.foresee(w, p, rps))
+				all = append(all, j.foresee(w, p, rps[w.Name]))
 			}
 			if len(w.Probes) == 0 {
 				all = append(all, Outlook{Signal: w.Name, Weight: step.Weight, Advice: unknownPast})
@@ -115,6 +116,7 @@ func (j *Judge) foresee(w *watch, p *probe, rps float64) Outlook {
 		Exclude:  j.toExclude(p, tight, step.Weight, rps),
 		Patient:  j.toExclude(p, loose, step.Weight, rps),
 		Smallest: smallestVisible(base, rps*step.Weight*step.AtMost.Seconds()),
+		Needs:    j.needs(p, step.Weight),
 	}
 	if w.Kind == Latency {
 		o.Floor = luckFloor(p.Past.baselineRate(), spread(p.Tau, 0, 0))
@@ -147,6 +149,16 @@ func (j *Judge) toExclude(p *probe, m int, weight, rps float64) time.Duration {
 		return 0
 	}
 	return gathered + time.Duration(j.settle()*float64(time.Second))
+}
+
+// needs is how many requests per second it takes to exclude one of the margins before the step is over.
+func (j *Judge) needs(p *probe, weight float64) float64 {
+	said := max(p.evidence(tight, weight), p.evidence(loose, weight))
+	gathering := j.Step.AtMost.Seconds() - j.settle()
+	if said <= 0 || weight <= 0 || gathering <= 0 {
+		return 0
+	}
+	return (j.confident() + spared) / (said * weight * gathering)
 }
 
 // toFind is how long it takes to take back a canary with the given bad share; 0 if the step is too short.

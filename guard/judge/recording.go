@@ -18,7 +18,7 @@ import (
 //	{"t":10,"canary":{"requests":50,"errors":0,"buckets":[40,49,50]},"baseline":{...}}
 //
 // with "canary_replicas" and "baseline_replicas" for the instances. All other signals stand under "signals"
-// by their name, and steps as they happen on lines of their own:
+// by their name, steps as they happen on lines of their own, and what the judge knew of the past in the header:
 //
 //	{"t":300,"step":{"weight":0.25,"next":1,"last":true}}
 type Recording struct {
@@ -26,6 +26,7 @@ type Recording struct {
 	Start    time.Time // t = 0
 	Every    time.Duration
 	Signals  []Signal // what was recorded: names and kinds
+	History  []Series // what was known of the past (Config.History)
 	Steps    []Step
 	Readings []Reading
 }
@@ -45,6 +46,7 @@ type header struct {
 	WeightSteps [][2]float64 `json:"weight_steps,omitempty"`
 	Bounds      []float64    `json:"bucket_bounds"`
 	Signals     []Signal     `json:"signals,omitempty"` // beyond errors and latency
+	History     []Series     `json:"history,omitempty"`
 }
 
 // line is a scrape or a step.
@@ -89,7 +91,7 @@ func ReadRecording(from io.Reader) (*Recording, error) {
 		start = *h.Start
 	}
 	at := func(t float64) time.Time { return start.Add(time.Duration(math.Round(t * float64(time.Second)))) }
-	r := &Recording{ID: h.ID, Start: start, Every: at(h.Tick).Sub(start), Signals: h.Signals}
+	r := &Recording{ID: h.ID, Start: start, Every: at(h.Tick).Sub(start), Signals: h.Signals, History: h.History}
 	for i, s := range h.WeightSteps {
 		step := Step{At: at(s[0]), Weight: s[1], Next: 1, Last: i == len(h.WeightSteps)-1}
 		if !step.Last {
@@ -182,10 +184,11 @@ type Recorder struct {
 	signals []Signal
 }
 
-// NewRecorder writes the header.
-func NewRecorder(to io.Writer, id string, start time.Time, every time.Duration, signals []Signal) (*Recorder, error) {
-	r := &Recorder{to: json.NewEncoder(to), start: start, signals: slices.Clone(signals)}
-	return r, r.to.Encode(header{ID: id, Start: &start, Tick: every.Seconds(), Signals: r.signals, Bounds: []float64{}})
+// NewRecorder writes the header: all of the recording but its steps and its readings.
+func NewRecorder(to io.Writer, r Recording) (*Recorder, error) {
+	recorder := &Recorder{to: json.NewEncoder(to), start: r.Start, signals: slices.Clone(r.Signals)}
+	h := header{ID: r.ID, Start: &r.Start, Tick: r.Every.Seconds(), Signals: recorder.signals, History: r.History, Bounds: []float64{}}
+	return recorder, recorder.to.Encode(h)
 }
 
 // Step writes that a step begins.
@@ -249,6 +252,9 @@ func Replay(r *Recording, c Config) (Decision, error) {
 		c.Signals = r.Signals
 	}
 	c.Every = or(c.Every, r.Every)
+	if c.History == nil {
+		c.History = r.History
+	}
 	if c.History == nil {
 		c.History = snapshot(r.Readings[0])
 	}

@@ -11,13 +11,14 @@ import (
 // What a watch writes down is judged again as it was judged.
 func TestRecorderToReplay(t *testing.T) {
 	c := everything()
+	c.History = []Series{{Signal: "errors", Arm: Baseline, Instance: "old", At: t0, Total: 90_000, Bad: 31}}
 	live, err := New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
 	w := newWorld(9)
 	var file bytes.Buffer
-	rec, err := NewRecorder(&file, "r1", t0, 10*time.Second, c.Signals)
+	rec, err := NewRecorder(&file, Recording{ID: "r1", Start: t0, Every: 10 * time.Second, Signals: c.Signals, History: c.History})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,6 +44,7 @@ func TestRecorderToReplay(t *testing.T) {
 	if r.ID != "r1" || !r.Start.Equal(t0) || r.Every != 10*time.Second || len(r.Signals) != len(c.Signals) || len(r.Steps) != live.Steps {
 		t.Fatalf("read %q, every %v, %d signals, %d steps", r.ID, r.Every, len(r.Signals), len(r.Steps))
 	}
+	c.History = r.History
 	again, _ := New(c)
 	steps := r.Steps
 	for i, reading := range r.Readings {
@@ -52,6 +54,33 @@ func TestRecorderToReplay(t *testing.T) {
 		}
 		if got := again.Observe(reading).Why; got != said[i] {
 			t.Fatalf("reading %d: judged again\n%s\nlive\n%s", i, got, said[i])
+		}
+	}
+}
+
+// TestReplayHistory: a recording that knows the past is judged by it, and not by what the counters held at first.
+func TestReplayHistory(t *testing.T) {
+	r := &Recording{Every: 10 * time.Second, Signals: []Signal{{Name: "errors", Kind: Errors, Compare: WithBefore}}}
+	r.Steps = []Step{{At: t0, Weight: .1, Last: true}}
+	for i := range 61 {
+		at, n := t0.Add(time.Duration(10*i)*time.Second), float64(i)
+		r.Readings = append(r.Readings, Reading{At: at, Series: []Series{
+			{Signal: "errors", Arm: Canary, At: at, Total: 100 * n, Bad: 8 * n},
+			{Signal: "errors", Arm: Baseline, At: at, Total: 1000 + 900*n, Bad: 80 + 72*n},
+		}})
+	}
+	for _, k := range []struct {
+		name    string
+		history []Series
+		want    string
+	}{
+		{"nothing but the counters, which are as bad", nil, "promote"},
+		{"a better past", []Series{{Signal: "errors", Total: 100_000, Bad: 100}}, "rollback"},
+	} {
+		r.History = k.history
+		d, err := Replay(r, Config{})
+		if err != nil || d.Decision != k.want {
+			t.Errorf("%s: %+v, error %v; want %s", k.name, d, err, k.want)
 		}
 	}
 }

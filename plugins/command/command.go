@@ -80,8 +80,9 @@ func (b *Backend) Finish(ctx context.Context, o guard.Order) error {
 
 // Probe asks its question with a command: exit status 0 is yes.
 type Probe struct {
-	run, contains string
-	timeout       time.Duration
+	run      string
+	contains guard.Template
+	timeout  time.Duration
 }
 
 var _ guard.Probe = (*Probe)(nil)
@@ -91,7 +92,7 @@ var _ guard.Probe = (*Probe)(nil)
 func NewProbe(with guard.With) (guard.Probe, error) {
 	config := struct {
 		Run      string         `json:"run"`
-		Contains string         `json:"contains"`
+		Contains guard.Template `json:"contains"`
 		Timeout  guard.Duration `json:"timeout"`
 	}{Timeout: guard.Duration(30 * time.Second)}
 	err := errors.Join(with.Decode(&config), need("run", config.Run), positive(config.Timeout))
@@ -234,7 +235,7 @@ func orderEnv(o guard.Order) []string {
 func ending(output []byte) string {
 	kept := tail{limit: storyBytes}
 	_, _ = kept.Write(output) // which cannot fail
-	return strings.TrimSpace(strings.ToValidUTF8(string(kept.kept), "?"))
+	return kept.String()
 }
 
 func need(key, value string) error {

@@ -70,14 +70,20 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// String is the tail for people, who see that it was cut.
+func (t *tail) String() string {
+	text := strings.TrimSpace(strings.ToValidUTF8(string(t.kept), "?"))
+	if t.cut {
+		return "..." + text
+	}
+	return text
+}
+
 // tell adds the tail to an error.
 func (t *tail) tell(err error) error {
-	text := strings.TrimSpace(strings.ToValidUTF8(string(t.kept), "?"))
-	switch {
-	case text == "":
+	text := t.String()
+	if text == "" {
 		return fmt.Errorf("%w, without any output", err)
-	case t.cut:
-		text = "..." + text
 	}
 	return fmt.Errorf("%w: %s", err, text)
 }

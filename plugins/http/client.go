@@ -23,11 +23,11 @@ const (
 
 // A request is one HTTP request with holes for the words of a release.
 type request struct {
-	Method  string            `json:"method"`
-	URL     string            `json:"url"`
-	Body    string            `json:"body"`
-	Headers map[string]string `json:"headers"`
-	Expect  int               `json:"expect"` // status of the answer; 0: any 2xx
+	Method  string                    `json:"method"`
+	URL     guard.Template            `json:"url"`
+	Body    guard.Template            `json:"body"`
+	Headers map[string]guard.Template `json:"headers"`
+	Expect  int                       `json:"expect"` // status of the answer; 0: any 2xx
 }
 
 // check fills every hole once, so that a mistake is found when the part is made. Key is the request's place
@@ -48,10 +48,10 @@ func (r request) check(key string, words map[string]string) error {
 }
 
 // with adds headers that the request does not have itself.
-func (r request) with(headers map[string]string) request {
+func (r request) with(headers map[string]guard.Template) request {
 	merged := maps.Clone(headers)
 	if merged == nil {
-		merged = make(map[string]string)
+		merged = make(map[string]guard.Template)
 	}
 	maps.Copy(merged, r.Headers)
 	r.Headers = merged
@@ -99,7 +99,7 @@ func (r request) fill(ctx context.Context, words map[string]string) (*http.Reque
 // fillBody escapes words for the quotes of a JSON string, unless a header says that the body is none.
 func (r request) fillBody(words map[string]string) (string, error) {
 	for name, value := range r.Headers {
-		if strings.EqualFold(name, "Content-Type") && !strings.Contains(value, "json") {
+		if strings.EqualFold(name, "Content-Type") && !strings.Contains(string(value), "json") {
 			return guard.Fill(r.Body, words)
 		}
 	}

@@ -32,11 +32,11 @@ var _ guard.Backend = (*Backend)(nil)
 // {"percent":10,"undo":{"open":true}}; without a finish request there is nothing to finish.
 func NewBackend(with guard.With) (guard.Backend, error) {
 	config := struct {
-		Inspect request           `json:"inspect"`
-		Shift   request           `json:"shift"`
-		Finish  request           `json:"finish"`
-		Headers map[string]string `json:"headers"`
-		Timeout guard.Duration    `json:"timeout"`
+		Inspect request                   `json:"inspect"`
+		Shift   request                   `json:"shift"`
+		Finish  request                   `json:"finish"`
+		Headers map[string]guard.Template `json:"headers"`
+		Timeout guard.Duration            `json:"timeout"`
 	}{
 		Inspect: request{Method: http.MethodGet},
 		Shift:   request{Method: http.MethodPost},
@@ -115,7 +115,7 @@ func shiftWords(o guard.Order, percent int) map[string]string {
 // Probe asks whether an address answers as it should.
 type Probe struct {
 	request  request
-	contains string
+	contains guard.Template
 	client   *client
 }
 
@@ -125,11 +125,11 @@ var _ guard.Probe = (*Probe)(nil)
 // status (any 2xx, if none is given) and, where contains is given, with a body that holds that text.
 func NewProbe(with guard.With) (guard.Probe, error) {
 	config := struct {
-		URL      string            `json:"url"`
-		Status   int               `json:"status"`
-		Contains string            `json:"contains"`
-		Headers  map[string]string `json:"headers"`
-		Timeout  guard.Duration    `json:"timeout"`
+		URL      guard.Template            `json:"url"`
+		Status   int                       `json:"status"`
+		Contains guard.Template            `json:"contains"`
+		Headers  map[string]guard.Template `json:"headers"`
+		Timeout  guard.Duration            `json:"timeout"`
 	}{Timeout: guard.Duration(10 * time.Second)}
 	err := errors.Join(with.Decode(&config), positive(config.Timeout))
 	asked := request{Method: http.MethodGet, URL: config.URL, Headers: config.Headers, Expect: config.Status}
@@ -204,9 +204,9 @@ var _ guard.Notifier = (*Notifier)(nil)
 // NewNotifier reads {url, headers, timeout}. A notice is posted as JSON; any 2xx status says that it arrived.
 func NewNotifier(with guard.With) (guard.Notifier, error) {
 	config := struct {
-		URL     string            `json:"url"`
-		Headers map[string]string `json:"headers"`
-		Timeout guard.Duration    `json:"timeout"`
+		URL     guard.Template            `json:"url"`
+		Headers map[string]guard.Template `json:"headers"`
+		Timeout guard.Duration            `json:"timeout"`
 	}{Timeout: guard.Duration(10 * time.Second)}
 	err := errors.Join(with.Decode(&config), positive(config.Timeout))
 	post := request{Method: http.MethodPost, URL: config.URL, Headers: config.Headers}

@@ -17,11 +17,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/prometheus/common/config"
 	"github.com/prometheus/common/model"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/golive-dev/golive/guard"
+	"github.com/golive-dev/golive/plugins/internal/client"
 )
 
 const (
@@ -31,7 +31,7 @@ const (
 
 // Source asks one server.
 type Source struct {
-	query   *url.URL
+	api     *url.URL
 	timeout time.Duration
 	client  *http.Client
 }
@@ -46,47 +46,28 @@ var _ guard.Source = (*Source)(nil)
 // both, and compare the new version with itself; so it is read for the canary alone, to be held to its limits.
 func NewSource(with guard.With) (guard.Source, error) {
 	settings := struct {
-		Address string         `json:"address"`
-		Timeout guard.Duration `json:"timeout"`
-		config.HTTPClientConfig
-		HTTPHeaders map[string]string `json:"headers"` // takes the place of http_headers, whose form is too long
-	}{Timeout: guard.Duration(5 * time.Second), HTTPClientConfig: config.DefaultHTTPClientConfig}
-	settings.FollowRedirects = false // credentials never travel on
-
+		Address string `json:"address"`
+		client.Settings
+	}{Settings: client.Defaults()}
 	err := with.Decode(&settings)
 	address, mistake := parseAddress(settings.Address)
-	err = errors.Join(err, mistake)
-	if settings.Timeout <= 0 {
-		err = errors.Join(err, errors.New("timeout: must be longer than nothing"))
+	if err := errors.Join(err, mistake, settings.Check()); err != nil {
+		return nil, err
 	}
+	made, err := settings.Client()
 	if err != nil {
 		return nil, err
 	}
-	headers := make(map[string]config.Header)
-	for name, value := range settings.HTTPHeaders {
-		headers[name] = config.Header{Secrets: []config.Secret{config.Secret(value)}}
-	}
-	settings.HTTPClientConfig.HTTPHeaders = &config.Headers{Headers: headers}
-	if err := settings.HTTPClientConfig.Validate(); err != nil {
-		return nil, err
-	}
-	client, err := config.NewClientFromConfig(settings.HTTPClientConfig, "golive")
-	if err != nil {
-		return nil, err
-	}
-	return &Source{address.JoinPath("api/v1/query"), settings.Timeout.Std(), client}, nil
+	return &Source{address.JoinPath("api/v1"), settings.Timeout.Std(), made}, nil
 }
 
 func parseAddress(text string) (*url.URL, error) {
 	if text == "" {
 		return nil, errors.New("address: missing (like http://127.0.0.1:9090)")
 	}
-	address, err := url.Parse(text)
+	address, err := client.ParseURL(text)
 	if err != nil {
-		return nil, errors.New("address: cannot be read") // err would quote a part of it, which may be a password
-	}
-	if address.Host == "" || address.Scheme != "http" && address.Scheme != "https" {
-		return nil, errors.New("address: must begin with http:// or https:// and a host")
+		return nil, fmt.Errorf("address: %w", err)
 	}
 	return address, nil
 }
@@ -96,20 +77,9 @@ func parseAddress(text string) (*url.URL, error) {
 func (s *Source) Read(ctx context.Context, q guard.Query) (guard.Reading, error) {
 	at := time.Now()
 	reading := guard.Reading{At: at}
-	var selections []selection
-	wanted := make(map[string]guard.Selector)
-	for _, signal := range q.Signals {
-		for _, arm := range arms(signal, q.Release) {
-			selected, err := signal.Select(q.Release, arm)
-			if err != nil {
-				return guard.Reading{}, err
-			}
-			selections = append(selections, selection{signal, arm, selected})
-			for _, selector := range selected.Names() {
-				selector.Aggregation = ""
-				wanted[selector.String()] = selector
-			}
-		}
+	selections, wanted, err := selectionsOf(q)
+	if err != nil {
+		return guard.Reading{}, err
 	}
 	samples, err := s.askAll(ctx, wanted, at)
 	if err != nil {
@@ -121,10 +91,32 @@ func (s *Source) Read(ctx context.Context, q guard.Query) (guard.Reading, error)
 	return reading, nil
 }
 
+// A selection is what is read of one signal for one arm.
 type selection struct {
 	signal   guard.Signal
 	arm      guard.Arm
 	selected guard.Selection
+	queries  []string
+}
+
+// selectionsOf returns the selections of a query, and the selectors that they need, by their text.
+func selectionsOf(q guard.Query) (selections []selection, wanted map[string]guard.Selector, err error) {
+	wanted = make(map[string]guard.Selector)
+	for _, signal := range q.Signals {
+		for _, arm := range arms(signal, q.Release) {
+			chosen := selection{signal: signal, arm: arm}
+			if chosen.selected, err = signal.Select(q.Release, arm); err != nil {
+				return nil, nil, err
+			}
+			for _, selector := range chosen.selected.Names() {
+				selector.Aggregation = ""
+				chosen.queries = append(chosen.queries, selector.String())
+				wanted[selector.String()] = selector
+			}
+			selections = append(selections, chosen)
+		}
+	}
+	return selections, wanted, nil
 }
 
 // arms are those that a signal can be read for.
@@ -150,14 +142,14 @@ func (s *Source) askAll(ctx context.Context, wanted map[string]guard.Selector, a
 		group.Go(func() (err error) {
 			answers[i], err = s.ask(groupCtx, wanted[query], at)
 			if err != nil {
-				return fmt.Errorf("ask %s for %s: %w", s.query.Host, query, err)
+				return fmt.Errorf("ask %s for %s: %w", s.api.Host, query, err)
 			}
 			return nil
 		})
 	}
 	err := group.Wait()
 	if err != nil && ctx.Err() != nil {
-		err = fmt.Errorf("ask %s: %w", s.query.Host, context.Cause(ctx))
+		err = fmt.Errorf("ask %s: %w", s.api.Host, context.Cause(ctx))
 	}
 	all := make(map[model.Fingerprint]guard.Sample) // selectors overlap: what is bad is a part of the total
 	for _, samples := range answers {
@@ -172,12 +164,28 @@ const timeLabel = "golive_time"
 // ask takes the raw values of a selector, by their series, and in the same query the times of their scrapes. An
 // instant query alone gives the time of asking, by which a counter that nobody scrapes any more looks quiet.
 func (s *Source) ask(ctx context.Context, selector guard.Selector, at time.Time) (map[model.Fingerprint]guard.Sample, error) {
-	vector, err := s.post(ctx, fmt.Sprintf(`%s or label_replace(timestamp(%s),"%s","1","","")`, selector, selector, timeLabel), at)
+	status, body, err := s.post(ctx, "query", bodyBytes, url.Values{
+		"query":   {withTimes(selector)},
+		"time":    {seconds(at)},
+		"timeout": {s.timeout.String()},
+	})
+	if err != nil {
+		return nil, err
+	}
+	vector, err := parse(status, body)
 	if err != nil {
 		return nil, err
 	}
 	return join(selector, vector)
 }
+
+// withTimes is the query for the values of a selector and the times of their scrapes.
+func withTimes(selector guard.Selector) string {
+	return fmt.Sprintf(`%s or label_replace(timestamp(%s),"%s","1","","")`, selector, selector, timeLabel)
+}
+
+// seconds is a time as the API reads it.
+func seconds(t time.Time) string { return strconv.FormatFloat(float64(t.UnixMilli())/1000, 'f', 3, 64) }
 
 // join gives the values of a vector the times in it.
 func join(selector guard.Selector, vector model.Vector) (map[model.Fingerprint]guard.Sample, error) {
@@ -210,39 +218,47 @@ func join(selector guard.Selector, vector model.Vector) (map[model.Fingerprint]g
 	return samples, nil
 }
 
-// post puts one query. Warnings of the server are no errors: the data is there.
-func (s *Source) post(ctx context.Context, query string, at time.Time) (model.Vector, error) {
-	form := url.Values{
-		"query":   {query},
-		"time":    {strconv.FormatFloat(float64(at.UnixMilli())/1000, 'f', 3, 64)},
-		"timeout": {s.timeout.String()},
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.query.String(), strings.NewReader(form.Encode()))
+// post puts one query, and returns at most so many bytes of the answer.
+func (s *Source) post(ctx context.Context, call string, most int64, form url.Values) (status int, body []byte, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.api.JoinPath(call).String(), strings.NewReader(form.Encode()))
 	if err != nil {
-		return nil, errors.New("its address cannot be read")
+		return 0, nil, errors.New("its address cannot be read")
 	}
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	response, err := s.client.Do(request)
+	response, err := client.Do(s.client, request)
 	if err != nil {
-		var with *url.Error
-		if errors.As(err, &with) {
-			err = with.Err
-		}
-		return nil, err
+		return 0, nil, err
 	}
 	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, bodyBytes+1))
+	body, err = io.ReadAll(io.LimitReader(response.Body, most+1))
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
-	if len(body) > bodyBytes {
-		return nil, fmt.Errorf("it answers more than %d bytes", bodyBytes)
+	if int64(len(body)) > most {
+		return 0, nil, fmt.Errorf("it answers more than %d bytes", most)
 	}
-	return parse(response.StatusCode, body)
+	return response.StatusCode, body, nil
 }
 
-// parse reads an answer of the API.
+// parse reads the answer to an instant query.
 func parse(status int, body []byte) (model.Vector, error) {
+	var vector model.Vector
+	if err := parseInto(status, body, "vector", &vector); err != nil {
+		return nil, err
+	}
+	for _, point := range vector {
+		if point == nil || point.Metric == nil {
+			return nil, errHole
+		}
+	}
+	return vector, nil
+}
+
+var errHole = errors.New("it answers with a hole among the samples")
+
+// parseInto reads an answer of the API with a result of this kind. Warnings of the server are no errors: the data
+// is there.
+func parseInto(status int, body []byte, kind string, result any) error {
 	var answer struct {
 		Status string `json:"status"`
 		Error  string `json:"error"`
@@ -254,20 +270,11 @@ func parse(status int, body []byte) (model.Vector, error) {
 	err := json.Unmarshal(body, &answer)
 	switch {
 	case err == nil && answer.Error != "":
-		return nil, errors.New(answer.Error)
+		return errors.New(answer.Error)
 	case status != http.StatusOK:
-		return nil, fmt.Errorf("it answers status %d", status)
-	case err != nil || answer.Status != "success" || answer.Data.Type != "vector":
-		return nil, fmt.Errorf("it answers %.100q, which is not the API of Prometheus", body)
+		return fmt.Errorf("it answers status %d", status)
+	case err != nil || answer.Status != "success" || answer.Data.Type != kind:
+		return fmt.Errorf("it answers %.100q, which is not the API of Prometheus", body)
 	}
-	var vector model.Vector
-	if err := json.Unmarshal(answer.Data.Result, &vector); err != nil {
-		return nil, err
-	}
-	for _, point := range vector {
-		if point == nil || point.Metric == nil {
-			return nil, errors.New("it answers with a hole among the samples")
-		}
-	}
-	return vector, nil
+	return json.Unmarshal(answer.Data.Result, result)
 }

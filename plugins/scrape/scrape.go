@@ -14,9 +14,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/prometheus/common/config"
-
 	"github.com/golive-dev/golive/guard"
+	"github.com/golive-dev/golive/plugins/internal/client"
 )
 
 const (
@@ -26,7 +25,7 @@ const (
 
 // Source reads the instances of both arms.
 type Source struct {
-	canary, stable []string // addresses with holes for the words of a release
+	canary, stable []guard.Template // addresses
 	timeout        time.Duration
 	client         *http.Client
 }
@@ -38,37 +37,22 @@ var _ guard.Source = (*Source)(nil)
 // {{.To}}, {{.From}} and the other words of a release.
 func NewSource(with guard.With) (guard.Source, error) {
 	settings := struct {
-		Canary  []string       `json:"canary"`
-		Stable  []string       `json:"stable"`
-		Timeout guard.Duration `json:"timeout"`
-		config.HTTPClientConfig
-		HTTPHeaders map[string]string `json:"headers"` // takes the place of http_headers, whose form is too long
-	}{Timeout: guard.Duration(5 * time.Second), HTTPClientConfig: config.DefaultHTTPClientConfig}
-	settings.FollowRedirects = false // credentials never travel on
-
-	err := errors.Join(with.Decode(&settings), checkURLs("canary", settings.Canary), checkURLs("stable", settings.Stable))
-	if settings.Timeout <= 0 {
-		err = errors.Join(err, errors.New("timeout: must be longer than nothing"))
-	}
+		Canary []guard.Template `json:"canary"`
+		Stable []guard.Template `json:"stable"`
+		client.Settings
+	}{Settings: client.Defaults()}
+	err := errors.Join(with.Decode(&settings), checkURLs("canary", settings.Canary), checkURLs("stable", settings.Stable), settings.Check())
 	if err != nil {
 		return nil, err
 	}
-	headers := make(map[string]config.Header)
-	for name, value := range settings.HTTPHeaders {
-		headers[name] = config.Header{Secrets: []config.Secret{config.Secret(value)}}
-	}
-	settings.HTTPClientConfig.HTTPHeaders = &config.Headers{Headers: headers}
-	if err := settings.HTTPClientConfig.Validate(); err != nil {
-		return nil, err
-	}
-	client, err := config.NewClientFromConfig(settings.HTTPClientConfig, "golive")
+	made, err := settings.Client()
 	if err != nil {
 		return nil, err
 	}
-	return &Source{settings.Canary, settings.Stable, settings.Timeout.Std(), client}, nil
+	return &Source{settings.Canary, settings.Stable, settings.Timeout.Std(), made}, nil
 }
 
-func checkURLs(key string, addresses []string) error {
+func checkURLs(key string, addresses []guard.Template) error {
 	if len(addresses) == 0 {
 		return fmt.Errorf("%s: missing (a list of addresses like http://10.0.0.7:9090/metrics)", key)
 	}
@@ -85,19 +69,12 @@ func checkURLs(key string, addresses []string) error {
 	return errors.Join(mistakes...)
 }
 
-func parseURL(template string, words map[string]string) (*url.URL, error) {
+func parseURL(template guard.Template, words map[string]string) (*url.URL, error) {
 	address, err := guard.FillURL(template, words)
 	if err != nil {
 		return nil, err
 	}
-	parsed, err := url.Parse(address)
-	if err != nil {
-		return nil, errors.New("is not an address") // err would quote a part of it, which may be a password
-	}
-	if parsed.Host == "" || parsed.Scheme != "http" && parsed.Scheme != "https" {
-		return nil, errors.New("must begin with http:// or https:// and a host")
-	}
-	return parsed, nil
+	return client.ParseURL(address)
 }
 
 // A target is one instance to read, and what came of it.
@@ -156,7 +133,7 @@ func (s *Source) Read(ctx context.Context, q guard.Query) (guard.Reading, error)
 // targets are the instances of a release. The first release has no baseline.
 func (s *Source) targets(r guard.Release) ([]*target, error) {
 	var targets []*target
-	add := func(arm guard.Arm, templates []string) error {
+	add := func(arm guard.Arm, templates []guard.Template) error {
 		seen := make(map[string]bool)
 		for i, template := range templates {
 			address, err := parseURL(template, r.Words())
@@ -211,12 +188,8 @@ func (s *Source) get(ctx context.Context, address *url.URL) (contentType string,
 	}
 	request.Header.Set("Accept", accept)
 	request.Header.Set("Accept-Encoding", "gzip")
-	response, err := s.client.Do(request)
+	response, err := client.Do(s.client, request)
 	if err != nil {
-		var with *url.Error
-		if errors.As(err, &with) {
-			err = with.Err
-		}
 		return "", nil, err
 	}
 	defer response.Body.Close()

@@ -295,7 +295,7 @@ func TestConfig(t *testing.T) {
 		"nothing":     {nil, "canary: missing (a list of addresses like http://10.0.0.7:9090/metrics)\nstable: missing (a list of addresses like http://10.0.0.7:9090/metrics)"},
 		"template":    {guard.With{"canary": []any{"http://{{.Too}}/"}, "stable": urls}, "canary[0]: {{.Too}} means nothing here (did you mean To?)"},
 		"no scheme":   {guard.With{"canary": urls, "stable": []any{"http://b/", "a:9090/metrics"}}, "stable[1]: must begin with http:// or https:// and a host"},
-		"password":    {guard.With{"canary": urls, "stable": []any{"http://u:hunter2/"}}, "stable[0]: is not an address"},
+		"password":    {guard.With{"canary": urls, "stable": []any{"http://u:hunter2/"}}, "stable[0]: cannot be read"},
 		"slip":        {guard.With{"canary": urls, "stable": urls, "basic_aut": 1}, "basic_aut: there is no such key (did you mean basic_auth?)"},
 		"deep slip":   {guard.With{"canary": urls, "stable": urls, "tls_config": map[string]any{"ca_fil": "x"}}, "tls_config.ca_fil: there is no such key (did you mean ca_file?)"},
 		"two secrets": {guard.With{"canary": urls, "stable": urls, "bearer_token": "a", "bearer_token_file": "b"}, "at most one of bearer_token & bearer_token_file must be configured"},

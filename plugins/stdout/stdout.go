@@ -41,9 +41,9 @@ func (n *Notifier) Notify(ctx context.Context, notice guard.Notice) (guard.Recei
 	if notice.Urgent {
 		mark = "URGENT: "
 	}
-	fmt.Fprintf(&b, "%s  %s%s\n", notice.At.Format(time.TimeOnly), mark, printable(notice.Title))
-	for line := range strings.Lines(notice.Text) {
-		fmt.Fprintf(&b, "          %s\n", printable(strings.TrimRight(line, "\n")))
+	fmt.Fprintf(&b, "%s  %s%s\n", notice.At.Format(time.TimeOnly), mark, strings.ReplaceAll(guard.Printable(notice.Title), "\n", " "))
+	for line := range strings.Lines(guard.Printable(notice.Text)) {
+		fmt.Fprintf(&b, "          %s\n", strings.TrimRight(line, "\n"))
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -51,14 +51,4 @@ func (n *Notifier) Notify(ctx context.Context, notice guard.Notice) (guard.Recei
 		return guard.Receipt{}, fmt.Errorf("write the notice: %w", err)
 	}
 	return guard.Receipt{}, nil
-}
-
-// printable keeps what a notice quotes of the world from steering the terminal.
-func printable(line string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' && r != '\t' || 0x7f <= r && r < 0xa0 {
-			return '?'
-		}
-		return r
-	}, line)
 }

@@ -1,0 +1,273 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sethvargo/go-envconfig"
+
+	"github.com/golive-dev/golive/guard"
+)
+
+// secrets are the values that a plan took from the environment. Whatever comes back from a part is told only
+// after clean has put ${NAME} in the place of each: errors, findings, the output of commands. The zero value
+// knows none.
+type secrets struct {
+	mu      sync.Mutex
+	known   []secret // the longest first
+	replace *strings.Replacer
+}
+
+// A secret is one way in which a text may hold a value.
+type secret struct{ text, name string }
+
+const (
+	shortest    = 4 // a shorter value is in too many words, and too easily guessed, to be one
+	shortestCut = 8 // a shorter piece of one tells little
+)
+
+// from looks names up in the environment, and remembers what it says.
+func (s *secrets) from(env envconfig.Lookuper) func(name string) (string, bool) {
+	return func(name string) (string, bool) {
+		value, set := env.Lookup(name)
+		if set {
+			s.remember("${"+name+"}", value)
+		}
+		return value, set
+	}
+}
+
+func (s *secrets) remember(name, value string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, text := range disguises(value) {
+		if len(text) >= shortest && !slices.ContainsFunc(s.known, func(k secret) bool { return k.text == text }) {
+			s.known = append(s.known, secret{text, name})
+		}
+	}
+	slices.SortStableFunc(s.known, func(a, b secret) int { return len(b.text) - len(a.text) })
+	var pairs []string
+	for _, k := range s.known {
+		pairs = append(pairs, k.text, k.name)
+	}
+	s.replace = strings.NewReplacer(pairs...)
+}
+
+// disguises are the forms that a value takes on in addresses, in quotes, in JSON and line by line; of an address
+// also the pieces that are told without the rest.
+func disguises(value string) []string {
+	forms := []string{value, strings.TrimSpace(value), url.QueryEscape(value), url.PathEscape(value), (&url.URL{Path: value}).EscapedPath()}
+	if unescaped, err := url.PathUnescape(value); err == nil {
+		forms = append(forms, unescaped)
+	}
+	if address, err := url.Parse(value); err == nil && address.Host != "" {
+		password, _ := address.User.Password()
+		forms = append(forms, address.Path, address.EscapedPath(), address.RawQuery, password)
+	}
+	if lines := strings.Split(value, "\n"); len(lines) > 1 {
+		for _, line := range lines {
+			if line = strings.TrimSpace(line); len(line) >= shortestCut {
+				forms = append(forms, line)
+			}
+		}
+	}
+	for _, form := range slices.Clone(forms) {
+		quoted := strconv.Quote(form)
+		asJSON, err := json.Marshal(form)
+		if err != nil {
+			panic(err) // every string is JSON
+		}
+		forms = append(forms, quoted[1:len(quoted)-1], string(asJSON[1:len(asJSON)-1]), guard.Printable(form))
+	}
+	return forms
+}
+
+// clean makes a text from outside fit to be told: without secrets, and without anything that a terminal obeys.
+func (s *secrets) clean(text string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.replace != nil {
+		text = s.replace.Replace(text)
+		for _, k := range s.known {
+			text = k.hideCut(text)
+		}
+	}
+	return guard.Printable(text)
+}
+
+// name is clean for what stands in the middle of a line, so that nobody can write a line of golive's story.
+func (s *secrets) name(text string) string { return strings.ReplaceAll(s.clean(text), "\n", " ") }
+
+// hideCut hides the rest of a secret where a long text was cut in the middle of it: before dots or the quote at
+// its end, after the dots at its beginning.
+func (k secret) hideCut(text string) string {
+	for _, mark := range []string{"...", "…", `"`} {
+		if !strings.Contains(text, mark) {
+			continue
+		}
+		pieces := strings.Split(text, mark)
+		for i := range pieces {
+			for n := len(k.text) - 1; n >= shortestCut; n-- {
+				if before, cut := strings.CutSuffix(pieces[i], k.text[:n]); cut && i < len(pieces)-1 {
+					pieces[i] = before + k.name
+				}
+				if after, cut := strings.CutPrefix(pieces[i], k.text[len(k.text)-n:]); cut && i > 0 {
+					pieces[i] = k.name + after
+				}
+			}
+		}
+		text = strings.Join(pieces, mark)
+	}
+	return text
+}
+
+func (s *secrets) error(err error) error {
+	if err == nil {
+		return nil
+	}
+	return errors.New(s.clean(err.Error())) // and not what it wraps, which still says it
+}
+
+func (s *secrets) findings(findings []guard.Finding) []guard.Finding {
+	cleaned := slices.Clone(findings)
+	for i := range cleaned {
+		f := &cleaned[i]
+		for _, text := range []*string{&f.Code, &f.ID, &f.Subject, &f.Title} {
+			*text = s.name(*text)
+		}
+		for _, text := range []*string{&f.Reason, &f.Remedy, &f.Expected, &f.Observed, &f.Path} {
+			*text = s.clean(*text)
+		}
+		f.Evidence = slices.Clone(f.Evidence)
+		for j := range f.Evidence {
+			e := &f.Evidence[j]
+			e.Asked, e.Answer, e.Digest = s.clean(e.Asked), s.clean(e.Answer), s.clean(e.Digest)
+		}
+	}
+	return cleaned
+}
+
+// readings cleans the names of instances; every other text of a reading is one that golive asked for.
+func (s *secrets) readings(readings []guard.Reading) []guard.Reading {
+	cleaned := slices.Clone(readings)
+	for i := range cleaned {
+		cleaned[i].Series = slices.Clone(cleaned[i].Series)
+		for j := range cleaned[i].Series {
+			series := &cleaned[i].Series[j]
+			series.Instance = s.name(series.Instance)
+		}
+	}
+	return cleaned
+}
+
+// keepQuiet makes a part tell no secrets, whoever made it. Each kind of part has one of the types below.
+func keepQuiet[T any](s *secrets, made T) T {
+	switch part := any(&made).(type) {
+	case *guard.Backend:
+		*part = quietBackend{*part, s}
+	case *guard.Source:
+		if historian, remembers := (*part).(guard.Historian); remembers {
+			*part = quietHistorian{quietSource{*part, s}, historian}
+		} else {
+			*part = quietSource{*part, s}
+		}
+	case *guard.Notifier:
+		*part = quietNotifier{*part, s}
+	case *guard.Probe:
+		*part = quietProbe{*part, s}
+	case *guard.Vault:
+		*part = quietVault{*part, s}
+	default:
+		panic(fmt.Sprintf("nobody knows which secrets a %T tells", made))
+	}
+	return made
+}
+
+type (
+	quietBackend struct {
+		part    guard.Backend
+		secrets *secrets
+	}
+	quietSource struct {
+		part    guard.Source
+		secrets *secrets
+	}
+	quietHistorian struct {
+		quietSource
+		past guard.Historian
+	}
+	quietNotifier struct {
+		part    guard.Notifier
+		secrets *secrets
+	}
+	quietProbe struct {
+		part    guard.Probe
+		secrets *secrets
+	}
+	quietVault struct {
+		part    guard.Vault
+		secrets *secrets
+	}
+)
+
+func (q quietBackend) Inspect(ctx context.Context, r guard.Release) (guard.Standing, error) {
+	standing, err := q.part.Inspect(ctx, r)
+	standing.Detail, standing.Undo.Detail = q.secrets.name(standing.Detail), q.secrets.name(standing.Undo.Detail)
+	return standing, q.secrets.error(err)
+}
+
+func (q quietBackend) Shift(ctx context.Context, o guard.Order, percent int) error {
+	return q.secrets.error(q.part.Shift(ctx, o, percent))
+}
+
+func (q quietBackend) Finish(ctx context.Context, o guard.Order) error {
+	return q.secrets.error(q.part.Finish(ctx, o))
+}
+
+func (q quietSource) Read(ctx context.Context, query guard.Query) (guard.Reading, error) {
+	reading, err := q.part.Read(ctx, query)
+	return q.secrets.readings([]guard.Reading{reading})[0], q.secrets.error(err)
+}
+
+func (q quietHistorian) History(ctx context.Context, query guard.Query, from, to time.Time, step time.Duration) ([]guard.Reading, error) {
+	readings, err := q.past.History(ctx, query, from, to, step)
+	return q.secrets.readings(readings), q.secrets.error(err)
+}
+
+func (q quietNotifier) Notify(ctx context.Context, n guard.Notice) (guard.Receipt, error) {
+	receipt, err := q.part.Notify(ctx, n)
+	receipt.Detail = q.secrets.name(receipt.Detail)
+	return receipt, q.secrets.error(err)
+}
+
+func (q quietProbe) Probe(ctx context.Context, r guard.Release) (guard.Finding, error) {
+	finding, err := q.part.Probe(ctx, r)
+	return q.secrets.findings([]guard.Finding{finding})[0], q.secrets.error(err)
+}
+
+func (q quietVault) Backups(ctx context.Context) ([]guard.Backup, error) {
+	backups, err := q.part.Backups(ctx)
+	backups = slices.Clone(backups)
+	for i := range backups {
+		backups[i].ID = q.secrets.name(backups[i].ID)
+	}
+	return backups, q.secrets.error(err)
+}
+
+// check is a check whose findings tell no secrets: one of a plugin can learn them from its parts.
+func (s *secrets) check(c guard.Check) guard.Check {
+	run := c.Run
+	c.Run = func(ctx context.Context, scene guard.Scene) ([]guard.Finding, error) {
+		findings, err := run(ctx, scene)
+		return s.findings(findings), s.error(err)
+	}
+	return c
+}

@@ -1,0 +1,31 @@
+package guard
+
+import (
+	"strings"
+	"unicode"
+)
+
+// Printable makes a text from outside fit to be shown: what a terminal would obey, and what the eye cannot see,
+// becomes a question mark. Lines and tabs stay.
+func Printable(text string) string {
+	text = strings.ReplaceAll(strings.ToValidUTF8(text, "?"), "\r\n", "\n")
+	return strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsPrint(r), r == '\n', r == '\t':
+			return r
+		case unicode.Is(unicode.Zs, r): // a space that is wider, narrower or firmer than others
+			return ' '
+		}
+		return '?'
+	}, text)
+}
+
+// Line is Printable for where only one line fits: lines are joined by spaces, and what goes beyond so many
+// characters is cut off.
+func Line(text string, most int) string {
+	text = strings.Join(strings.Fields(Printable(text)), " ")
+	if runes := []rune(text); len(runes) > most {
+		return string(runes[:most-1]) + "…"
+	}
+	return text
+}

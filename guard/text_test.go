@@ -1,0 +1,45 @@
+package guard
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestPrintable(t *testing.T) {
+	for name, c := range map[string]struct{ text, want string }{
+		"plain":           {"über 3 €: all is well", "über 3 €: all is well"},
+		"lines and tabs":  {"one\r\n\ttwo\n", "one\n\ttwo\n"},
+		"window title":    {"a\x1b]0;owned\ab", "a?]0;owned?b"},
+		"C1 controls":     {"\u009b2Jx", "?2Jx"},
+		"overwriting":     {"failed\rpassed\b\b", "failed?passed??"},
+		"right to left":   {"v1\u202e2v", "v1?2v"},
+		"invisible":       {"v\u200b1\u00ad", "v?1?"},
+		"unusual spaces":  {"10\u00a0%\u202f", "10 % "},
+		"line separators": {"a\u2028b", "a?b"},
+		"not text":        {"a\xffb", "a?b"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(c.want, Printable(c.text)); diff != "" {
+				t.Errorf("Printable(%q) (-want +got):\n%s", c.text, diff)
+			}
+		})
+	}
+}
+
+func TestLine(t *testing.T) {
+	for name, c := range map[string]struct{ text, want string }{
+		"one line":      {"all is well", "all is well"},
+		"several lines": {"exit status 1:\n\tno such host\n", "exit status 1: no such host"},
+		"a colour":      {"\x1b[31mred", "?[31mred"},
+		"just fits":     {strings.Repeat("ü", 30), strings.Repeat("ü", 30)},
+		"long":          {strings.Repeat("ü", 31), strings.Repeat("ü", 29) + "…"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(c.want, Line(c.text, 30)); diff != "" {
+				t.Errorf("Line(%q) (-want +got):\n%s", c.text, diff)
+			}
+		})
+	}
+}
