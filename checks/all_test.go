@@ -134,6 +134,46 @@ func TestAllGood(t *testing.T) {
 	}
 }
 
+// A finding has the place in the plan that its remedy sends people to, so that editors and reviews show it there.
+func TestPaths(t *testing.T) {
+	source := "service: shop" + whole
+	plan, err := guard.ParsePlan("golive.yaml", []byte(source))
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := func(context.Context, guard.Question) (guard.Answer, error) {
+		return guard.Answer{}, fmt.Errorf("permission denied")
+	}
+	empty := func(context.Context, guard.Question) (guard.Answer, error) { return guard.Answer{}, nil }
+	written := regexp.MustCompile(`(\S+) \(golive\.yaml:(\d+:\d+)\)`)
+	sent := 0
+	for _, c := range All() {
+		for _, ask := range []func(context.Context, guard.Question) (guard.Answer, error){goodScene(t).Ask, refused, empty} {
+			s := goodScene(t)
+			s.Plan, s.Ask = plan, ask
+			findings, err := c.Run(t.Context(), s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range findings {
+				if f.Path == "" && c.ID != "plan.valid" {
+					t.Errorf("%s: %q has no place", c.ID, f.Title)
+				}
+				at := plan.Position(f.Path)
+				for _, place := range written.FindAllStringSubmatch(f.Reason+" "+f.Remedy, -1) {
+					sent++
+					if got, want := fmt.Sprintf("%d:%d", at.Line, at.Column), place[2]; f.Path != place[1] && got != want {
+						t.Errorf("%s: %q is about %q, and sends people to %s", c.ID, f.Title, f.Path, place[0])
+					}
+				}
+			}
+		}
+	}
+	if sent < 10 {
+		t.Errorf("only %d places are named", sent)
+	}
+}
+
 // Whatever fails underneath, unknown is not a pass.
 func TestUnknownIsNotAPass(t *testing.T) {
 	for _, c := range All() {

@@ -78,6 +78,7 @@ func noData(p *guard.Plan) guard.Finding {
 		Title:    "all data is backed up",
 		Expected: "every store that must survive, under data",
 		Observed: "the plan says that there is none",
+		Path:     "data",
 	}
 	if p.Data == nil {
 		f.Verdict, f.Observed = guard.Warn, "nothing under data"
@@ -96,6 +97,7 @@ func notBackedUp(p *guard.Plan, v vault) guard.Finding {
 		Remedy:   `add backups: [{use: file, with: {path: "DIRECTORY/*.dump"}}] to ` + place(p, v.path),
 		Expected: "at least one vault",
 		Observed: "none",
+		Path:     v.path,
 	}
 	if v.store.Critical {
 		f.Verdict, f.Expected = guard.Fail, "at least one vault, as the store is critical"
@@ -111,6 +113,7 @@ func (v vault) age(ctx context.Context, s guard.Scene) guard.Finding {
 		Title:    v.subject + " is backed up often enough",
 		Expected: "newest backup at most " + v.source.MaxAge.String() + " old",
 		Remedy:   "run the backup of " + v.subject + " now, then check again",
+		Path:     v.path,
 	}
 	mend := "mend the vault that is set up in " + place(s.Plan, v.path)
 	answer, err := s.Ask(ctx, guard.Question{Backups: &v.source.Part})

@@ -45,10 +45,12 @@ It answers S55.
 			f.Verdict, f.Observed = guard.Warn, "no signal has a limit"
 			f.Reason = "the plan does not say what would be too bad whatever the old version does"
 			f.Remedy = "give a signal a limit, such as never: 5% for errors, in " + place(s.Plan, "watch.signals")
+			f.Path = "watch.signals"
 			return []guard.Finding{f}, nil
 		}
 		answer, err := readings(ctx, s, 2)
 		if err != nil {
+			f.Path = "watch.source"
 			return []guard.Finding{unknown(f, err, "mend the source that is set up in "+place(s.Plan, "watch.source"))}, nil
 		}
 		var findings []guard.Finding
@@ -120,6 +122,7 @@ func (l limit) hold(s guard.Scene, readings []guard.Reading) guard.Finding {
 		Title:    fmt.Sprintf("%s of %s stays %s", l.name, who, l.bound),
 		Expected: l.bound,
 		Remedy:   "find out what ails " + who + " before launching, or change never in " + place(s.Plan, l.path),
+		Path:     l.path,
 	}
 	if len(before) == 0 || len(after) == 0 {
 		f.Observed = "no samples in one of two readings"

@@ -50,6 +50,7 @@ It answers S56.
 			Title:    "errors and latency are watched",
 			Expected: "at least one signal of each",
 			Observed: strings.Join(append(errors, latency...), ", "),
+			Path:     "watch.signals",
 		}
 		if len(missing) > 0 {
 			f.Verdict = guard.Fail

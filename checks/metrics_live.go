@@ -32,7 +32,7 @@ It answers S55.
 		source := "the source " + s.Plan.Watch.Source.Use
 		answer, err := readings(ctx, s, 1)
 		if err != nil {
-			f := guard.Finding{Title: "every signal can be read", Expected: "an answer of " + source}
+			f := guard.Finding{Title: "every signal can be read", Expected: "an answer of " + source, Path: "watch.source"}
 			return []guard.Finding{unknown(f, err, "mend the source that is set up in "+place(s.Plan, "watch.source"))}, nil
 		}
 		var findings []guard.Finding
@@ -58,6 +58,7 @@ func live(s guard.Scene, reading guard.Reading, signal guard.Signal, path string
 		Title:    signal.Name + " can be read",
 		Expected: fmt.Sprintf("a sample of %s at most %s old", who, span(limit)),
 		Observed: who + ": " + inventory(reading, found),
+		Path:     path,
 	}
 	if who == s.Release.From {
 		f.Observed += "; " + s.Release.To + ": " + inventory(reading, samples(reading, signal, guard.Canary))

@@ -37,12 +37,14 @@ It answers S56.
 		f := guard.Finding{
 			Title:    "every step can be decided by the traffic that there is",
 			Expected: "enough requests for each step below 100%",
+			Path:     "watch.signals",
 		}
 		if s.Release.First() {
 			return firstRelease(s, f.Title, "how many requests it will get is not known"), nil
 		}
 		answer, measured, err := requests(ctx, s)
 		if err != nil {
+			f.Path = "watch.source"
 			return []guard.Finding{unknown(f, err, "mend the source that is set up in "+place(s.Plan, "watch.source"))}, nil
 		}
 		prospects, err := s.Plan.Prospects(s.Release, answer.Readings)
@@ -133,9 +135,10 @@ func foreseen(s guard.Scene, signal guard.Signal, prospects []guard.Prospect, an
 		Title:    "every step can be decided by " + signal.Name,
 		Expected: "enough requests for each step below 100%",
 		Observed: "nothing new",
+		Path:     "watch.every",
 	}
 	if !steps(s.Plan) {
-		f.Verdict, f.Observed = guard.Warn, "no such step"
+		f.Verdict, f.Observed, f.Path = guard.Warn, "no such step", "rollout.steps"
 		f.Reason = "all of the traffic moves at once, so nothing is compared before everybody has the new version"
 		f.Remedy = "begin with a small step in " + place(s.Plan, "rollout.steps")
 		return []guard.Finding{f}
@@ -155,6 +158,7 @@ func decided(s guard.Scene, p guard.Prospect, answer guard.Answer) guard.Finding
 		Subject:  fmt.Sprintf("%s at %d%%", p.Signal, step.Percent),
 		Expected: "a decision within " + step.AtMost.String(),
 		Observed: fmt.Sprintf("%s, %s of them on %s", perSecond(p.Rate), number(onCanary), s.Release.To),
+		Path:     path,
 	}
 	if p.Needs > 0 {
 		f.Expected += ", which takes " + perSecond(p.Needs)

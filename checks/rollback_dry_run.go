@@ -30,7 +30,11 @@ It answers S19.
 			return firstRelease(s, title, "there is no way back that could be tried"), nil
 		}
 		backend := s.Plan.Rollout.Backend
-		f := guard.Finding{Title: title, Expected: "open, tried with the credentials that going back will use"}
+		f := guard.Finding{
+			Title:    title,
+			Expected: "open, tried with the credentials that going back will use",
+			Path:     "rollout.backend",
+		}
 		answer, err := standing(ctx, s)
 		if err != nil {
 			return []guard.Finding{unknown(f, err, "mend the backend that is set up in "+place(s.Plan, "rollout.backend"))}, nil

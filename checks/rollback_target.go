@@ -35,6 +35,7 @@ It answers S19 and S20.
 		f := guard.Finding{
 			Title:    r.From + " is in place to go back to",
 			Expected: "another version than " + r.To + " that can take the traffic",
+			Path:     "rollout.backend",
 		}
 		if r.From == r.To {
 			f.Verdict, f.Observed = guard.Fail, r.From
@@ -79,5 +80,6 @@ func firstTarget(s guard.Scene) []guard.Finding {
 	f.Reason = "this is a first release: there is nothing to go back to, and the plan has no absolute limit that would guard it"
 	f.Remedy = "give a signal a limit, such as never: 5% for errors, in " + place(s.Plan, "watch.signals")
 	f.Expected, f.Observed = "a version that serves now, or at least one limit", "neither"
+	f.Path = "watch.signals"
 	return findings
 }

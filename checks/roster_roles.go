@@ -51,6 +51,7 @@ It answers S38, S39, S40, S41 and S43.
 					Remedy:   "write reach: [{phone: NUMBER}] with the real number in " + place(s.Plan, path),
 					Expected: "at least one way",
 					Observed: "none",
+					Path:     path,
 				})
 			}
 		}
@@ -73,6 +74,7 @@ func filled(p *guard.Plan, holders map[string][]string) guard.Finding {
 		Title:    "every role of the launch is filled",
 		Expected: strings.Join(roles, ", "),
 		Observed: strings.Join(held, ", "),
+		Path:     "roster.people",
 	}
 	if len(held) == 0 {
 		f.Observed = "nobody"

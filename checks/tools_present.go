@@ -42,6 +42,7 @@ It answers S138.
 				Subject:  t.name,
 				Title:    t.name + " is installed",
 				Expected: "a program on PATH",
+				Path:     t.path,
 			}
 			remedy := "install " + t.name + " on this machine, or add its directory to PATH"
 			answer, err := s.Ask(ctx, guard.Question{Tool: t.name})

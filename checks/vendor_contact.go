@@ -43,6 +43,7 @@ It answers S44 and S46.
 				Title:    v.Name + " can be reached by phone",
 				Expected: "a phone number",
 				Observed: strings.Join(reach, ", "),
+				Path:     fmt.Sprintf("roster.vendors[%d]", i),
 			}
 			if len(reach) == 0 {
 				f.Observed = "no way to reach anybody"
@@ -50,7 +51,7 @@ It answers S44 and S46.
 			if !slices.Contains(reach, "phone") {
 				f.Verdict = guard.Fail
 				f.Reason = "the roster has no phone number of " + v.Name + ", or only a placeholder"
-				f.Remedy = fmt.Sprintf("write {phone: NUMBER} into reach of %s", place(s.Plan, fmt.Sprintf("roster.vendors[%d]", i)))
+				f.Remedy = fmt.Sprintf("write {phone: NUMBER} into reach of %s", place(s.Plan, f.Path))
 			}
 			findings = append(findings, f)
 		}
@@ -65,6 +66,7 @@ func noVendors(p *guard.Plan) guard.Finding {
 		Title:    "every vendor can be reached by phone",
 		Expected: "everybody else on whom the service depends, under roster.vendors",
 		Observed: "the plan says that there is nobody",
+		Path:     "roster.vendors",
 	}
 	if p.Roster.Vendors == nil {
 		f.Verdict, f.Observed = guard.Warn, "nothing under roster.vendors"

@@ -6,6 +6,7 @@ type Roster struct {
 	People   []Person `json:"people,omitempty"`
 	Shifts   Shifts   `json:"shifts,omitzero"`
 	Vendors  []Vendor `json:"vendors,omitempty"`
+	Publish  bool     `json:"publish,omitempty"` // phone numbers and e-mail addresses may stand in what leaves this machine
 }
 
 // A Person holds one role; whoever holds two is listed twice.

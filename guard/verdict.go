@@ -74,6 +74,7 @@ type Finding struct {
 	Remedy   string     `json:"remedy,omitempty"`   // one thing to do about it
 	Expected string     `json:"expected,omitempty"` // the bound
 	Observed string     `json:"observed,omitempty"` // what was found
+	Path     string     `json:"path,omitempty"`     // the key of the plan that it is about: "roster.people[0]"; empty: all of it
 	Evidence []Evidence `json:"evidence,omitempty"`
 	At       time.Time  `json:"at,omitzero"`
 }

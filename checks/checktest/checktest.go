@@ -60,6 +60,7 @@ func masked(got, want []guard.Finding) []guard.Finding {
 		}{
 			{want[i].Subject, &f.Subject}, {want[i].Title, &f.Title}, {want[i].Reason, &f.Reason},
 			{want[i].Remedy, &f.Remedy}, {want[i].Expected, &f.Expected}, {want[i].Observed, &f.Observed},
+			{want[i].Path, &f.Path},
 		} {
 			if text.want == "" {
 				*text.got = ""

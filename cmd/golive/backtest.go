@@ -70,7 +70,7 @@ type backtested struct {
 func (p *program) backtest(ctx context.Context, t trial) error {
 	plan, _, err := p.readPlan()
 	if err != nil {
-		return p.mistakes(err)
+		return p.mistaken(err, p.outlets())
 	}
 	x, since, length, err := t.read(plan)
 	if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/golive-dev/golive/guard"
 	"github.com/golive-dev/golive/guard/engine"
+	"github.com/golive-dev/golive/guard/report"
 )
 
 // checkTakes is how long a whole check may take; what is not known by then is unknown.
@@ -24,6 +26,7 @@ func (p *program) checkCommand() *cobra.Command {
 	var only, skip []string
 	var failOn string
 	var verbose bool
+	to := p.outlets()
 	c := &cobra.Command{
 		Use:   "check --to VERSION [--from VERSION]",
 		Short: "Ask whether a version may go live",
@@ -32,13 +35,18 @@ people, the metrics. It changes nothing. What cannot be found out is no pass.
 
 Exit codes: 0 go, 2 the plan or the call is wrong, 3 no-go, 4 warnings (with --fail-on warn),
 5 could not find out, which is a no-go too, 6 not over after two minutes.
-In mode observe the answer is the same and the exit code is 0.`,
+In mode observe the answer is the same and the exit code is 0.
+
+The answer can be given in several forms at once, one of them here and the others in files. Only what is
+said to a terminal names phone numbers and e-mail addresses, unless the plan says roster.publish: true.`,
 		Example: `  golive check --from v1.41.0 --to v1.42.0
   golive check --from v1 --to v2 --only backup,rollback.dry_run
-  golive check --from v1 --to v2 --fail-on warn -o json`,
+  golive check --from v1 --to v2 --fail-on warn -o json
+  golive check --from v1 --to v2 -o github -o sarif=golive.sarif -o junit=golive.xml`,
 		Args: cobra.NoArgs,
 	}
 	release := p.releaseFlags(c)
+	c.Flags().VarP(to, "output", "o", "FORM, or FORM=FILE, any number of times: "+strings.Join(to.known(), ", "))
 	c.Flags().StringSliceVar(&only, "only", nil, "ask only these: IDs, codes, or the first part of IDs")
 	c.Flags().StringSliceVar(&skip, "skip", nil, "leave these out, and say so")
 	c.Flags().StringVar(&failOn, "fail-on", "fail", "the least verdict that ends with an exit code: warn or fail")
@@ -47,24 +55,18 @@ In mode observe the answer is the same and the exit code is 0.`,
 		if failOn != "warn" && failOn != "fail" {
 			return fail(exitUsage, "--fail-on %s: say warn or fail", failOn)
 		}
-		return p.check(c.Context(), *release, selection{only, skip}, failOn == "warn", verbose)
+		return p.check(c.Context(), *release, selection{only, skip}, failOn == "warn", verbose, to)
 	}
 	return c
 }
 
-// An assessment is the answer of check.
-type assessment struct {
-	Verdict  guard.Verdict   `json:"verdict"`
-	Mode     guard.Mode      `json:"mode"`
-	Findings []guard.Finding `json:"findings"`
-	Skipped  []string        `json:"skipped,omitempty"` // IDs of checks that were not asked
-	ExitCode int             `json:"exit_code"`
-}
-
-func (p *program) check(ctx context.Context, release guard.Release, which selection, strict, verbose bool) error {
+func (p *program) check(ctx context.Context, release guard.Release, which selection, strict, verbose bool, to *outlets) error {
+	if err := to.clear(p.settings.Plan); err != nil {
+		return err
+	}
 	plan, _, err := p.readPlan()
 	if err != nil {
-		return p.mistakes(err)
+		return p.mistaken(err, to)
 	}
 	if release.To == "" {
 		return fail(exitUsage, "which version? Say --to VERSION, and --from VERSION unless it is the first")
@@ -86,29 +88,25 @@ func (p *program) check(ctx context.Context, release guard.Release, which select
 	if err != nil {
 		return err
 	}
-	out := &blocks{out: p.out, ink: p.ink(p.out), verbose: verbose}
-	if p.settings.Output == asJSON {
-		out.out = io.Discard
+	a := report.Assessment{
+		Version: version(), Plan: plan, Release: release, Mode: plan.Mode, Skipped: skipped, Checks: parts.Checks,
 	}
-	if plan.Mode == guard.Observe {
-		fmt.Fprintf(out.out, "observe: golive says what it finds, and forbids nothing\n\n")
-	}
+	answer := p.speakers(to, a, verbose)
 	scene := parts.Scene(ctx, plan, release, time.Now().UTC())
-	a := assessment{Mode: plan.Mode, Skipped: skipped, Findings: engine.RunChecks(ctx, scene, asked, out.found)}
+	a.Findings = engine.RunChecks(ctx, scene, asked, answer.found)
 	a.Verdict = guard.Worst(a.Findings)
 	over := context.Cause(ctx)
-	a.ExitCode = a.exitCode(strict, over)
-	if p.settings.Output == asJSON {
-		return errors.Join(p.answer(a), quiet(a.ExitCode))
+	a.ExitCode = exitCode(a, strict, over)
+	if err := answer.end(a); err != nil {
+		return &exit{code: cmp.Or(a.ExitCode, exitInternal), err: err}
 	}
-	out.end(a)
-	if over != nil {
+	if over != nil && to.here() == asText {
 		return over
 	}
 	return quiet(a.ExitCode)
 }
 
-func (a assessment) exitCode(strict bool, over error) int {
+func exitCode(a report.Assessment, strict bool, over error) int {
 	var e *exit
 	switch {
 	case errors.As(over, &e):
@@ -125,16 +123,28 @@ func (a assessment) exitCode(strict bool, over error) int {
 	return exitUnknown
 }
 
-// mistakes answers with the mistakes of a plan where the answer is to be JSON.
-func (p *program) mistakes(err error) error {
+// mistaken answers with the mistakes of a plan. Where the answer is text they are told as the error that they are.
+func (p *program) mistaken(err error, to *outlets) error {
 	var wrong *guard.PlanError
-	if p.settings.Output != asJSON || !errors.As(err, &wrong) {
+	if !errors.As(err, &wrong) {
 		return err
 	}
-	return errors.Join(p.answer(struct {
-		*guard.PlanError
-		ExitCode int `json:"exit_code"`
-	}{wrong, exitUsage}), quiet(exitUsage))
+	a := report.Mistaken(wrong)
+	a.Version, a.ExitCode, a.Checks = version(), exitUsage, builtin(p.err).Checks
+	answer := p.speakers(to, a, false)
+	if to.here() == asText {
+		answer = answer[1:]
+	}
+	for _, f := range a.Findings {
+		answer.found(f)
+	}
+	if failed := answer.end(a); failed != nil {
+		return fail(exitUsage, "%w\n%w", err, failed)
+	}
+	if to.here() == asText {
+		return err
+	}
+	return quiet(exitUsage)
 }
 
 // answer writes a value as the JSON answer of a command.
@@ -211,10 +221,20 @@ type blocks struct {
 	out      io.Writer
 	ink      ink
 	verbose  bool
+	discreet func(guard.Finding) guard.Finding // nil: nobody but the person at the terminal reads it
 	category string
 }
 
+func (b *blocks) begin(mode guard.Mode) {
+	if mode == guard.Observe {
+		fmt.Fprintf(b.out, "observe: golive says what it finds, and forbids nothing\n\n")
+	}
+}
+
 func (b *blocks) found(f guard.Finding) {
+	if b.discreet != nil {
+		f = b.discreet(f)
+	}
 	if c := category(f.ID); c != b.category {
 		if b.category != "" {
 			fmt.Fprintln(b.out)
@@ -225,12 +245,12 @@ func (b *blocks) found(f guard.Finding) {
 	fmt.Fprintln(b.out, hang(0, findingText(f, b.ink, b.verbose), b.ink.width))
 }
 
-func (b *blocks) end(a assessment) {
+func (b *blocks) end(a report.Assessment) error {
 	if len(a.Skipped) > 0 {
 		fmt.Fprintf(b.out, "\n%s\n", b.ink.paint(faint, "skipped: "+strings.Join(a.Skipped, ", ")))
 	}
-	sum := tallyOf(a.Findings)
-	fmt.Fprintf(b.out, "\n%s\n", b.ink.paint(sum.tone(), sum.String()))
+	_, err := fmt.Fprintf(b.out, "\n%s\n", b.ink.paint(toneOfVerdict(a.Verdict), a.Summary()))
+	return err
 }
 
 // findingText is one sentence that is true when all is well, with its mark, and below it what is not.
@@ -242,7 +262,7 @@ func findingText(f guard.Finding, i ink, verbose bool) string {
 	if f.Verdict != guard.Pass && f.Code != "" {
 		text += i.paint(faint, " ("+f.Code+")")
 	}
-	for _, detail := range []string{f.Reason, expectation(f)} {
+	for _, detail := range []string{f.Reason, report.Expectation(f)} {
 		if detail != "" {
 			text += "\n    " + strings.ReplaceAll(detail, "\n", "\n    ")
 		}
@@ -253,67 +273,16 @@ func findingText(f guard.Finding, i ink, verbose bool) string {
 	return text
 }
 
-func expectation(f guard.Finding) string {
-	var parts []string
-	if f.Expected != "" {
-		parts = append(parts, "expected: "+f.Expected)
-	}
-	if f.Observed != "" {
-		parts = append(parts, "observed: "+f.Observed)
-	}
-	return strings.Join(parts, "; ")
-}
-
 // findingLine is a finding as a line of a story.
 func findingLine(f guard.Finding, i ink) line { return line{calm, findingText(f, i, false)} }
 
-// A sum counts findings by verdict.
-type sum map[guard.Verdict]int
-
-func tallyOf(findings []guard.Finding) sum {
-	s := sum{}
-	for _, f := range findings {
-		s[f.Verdict]++
-	}
-	return s
-}
-
-func (s sum) tone() tone {
-	switch {
-	case s[guard.Fail]+s[guard.Unknown]+s[guard.Waiting] > 0 || len(s) == 0:
-		return bad
-	case s[guard.Warn] > 0:
+// toneOfVerdict is how an answer sounds. What could not be found out sounds like no.
+func toneOfVerdict(v guard.Verdict) tone {
+	switch v {
+	case guard.Pass:
+		return good
+	case guard.Warn:
 		return doubt
 	}
-	return good
-}
-
-// String says what the findings come to: "no-go: 1 failed, 8 passed".
-func (s sum) String() string {
-	answer := "go"
-	if s.tone() == bad {
-		answer = "no-go"
-	}
-	var parts []string
-	for _, part := range []struct {
-		count     int
-		one, many string
-	}{
-		{s[guard.Fail], "failed", "failed"},
-		{s[guard.Unknown], "could not be found out", "could not be found out"},
-		{s[guard.Waiting], "without enough evidence", "without enough evidence"},
-		{s[guard.Warn], "warning", "warnings"},
-		{s[guard.Pass], "passed", "passed"},
-	} {
-		switch {
-		case part.count == 1:
-			parts = append(parts, "1 "+part.one)
-		case part.count > 1:
-			parts = append(parts, fmt.Sprintf("%d %s", part.count, part.many))
-		}
-	}
-	if len(parts) == 0 {
-		return answer + ": nothing was checked"
-	}
-	return answer + ": " + strings.Join(parts, ", ")
+	return bad
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/golive-dev/golive/guard"
 	"github.com/golive-dev/golive/guard/journal"
+	"github.com/golive-dev/golive/guard/report"
 )
 
 func (p *program) journalCommand() *cobra.Command {
@@ -153,7 +154,7 @@ func factText(fact guard.Fact) string {
 	case guard.Interrupted:
 		return f.Signal
 	case guard.Checked:
-		return tallyOf(f.Findings).String()
+		return report.TallyOf(f.Findings).String()
 	case guard.Inspected:
 		return standingText(f.Standing)
 	case guard.Shifted:
@@ -167,7 +168,7 @@ func factText(fact guard.Fact) string {
 	case guard.Verified:
 		text := standingText(f.Standing)
 		if len(f.Findings) > 0 {
-			_, probes, _ := strings.Cut(tallyOf(f.Findings).String(), ": ")
+			_, probes, _ := strings.Cut(report.TallyOf(f.Findings).String(), ": ")
 			text += "; probes: " + probes
 		}
 		return text

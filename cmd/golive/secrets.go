@@ -143,7 +143,7 @@ func (s *secrets) findings(findings []guard.Finding) []guard.Finding {
 		for _, text := range []*string{&f.Code, &f.ID, &f.Subject, &f.Title} {
 			*text = s.name(*text)
 		}
-		for _, text := range []*string{&f.Reason, &f.Remedy, &f.Expected, &f.Observed} {
+		for _, text := range []*string{&f.Reason, &f.Remedy, &f.Expected, &f.Observed, &f.Path} {
 			*text = s.clean(*text)
 		}
 		f.Evidence = slices.Clone(f.Evidence)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/golive-dev/golive/guard"
 	"github.com/golive-dev/golive/guard/judge"
+	"github.com/golive-dev/golive/guard/report"
 )
 
 // quietFor is how long nothing is told of counts that change nothing.
@@ -148,8 +149,8 @@ func (t *story) checked(f guard.Checked) (lines []line) {
 			lines = append(lines, findingLine(finding, t.ink))
 		}
 	}
-	sum := tallyOf(f.Findings)
-	return append(lines, line{sum.tone(), "checks: " + sum.String()})
+	tally := report.TallyOf(f.Findings)
+	return append(lines, line{toneOfVerdict(tally.Verdict()), "checks: " + tally.String()})
 }
 
 // asked is the deed of a task that the state before the event asked for.

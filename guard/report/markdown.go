@@ -1,0 +1,139 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/golive-dev/golive/guard"
+)
+
+const (
+	mostMarkdown = 900 << 10 // GitHub drops a summary of more than 1 MiB as a whole
+	mostCell     = 2000      // characters of one text
+	mostTail     = 4 << 10   // bytes of what comes after the last row
+)
+
+// signs are the verdicts for people who scan.
+var signs = map[guard.Verdict]string{
+	guard.Fail: "❌ fail", guard.Unknown: "❓ unknown", guard.Waiting: "⏳ waiting", guard.Warn: "⚠️ warn", guard.Pass: "✅ pass",
+}
+
+// writeMarkdown writes a job summary or the comment on a pull request: what needs somebody first, and what passed
+// behind a fold. What would not fit is left out by whole rows, and counted.
+func writeMarkdown(w io.Writer, s sheet) error {
+	answer, counts, _ := strings.Cut(s.summary(), ": ")
+	var b strings.Builder
+	fmt.Fprintf(&b, "## golive: %s\n\n", answer)
+	fmt.Fprintf(&b, "%s: %s. %s.\n", s.subject(), signs[s.Verdict], escapeMarkdown(counts))
+	if s.Mode == guard.Observe {
+		b.WriteString("\nMode observe: golive says what it finds, and forbids nothing.\n")
+	}
+	left := 0
+	table := func(entries []entry) {
+		b.WriteString("\n| verdict | check | finding | to mend it |\n|---|---|---|---|\n")
+		for i, e := range entries {
+			row := s.row(e)
+			if b.Len()+len(row) > mostMarkdown-mostTail {
+				left += len(entries) - i
+				return
+			}
+			b.WriteString(row)
+		}
+	}
+	entries := s.gravestFirst()
+	fold := slices.IndexFunc(entries, entry.open)
+	if fold < 0 {
+		fold = len(entries)
+	}
+	if fold > 0 {
+		table(entries[:fold])
+	}
+	if rest := entries[fold:]; len(rest) > 0 && b.Len() < mostMarkdown-2*mostTail {
+		fmt.Fprintf(&b, "\n<details><summary>%d that need nothing</summary>\n", len(rest))
+		table(rest)
+		b.WriteString("\n</details>\n")
+	} else {
+		left += len(rest)
+	}
+	if len(s.Skipped) > 0 {
+		fmt.Fprintf(&b, "\nNot asked: %s\n", escapeMarkdown(shorten(strings.Join(s.Skipped, ", "), mostTail/16)))
+	}
+	if left > 0 {
+		fmt.Fprintf(&b, "\n%d more do not fit here: `golive check -o json` has them all.\n", left)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// subject is which release this is about.
+func (s sheet) subject() string {
+	r := s.Release
+	text := cell(r.Service)
+	if r.Environment != "" {
+		text += " in " + cell(r.Environment)
+	}
+	switch {
+	case r.To == "":
+		return strings.TrimSpace(text + " plan " + cell(s.file))
+	case r.First():
+		return fmt.Sprintf("%s, %s (the first release)", text, cell(r.To))
+	}
+	return fmt.Sprintf("%s, %s → %s", text, cell(r.From), cell(r.To))
+}
+
+func (s sheet) row(e entry) string {
+	sign := signs[e.Verdict]
+	if e.waiver != nil {
+		sign += ", waived"
+	}
+	name := []string{e.name()}
+	if s.file != "" && e.at.Line > 0 {
+		name = append(name, fmt.Sprintf("%s:%d", s.file, e.at.Line))
+	}
+	finding := []string{e.Title, e.Reason, Expectation(e.Finding)}
+	if e.waiver != nil {
+		finding = append(finding, e.waiver.String())
+	}
+	return fmt.Sprintf("| %s | %s | %s | %s |\n", sign, cell(name...), cell(finding...), cell(e.Remedy))
+}
+
+// cell is some texts as one cell of a table, below each other.
+func cell(texts ...string) string {
+	var lines []string
+	for _, text := range texts {
+		if text = strings.TrimSpace(text); text != "" {
+			lines = append(lines, escapeMarkdown(shorten(text, mostCell)))
+		}
+	}
+	return strings.Join(lines, "<br>")
+}
+
+// escapeMarkdown makes a text mean itself: no markup, no HTML, no cell, nobody who is called, no issue that is
+// linked. An underscore within a word has no other meaning, and stays.
+func escapeMarkdown(text string) string {
+	var b strings.Builder
+	for i := range len(text) {
+		c := text[i]
+		switch {
+		case c == '\n':
+			b.WriteString("<br>")
+		case c == '\t':
+			b.WriteByte(' ')
+		case c == '@' || c == '#':
+			b.WriteString(string(c) + "<!-- -->")
+		case c == '_' && i > 0 && i < len(text)-1 && alphanumeric(text[i-1]) && alphanumeric(text[i+1]):
+			b.WriteByte(c)
+		case strings.IndexByte("\\`*_[]<>&|~$!{}", c) >= 0:
+			fmt.Fprintf(&b, "&#%d;", c)
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+func alphanumeric(c byte) bool {
+	return '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z'
+}
