@@ -1,7 +1,7 @@
 # Needs Go and git; `make race` a C compiler too. Everything that is built lies in bin/ and .bin/.
 
 VERSION      := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
-GOBUILD      := CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
+GOBUILD      := CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.released=$(VERSION)"
 FUZZTIME     ?= 30s
 LINT_VERSION := v2.15.0
 GOLANGCI     ?= .bin/$(LINT_VERSION)/golangci-lint
