@@ -76,8 +76,6 @@ func (p *program) backtest(ctx context.Context, t trial) error {
 	if err != nil {
 		return err
 	}
-	ctx, stop := p.untilSignal(ctx)
-	defer stop()
 	kit, closeKit, err := p.kit(ctx, plan)
 	if err != nil {
 		return err

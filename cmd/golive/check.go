@@ -9,7 +9,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -75,8 +74,6 @@ func (p *program) check(ctx context.Context, release guard.Release, which select
 	if err := release.Validate(); err != nil {
 		return fail(exitUsage, "%w", err)
 	}
-	ctx, stop := p.untilSignal(ctx)
-	defer stop()
 	ctx, cancel := context.WithTimeoutCause(ctx, checkTakes, fail(exitDeadline, "the checks were not over after %s", checkTakes))
 	defer cancel()
 	parts, closeParts, err := p.parts(ctx, plan)
@@ -153,27 +150,6 @@ func (p *program) answer(v any) error {
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")
 	return encoder.Encode(v)
-}
-
-// untilSignal ends a context when the process is asked to end. For what moves no traffic, that is all.
-func (p *program) untilSignal(ctx context.Context) (context.Context, func()) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	var listening sync.WaitGroup
-	listening.Go(func() {
-		select {
-		case s := <-p.signals:
-			code := exitInterrupted
-			if s.String() == "terminated" {
-				code = exitTerminated
-			}
-			cancel(fail(code, "%s", s))
-		case <-ctx.Done():
-		}
-	})
-	return ctx, func() {
-		cancel(nil)
-		listening.Wait()
-	}
 }
 
 // A selection names checks by ID, by code, or by the first part of their IDs.
