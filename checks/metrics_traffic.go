@@ -138,9 +138,8 @@ func foreseen(s guard.Scene, signal guard.Signal, prospects []guard.Prospect, an
 		Path:     "watch.every",
 	}
 	if !steps(s.Plan) {
-		f.Verdict, f.Observed = guard.Warn, "no such step"
+		f.Verdict, f.Observed, f.Path = guard.Warn, "no such step", "rollout.steps"
 		f.Reason = "all of the traffic moves at once, so nothing is compared before everybody has the new version"
-		f.Path = "rollout.steps"
 		f.Remedy = "begin with a small step in " + place(s.Plan, "rollout.steps")
 		return []guard.Finding{f}
 	}

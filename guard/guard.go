@@ -14,5 +14,5 @@
 //	cmd/golive      the program
 //
 // To follow a rollout, read fact.go (what can happen), task.go (what can be asked for) and rollout.go (Next,
-// which turns the one into the other).
+// which turns the one into the other); retreat.go is its way back.
 package guard

@@ -70,14 +70,12 @@ type backtested struct {
 func (p *program) backtest(ctx context.Context, t trial) error {
 	plan, _, err := p.readPlan()
 	if err != nil {
-		return err
+		return p.mistaken(err, p.outlets())
 	}
 	x, since, length, err := t.read(plan)
 	if err != nil {
 		return err
 	}
-	ctx, stop := p.untilSignal(ctx)
-	defer stop()
 	kit, closeKit, err := p.kit(ctx, plan)
 	if err != nil {
 		return err

@@ -9,7 +9,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -75,8 +74,6 @@ func (p *program) check(ctx context.Context, release guard.Release, which select
 	if err := release.Validate(); err != nil {
 		return fail(exitUsage, "%w", err)
 	}
-	ctx, stop := p.untilSignal(ctx)
-	defer stop()
 	ctx, cancel := context.WithTimeoutCause(ctx, checkTakes, fail(exitDeadline, "the checks were not over after %s", checkTakes))
 	defer cancel()
 	parts, closeParts, err := p.parts(ctx, plan)
@@ -91,13 +88,13 @@ func (p *program) check(ctx context.Context, release guard.Release, which select
 	a := report.Assessment{
 		Version: version(), Plan: plan, Release: release, Mode: plan.Mode, Skipped: skipped, Checks: parts.Checks,
 	}
-	answers := p.voices(to, a, verbose)
+	answer := p.speakers(to, a, verbose)
 	scene := parts.Scene(ctx, plan, release, time.Now().UTC())
-	a.Findings = engine.RunChecks(ctx, scene, asked, answers.found)
+	a.Findings = engine.RunChecks(ctx, scene, asked, answer.found)
 	a.Verdict = guard.Worst(a.Findings)
 	over := context.Cause(ctx)
 	a.ExitCode = exitCode(a, strict, over)
-	if err := answers.end(a); err != nil {
+	if err := answer.end(a); err != nil {
 		return &exit{code: cmp.Or(a.ExitCode, exitInternal), err: err}
 	}
 	if over != nil && to.here() == asText {
@@ -131,14 +128,14 @@ func (p *program) mistaken(err error, to *outlets) error {
 	}
 	a := report.Mistaken(wrong)
 	a.Version, a.ExitCode, a.Checks = version(), exitUsage, builtin(p.err).Checks
-	answers := p.voices(to, a, false)
+	answer := p.speakers(to, a, false)
 	if to.here() == asText {
-		answers = answers[1:]
+		answer = answer[1:]
 	}
 	for _, f := range a.Findings {
-		answers.found(f)
+		answer.found(f)
 	}
-	if failed := answers.end(a); failed != nil {
+	if failed := answer.end(a); failed != nil {
 		return fail(exitUsage, "%w\n%w", err, failed)
 	}
 	if to.here() == asText {
@@ -153,27 +150,6 @@ func (p *program) answer(v any) error {
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")
 	return encoder.Encode(v)
-}
-
-// untilSignal ends a context when the process is asked to end. For what moves no traffic, that is all.
-func (p *program) untilSignal(ctx context.Context) (context.Context, func()) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	var listening sync.WaitGroup
-	listening.Go(func() {
-		select {
-		case s := <-p.signals:
-			code := exitInterrupted
-			if s.String() == "terminated" {
-				code = exitTerminated
-			}
-			cancel(fail(code, "%s", s))
-		case <-ctx.Done():
-		}
-	})
-	return ctx, func() {
-		cancel(nil)
-		listening.Wait()
-	}
 }
 
 // A selection names checks by ID, by code, or by the first part of their IDs.

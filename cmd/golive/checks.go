@@ -61,8 +61,6 @@ func (p *program) catalogue(ctx context.Context, asked bool) ([]guard.Check, err
 	if err != nil {
 		return nil, err
 	}
-	ctx, stop := p.untilSignal(ctx)
-	defer stop()
 	kit, closeKit, err := p.kit(ctx, plan)
 	if err != nil {
 		return nil, err

@@ -27,7 +27,6 @@ type program struct {
 	env      envconfig.Lookuper
 	settings settings
 	secrets  secrets
-	signals  <-chan os.Signal // never a signal: whoever waits for one has a context that the first signal ends
 
 	ears     *ears
 	guarding sync.Mutex // held while a rollout runs, which ends in its own way when golive is asked to

@@ -92,25 +92,25 @@ type speaker interface {
 	end(report.Assessment) error
 }
 
-// answers are the voices of one call, the one that speaks to stdout first.
-type answers []speaker
+// speakers are those of one call, the one that speaks to stdout first.
+type speakers []speaker
 
-// voices gives each outlet its voice; a is what is known before the first finding.
-func (p *program) voices(to *outlets, a report.Assessment, verbose bool) answers {
-	var all answers
+// speakers gives each outlet its speaker; a is what is known before the first finding.
+func (p *program) speakers(to *outlets, a report.Assessment, verbose bool) speakers {
+	var all speakers
 	for _, out := range to.all() {
 		if out.file == "" {
-			all = append(all, p.voice(p.out, out.form, a, verbose))
+			all = append(all, p.speaker(p.out, out.form, a, verbose))
 			continue
 		}
-		f := &fileVoice{name: out.file}
-		f.speaker = p.voice(&f.text, out.form, a, verbose)
+		f := &fileForm{name: out.file}
+		f.speaker = p.speaker(&f.text, out.form, a, verbose)
 		all = append(all, f)
 	}
 	return all
 }
 
-func (p *program) voice(w io.Writer, form string, a report.Assessment, verbose bool) speaker {
+func (p *program) speaker(w io.Writer, form string, a report.Assessment, verbose bool) speaker {
 	switch form {
 	case string(asText):
 		b := &blocks{out: w, ink: p.ink(w), verbose: verbose}
@@ -120,48 +120,48 @@ func (p *program) voice(w io.Writer, form string, a report.Assessment, verbose b
 		b.begin(a.Mode)
 		return b
 	case "ndjson":
-		return streamVoice{report.NewStream(w, a)}
+		return streamForm{report.NewStream(w, a)}
 	}
-	return formVoice{w, form}
+	return wholeForm{w, form}
 }
 
-func (a answers) found(f guard.Finding) {
-	for _, v := range a {
+func (t speakers) found(f guard.Finding) {
+	for _, v := range t {
 		v.found(f)
 	}
 }
 
-func (a answers) end(whole report.Assessment) error {
+func (t speakers) end(whole report.Assessment) error {
 	var errs []error
-	for _, v := range a {
+	for _, v := range t {
 		errs = append(errs, v.end(whole))
 	}
 	return errors.Join(errs...)
 }
 
-// streamVoice speaks as it goes.
-type streamVoice struct{ *report.Stream }
+// streamForm speaks as it goes.
+type streamForm struct{ *report.Stream }
 
-func (v streamVoice) found(f guard.Finding)             { v.Found(f) }
-func (v streamVoice) end(whole report.Assessment) error { return v.End(whole) }
+func (v streamForm) found(f guard.Finding)             { v.Found(f) }
+func (v streamForm) end(whole report.Assessment) error { return v.End(whole) }
 
-// formVoice speaks at the end.
-type formVoice struct {
+// wholeForm speaks at the end.
+type wholeForm struct {
 	out  io.Writer
 	form string
 }
 
-func (formVoice) found(guard.Finding)                 {}
-func (v formVoice) end(whole report.Assessment) error { return report.Write(v.out, v.form, whole) }
+func (wholeForm) found(guard.Finding)                 {}
+func (v wholeForm) end(whole report.Assessment) error { return report.Write(v.out, v.form, whole) }
 
-// fileVoice writes what another speaker says into a file: all of it, or nothing.
-type fileVoice struct {
+// fileForm writes what another speaker says into a file: all of it, or nothing.
+type fileForm struct {
 	speaker
 	name string
 	text bytes.Buffer
 }
 
-func (v *fileVoice) end(whole report.Assessment) error {
+func (v *fileForm) end(whole report.Assessment) error {
 	err := v.speaker.end(whole)
 	if err == nil {
 		err = writeWhole(v.name, v.text.Bytes())

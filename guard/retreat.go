@@ -1,0 +1,195 @@
+package guard
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/golive-dev/golive/guard/judge"
+)
+
+// This file is the machine of rollout.go on its way back, and whoever and whatever comes in between.
+
+// retreat takes all traffic from the new version. From here on its share never rises again. In observe mode
+// it is enough to have said so.
+func (m *machine) retreat(c Cause, why string) {
+	m.Cause = c
+	if !m.acts() {
+		m.over(WouldRollBack, why)
+		return
+	}
+	m.Aim = 0
+	m.tell(true, "going back", why)
+	m.restore(why)
+}
+
+func (m *machine) restore(why string) {
+	m.enter(Restoring, m.plan.Rollout.Deadline.Rollback.Std(), why)
+	m.do(Shift{0})
+}
+
+func (m *machine) verified(t Task, f Verified) {
+	m.Seen, m.Proof = f.Standing.Percent, f.Findings
+	switch verdict := Worst(f.Findings); {
+	case m.Seen != 0:
+		m.Trouble = fmt.Sprintf("%s still has %d %% of the traffic", m.Release.To, m.Seen)
+	case len(f.Findings) > 0 && verdict != Pass && verdict != Warn:
+		m.Trouble = first(f.Findings, verdict)
+	default:
+		m.Trouble = ""
+		m.over(RolledBack, m.Why)
+		return
+	}
+	m.Phase = Restoring
+	m.retry(t, Shift{0})
+}
+
+// Whatever goes wrong, and whoever comes in between.
+
+func (m *machine) failed(t Task, err string) {
+	if _, notice := t.Deed.(Tell); notice {
+		if t.Tries+1 < tellAtMost {
+			m.retry(t, t.Deed)
+		}
+		return
+	}
+	m.Trouble = err
+	switch t.Deed.(type) {
+	case RunChecks:
+		m.over(Unknowable, err)
+	case Measure:
+		m.measureAgain(t)
+	case Verify:
+		m.Phase = Restoring
+		m.retry(t, Shift{0})
+	case Shift:
+		if m.Phase == Restoring {
+			// It may have worked all the same, and only where the traffic is counts.
+			m.Phase = Verifying
+			m.add(Task{Tries: t.Tries, Deed: Verify{}})
+			return
+		}
+		m.retry(t, t.Deed)
+	case Inspect:
+		if m.Purpose == ToRollback && m.Phase == Checking {
+			m.retreat(CauseOrdered, "rolled back by hand, without knowing where the traffic is: "+err)
+			return
+		}
+		m.retry(t, t.Deed)
+	case Wait:
+		m.elapsed()
+	default:
+		m.retry(t, t.Deed)
+	}
+}
+
+func (m *machine) elapsed() {
+	late := fmt.Sprintf("%s was not over after %s", m.Phase, Duration(m.Until.Sub(m.Since)))
+	if m.Trouble != "" {
+		late += ": " + m.Trouble
+	}
+	switch m.Phase {
+	case Checking:
+		m.over(Overdue, late)
+	case Shifting:
+		m.retreat(CauseStuck, late)
+	case Watching, Baking:
+		m.outOfTime(late)
+	case Finishing:
+		m.over(Unfinished, late)
+	case Restoring, Verifying:
+		m.over(RollbackFailed, m.Why+"; but "+late)
+	}
+}
+
+// outOfTime ends a watch that came to nothing: healthy has to be earned.
+func (m *machine) outOfTime(late string) {
+	if m.Ruling.Why != "" {
+		late += "; " + m.Ruling.Why
+	}
+	cause := CauseScarce
+	if m.Ruling.Call == judge.Blind {
+		cause = CauseBlind
+	}
+	if !m.acts() || m.Seen == 0 {
+		m.over(Overdue, late)
+		return
+	}
+	m.retreat(cause, late)
+}
+
+// resume goes on after a time in which nobody did anything. Every phase gets its whole time again, and a
+// step is watched from the beginning: what happened in between, nobody saw.
+func (m *machine) resume() {
+	away := m.now.Sub(m.At)
+	m.fence()
+	moved := m.Phase == Shifting || m.Phase == Finishing && !m.finishes() ||
+		(m.Phase == Watching || m.Phase == Baking) && m.Seen > 0
+	if away > blindAtMost && m.acts() && moved {
+		m.retreat(CauseBlind, fmt.Sprintf("nobody watched %s for %s", m.Release.To, Duration(away.Round(time.Second))))
+		return
+	}
+	switch m.Phase {
+	case Checking:
+		m.check()
+	case Shifting:
+		m.enter(Shifting, m.plan.Rollout.Deadline.Shift.Std(), m.Why)
+		m.do(Shift{m.Aim})
+	case Watching, Baking:
+		if m.follows() {
+			m.enter(Watching, m.patience(Watching), m.Why)
+			m.do(Inspect{})
+			return
+		}
+		m.watch(m.Phase, m.Why)
+	case Finishing:
+		m.finish(m.Why)
+	case Restoring, Verifying:
+		m.restore(m.Why)
+	}
+}
+
+func (m *machine) order(f Ordered) {
+	who := f.By
+	if who == "" {
+		who = "somebody"
+	}
+	what := fmt.Sprintf("%s ordered %s", who, f.Verb)
+	if f.Why != "" {
+		what += ": " + f.Why
+	}
+	moving := m.Phase == Shifting || m.Phase == Watching || m.Phase == Baking
+	switch {
+	case f.Verb == OrderRollback && m.Phase == Checking && m.Purpose != ToRollback:
+		m.over(Stopped, what)
+	case f.Verb == OrderRollback && (moving || m.Phase == Finishing && !m.finishes()):
+		m.retreat(CauseOrdered, what)
+	case f.Verb == OrderHold && (moving || m.Phase == Checking):
+		m.Held = what
+	case f.Verb == OrderResume:
+		m.Held = ""
+	case f.Verb == OrderProceed && (m.Phase == Watching || m.Phase == Baking):
+		m.Held = ""
+		m.proceed(what)
+	}
+}
+
+// finishes says whether the backend may be retiring the old version at this moment.
+func (m *machine) finishes() bool {
+	return slices.ContainsFunc(m.Todo, func(t Task) bool { return t.Deed == Deed(Finish{}) })
+}
+
+// interrupt contains first: whoever ends golive in the middle of a rollout leaves nobody to guard it.
+func (m *machine) interrupt(f Interrupted) {
+	why := fmt.Sprintf("golive was asked to end (%s)", f.Signal)
+	switch {
+	case m.Phase == Checking, m.Phase == Watching && m.Seen == 0:
+		m.over(Stopped, why)
+	case m.Phase == Shifting, m.Phase == Watching, m.Phase == Baking:
+		if !m.acts() {
+			m.over(Stopped, why)
+			return
+		}
+		m.retreat(CauseInterrupted, why)
+	}
+}
