@@ -132,7 +132,7 @@ type Vault interface {
 type Check struct {
 	Code  string // "GL102"; of a plugin's own check: any code that does not begin with GL
 	ID    string // "backup.age"
-	Title string `json:",omitempty"` // a sentence that is true when all is well
+	Title string `json:",omitempty"` // a sentence that is true when all is well, for findings without one of their own
 	Doc   string // what it asks, why, and how to mend it, for `golive explain GL102`
 	// What it means to a plan of each tier; the zero value requires it. A plan with one of the clauses requires
 	// it in any case.

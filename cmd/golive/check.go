@@ -58,6 +58,7 @@ type assessment struct {
 	Mode     guard.Mode      `json:"mode"`
 	Findings []guard.Finding `json:"findings"`
 	Skipped  []string        `json:"skipped,omitempty"` // IDs of checks that were not asked
+	Off      []string        `json:"off,omitempty"`     // IDs of checks that the plan does not ask
 	ExitCode int             `json:"exit_code"`
 }
 
@@ -86,6 +87,10 @@ func (p *program) check(ctx context.Context, release guard.Release, which select
 	if err != nil {
 		return err
 	}
+	off := offFor(plan, asked)
+	if len(off) == len(asked) {
+		return fail(exitUsage, "no check is left to ask: %s is off for this plan", strings.Join(off, ", "))
+	}
 	out := &blocks{out: p.out, ink: p.ink(p.out), verbose: verbose}
 	if p.settings.Output == asJSON {
 		out.out = io.Discard
@@ -94,7 +99,7 @@ func (p *program) check(ctx context.Context, release guard.Release, which select
 		fmt.Fprintf(out.out, "observe: golive says what it finds, and forbids nothing\n\n")
 	}
 	scene := parts.Scene(ctx, plan, release, time.Now().UTC())
-	a := assessment{Mode: plan.Mode, Skipped: skipped, Findings: engine.RunChecks(ctx, scene, asked, out.found)}
+	a := assessment{Mode: plan.Mode, Skipped: skipped, Off: off, Findings: engine.RunChecks(ctx, scene, asked, out.found)}
 	a.Verdict = guard.Worst(a.Findings)
 	over := context.Cause(ctx)
 	a.ExitCode = a.exitCode(strict, over)
@@ -196,6 +201,16 @@ func (s selection) of(all []guard.Check) (asked []guard.Check, skipped []string,
 	return asked, skipped, nil
 }
 
+// offFor are the IDs of those checks that mean nothing to a plan. The engine does not ask them.
+func offFor(plan *guard.Plan, all []guard.Check) (off []string) {
+	for _, c := range all {
+		if c.For(plan) == guard.Off {
+			off = append(off, c.ID)
+		}
+	}
+	return off
+}
+
 func named(c guard.Check, name string) bool {
 	return c.ID == name || strings.EqualFold(c.Code, name) || category(c.ID) == name
 }
@@ -228,6 +243,9 @@ func (b *blocks) found(f guard.Finding) {
 func (b *blocks) end(a assessment) {
 	if len(a.Skipped) > 0 {
 		fmt.Fprintf(b.out, "\n%s\n", b.ink.paint(faint, "skipped: "+strings.Join(a.Skipped, ", ")))
+	}
+	if len(a.Off) > 0 {
+		fmt.Fprintf(b.out, "\n%s\n", b.ink.paint(faint, "off: "+strings.Join(a.Off, ", ")+": the plan has no tier and no clause that asks them"))
 	}
 	sum := tallyOf(a.Findings)
 	fmt.Fprintf(b.out, "\n%s\n", b.ink.paint(sum.tone(), sum.String()))

@@ -93,6 +93,7 @@ func runCheck(ctx context.Context, s guard.Scene, c guard.Check) []guard.Finding
 		for i := range findings {
 			f := &findings[i]
 			f.Code, f.ID = c.Code, c.ID
+			f.Title = cmp.Or(f.Title, c.Title)
 			if f.At.IsZero() {
 				f.At = s.Now
 			}
