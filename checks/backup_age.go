@@ -10,8 +10,10 @@ import (
 )
 
 var backupAge = guard.Check{
-	Code: "GL102",
-	ID:   "backup.age",
+	Code:  "GL102",
+	ID:    "backup.age",
+	Title: "all data is backed up",
+	S:     []int{1, 2},
 	Doc: `
 It asks every vault that the plan names when its newest completed backup ended, and compares the age with
 max_age, which is a day unless the plan says otherwise. A backup that is exactly max_age old is still young

@@ -11,8 +11,10 @@ import (
 )
 
 var metricsBaselineGreen = guard.Check{
-	Code: "GL404",
-	ID:   "metrics.baseline_green",
+	Code:  "GL404",
+	ID:    "metrics.baseline_green",
+	Title: "the version that serves now stays below every limit",
+	S:     []int{55},
 	Doc: `
 It reads every signal twice, one tick (watch.every) apart, and asks whether the version that serves now stays
 below what the plan forbids (never). Between the two readings a share of bad or slow requests is counted; if it

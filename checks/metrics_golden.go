@@ -8,8 +8,10 @@ import (
 )
 
 var metricsGolden = guard.Check{
-	Code: "GL402",
-	ID:   "metrics.golden",
+	Code:  "GL402",
+	ID:    "metrics.golden",
+	Title: "errors and latency are watched",
+	S:     []int{56},
 	Doc: `
 It asks whether the plan watches at least one signal of errors and one of latency on both versions. A signal
 that is compared with its own past (compare: before) does not count, for it watches somebody else.

@@ -8,8 +8,10 @@ import (
 )
 
 var metricsLive = guard.Check{
-	Code: "GL401",
-	ID:   "metrics.live",
+	Code:  "GL401",
+	ID:    "metrics.live",
+	Title: "every signal can be read",
+	S:     []int{55},
 	Doc: `
 It reads every signal once, now, the way it will be read during the rollout, and asks whether there is a
 sample of the old version and whether the newest is at most two ticks (watch.every) old. The new version need

@@ -11,8 +11,10 @@ import (
 )
 
 var metricsTraffic = guard.Check{
-	Code: "GL403",
-	ID:   "metrics.traffic",
+	Code:  "GL403",
+	ID:    "metrics.traffic",
+	Title: "enough traffic is there to see harm",
+	S:     []int{56},
 	Doc: `
 It foresees for each signal and each step of the rollout what the judge can see there, and how soon: with as many
 requests as there are now, how long it takes until harm is excluded, and which rise is found within which time.

@@ -10,8 +10,10 @@ import (
 )
 
 var planValid = guard.Check{
-	Code: "GL001",
-	ID:   "plan.valid",
+	Code:  "GL001",
+	ID:    "plan.valid",
+	Title: "the plan is valid",
+	S:     []int{165},
 	Doc: `
 It asks whether the plan could be read to the end, and says which plan it was: its digest, and what it holds.
 

@@ -1,9 +1,16 @@
 package checks
 
 import (
+	"cmp"
+	"errors"
 	"maps"
+	"net/mail"
+	"net/url"
+	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/nyaruka/phonenumbers"
 
 	"github.com/golive-dev/golive/guard"
 )
@@ -19,16 +26,86 @@ func placeholder(text string) bool {
 	})
 }
 
-// ways are the kinds of all ways by which somebody can be reached, without addresses, which are nobody
-// else's business.
-func ways(reach []guard.Reach) []string {
-	kinds := map[string]bool{}
+// forms are the kinds of ways whose addresses have a form: the kind they come down to, and who can read one. What is
+// of another kind may be written as one likes.
+var forms = map[string]struct {
+	kind string
+	read func(address string) error
+}{
+	"phone":   {"phone", readPhone},
+	"mobile":  {"phone", readPhone},
+	"sms":     {"phone", readPhone},
+	"email":   {"email", readMail},
+	"url":     {"url", readURL},
+	"web":     {"url", readURL},
+	"webhook": {"url", readURL},
+}
+
+// ways are the different kinds of all ways by which somebody can be reached, and what is wrong with the others;
+// both without addresses, which are nobody else's business.
+func ways(reach []guard.Reach) (kinds, wrong []string) {
+	good := map[string]bool{}
 	for _, way := range reach {
 		for kind, address := range way {
-			if !placeholder(address) {
-				kinds[kind] = true
+			form := forms[kind]
+			switch {
+			case placeholder(address):
+				wrong = append(wrong, kind+" is a placeholder")
+			case form.read == nil:
+				good[kind] = true
+			default:
+				if err := form.read(strings.TrimSpace(address)); err != nil {
+					wrong = append(wrong, kind+" "+err.Error())
+					continue
+				}
+				good[cmp.Or(form.kind, kind)] = true
 			}
 		}
 	}
-	return slices.Sorted(maps.Keys(kinds))
+	slices.Sort(wrong)
+	return slices.Sorted(maps.Keys(good)), slices.Compact(wrong)
+}
+
+// fiction are the numbers of North America that films use.
+var fiction = regexp.MustCompile(`^\+1[0-9]{3}55501[0-9]{2}$`)
+
+// readPhone wants a number as it can be called from anywhere. What is wrong with an address follows its kind in a
+// sentence.
+func readPhone(address string) error {
+	n, err := phonenumbers.Parse(address, "ZZ") // of no country: so it needs a +
+	switch {
+	case err != nil:
+		return errors.New("is not a telephone number with its country code, such as +44 20 7946 0001")
+	case !phonenumbers.IsValidNumber(n):
+		return errors.New("is a telephone number that nobody can have")
+	case fiction.MatchString(phonenumbers.Format(n, phonenumbers.E164)):
+		return errors.New("is a placeholder: numbers with 555-01 belong to films")
+	}
+	return nil
+}
+
+// reserved are the ends of addresses that documents use, RFC 2606. One that ends in .test may be of a test.
+var reserved = regexp.MustCompile(`(?i)(^|\.)(example\.(com|net|org)|example|invalid)$`)
+
+func readMail(address string) error {
+	a, err := mail.ParseAddress(address)
+	if err != nil || a.Address != address {
+		return errors.New("is not an e-mail address")
+	}
+	return readHost(address[strings.LastIndex(address, "@")+1:])
+}
+
+func readURL(address string) error {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
+		return errors.New("is not an address that begins with https://")
+	}
+	return readHost(u.Hostname())
+}
+
+func readHost(host string) error {
+	if reserved.MatchString(host) {
+		return errors.New("is a placeholder: nobody has an address there")
+	}
+	return nil
 }

@@ -7,8 +7,10 @@ import (
 )
 
 var rollbackDryRun = guard.Check{
-	Code: "GL202",
-	ID:   "rollback.dry_run",
+	Code:  "GL202",
+	ID:    "rollback.dry_run",
+	Title: "the way back is open",
+	S:     []int{19},
 	Doc: `
 It asks the backend to try the way back without going it, with the very credentials that going back will use,
 and whether the way is open. A backend that does not say so has not said so: the gate stays shut.

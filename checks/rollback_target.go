@@ -8,8 +8,10 @@ import (
 )
 
 var rollbackTarget = guard.Check{
-	Code: "GL201",
-	ID:   "rollback.target",
+	Code:  "GL201",
+	ID:    "rollback.target",
+	Title: "there is a version to go back to",
+	S:     []int{19, 20},
 	Doc: `
 It asks whether there is a version to go back to: one that is named, that is not the new version itself, and
 that the backend says is still in place. A first release has none, which is said as a warning; then only the

@@ -11,8 +11,10 @@ import (
 )
 
 var toolsPresent = guard.Check{
-	Code: "GL902",
-	ID:   "tools.present",
+	Code:  "GL902",
+	ID:    "tools.present",
+	Title: "every program that the plan needs is installed",
+	S:     []int{138},
 	Doc: `
 It asks whether every program that the plan needs is on this machine: golive-plugin-NAME for each plugin, and
 the program with which each shell command of the plan begins. Programs that are given by a path, and what a

@@ -10,11 +10,15 @@ import (
 )
 
 var vendorContact = guard.Check{
-	Code: "GL308",
-	ID:   "vendor.contact",
+	Code:  "GL308",
+	ID:    "vendor.contact",
+	Title: "every vendor can be reached by phone",
+	Path:  "roster.vendors",
+	S:     []int{44, 46},
 	Doc: `
-It asks for each vendor of the roster whether there is a telephone number to call, and whether it is a real
-one: placeholders (TODO, TBD, xxx, changeme) are refused. A mailbox, a chat or a web form alone is not enough.
+It asks for each vendor of the roster whether there is a telephone number to call, with its country code, and
+whether it can be a real one: placeholders (TODO, TBD, xxx, changeme, American numbers with 555-01) are refused. A
+mailbox, a chat or a web form alone is not enough; if there is one besides, it has to be right too.
 
 When the payment provider is down, the fault is not ours but the outage is. What helps then is a person who
 answers, and a ticket system does not. The number stands in a contract that is locked up in an office, unless
@@ -24,34 +28,41 @@ To mend it, write down the number that the vendor answers at night, and call it 
 
     roster:
       vendors:
-        - {name: PayCo, reach: [{phone: "+1 555 0100"}, {email: noc@payco.test}]}
+        - {name: PayCo, reach: [{phone: "+44 808 157 0123"}, {email: noc@payco.test}]}
 
 A service that depends on nobody else says so with "vendors: []".
 
 It answers S44 and S46.
 `,
-	Run: func(ctx context.Context, s guard.Scene) ([]guard.Finding, error) {
+	Run: func(_ context.Context, s guard.Scene) ([]guard.Finding, error) {
 		if len(s.Plan.Roster.Vendors) == 0 {
 			return []guard.Finding{noVendors(s.Plan)}, nil
 		}
 		var findings []guard.Finding
 		for i, v := range s.Plan.Roster.Vendors {
-			reach := ways(v.Reach)
+			kinds, wrong := ways(v.Reach)
+			name := brief(v.Name)
 			f := guard.Finding{
-				Subject:  v.Name,
+				Subject:  name,
 				Verdict:  guard.Pass,
-				Title:    v.Name + " can be reached by phone",
+				Title:    name + " can be reached by phone",
 				Expected: "a phone number",
-				Observed: strings.Join(reach, ", "),
+				Observed: strings.Join(kinds, ", "),
 				Path:     fmt.Sprintf("roster.vendors[%d]", i),
 			}
-			if len(reach) == 0 {
+			if len(kinds) == 0 {
 				f.Observed = "no way to reach anybody"
 			}
-			if !slices.Contains(reach, "phone") {
+			if called := slices.Contains(kinds, "phone"); !called || len(wrong) > 0 {
 				f.Verdict = guard.Fail
-				f.Reason = "the roster has no phone number of " + v.Name + ", or only a placeholder"
-				f.Remedy = fmt.Sprintf("write {phone: NUMBER} into reach of %s", place(s.Plan, f.Path))
+				f.Reason = "the roster has no phone number of " + name
+				if len(wrong) > 0 {
+					f.Reason = brief(strings.Join(wrong, ", "))
+				}
+				f.Remedy = "write {phone: NUMBER} into reach of " + place(s.Plan, f.Path)
+				if called {
+					f.Remedy = "write the right address into reach of " + place(s.Plan, f.Path)
+				}
 			}
 			findings = append(findings, f)
 		}
@@ -59,16 +70,21 @@ It answers S44 and S46.
 	},
 }
 
-// noVendors tells a plan that says that there are no vendors from one that says nothing.
+// noVendors tells a plan that says that there are no vendors from one that says nothing. A plan with the clause
+// third_party has said that there are some.
 func noVendors(p *guard.Plan) guard.Finding {
 	f := guard.Finding{
 		Verdict:  guard.Pass,
-		Title:    "every vendor can be reached by phone",
 		Expected: "everybody else on whom the service depends, under roster.vendors",
 		Observed: "the plan says that there is nobody",
 		Path:     "roster.vendors",
 	}
-	if p.Roster.Vendors == nil {
+	switch {
+	case slices.Contains(p.Clauses, guard.ThirdParty):
+		f.Verdict, f.Observed = guard.Fail, "nobody under roster.vendors"
+		f.Reason = "not configured: the plan has the clause third_party, and names no vendor"
+		f.Remedy = "list the vendors in " + place(p, "roster.vendors") + ", or take third_party out of clauses"
+	case p.Roster.Vendors == nil:
 		f.Verdict, f.Observed = guard.Warn, "nothing under roster.vendors"
 		f.Reason = "the plan does not say on whom else the service depends"
 		f.Remedy = "list the vendors in " + place(p, "roster.vendors") + ", or write vendors: [] if there are none"

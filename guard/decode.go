@@ -232,7 +232,7 @@ func (d *draft) entries(n *yaml.Node, path string) iter.Seq2[string, *yaml.Node]
 }
 
 // later are the chapters of the format that this version cannot act on, and so may not pass over in silence.
-var later = strings.Fields("tier clauses owner reviewed objectives severity escalate calendar drills evidence checks")
+var later = strings.Fields("severity escalate drills evidence checks")
 
 // rejectKey refuses a key that the plan has no place for.
 func (d *draft) rejectKey(path, key string, fields map[string]reflect.StructField) {
@@ -302,6 +302,8 @@ func wanted(t reflect.Type) string {
 		return "a share (try 5% or 0.02pp)"
 	case reflect.TypeFor[Date]():
 		return "a date (try 2026-11-24)"
+	case reflect.TypeFor[Window]():
+		return "a weekly time (try 24x7, or Mon-Thu 09:00-16:00 Asia/Shanghai)"
 	}
 	switch t.Kind() {
 	case reflect.Struct, reflect.Map:

@@ -20,7 +20,9 @@ const (
 func Defaults() Plan {
 	return Plan{
 		Environment: "production",
+		Tier:        Standard,
 		Mode:        Enforce,
+		Roster:      Roster{MinOnDuty: 1},
 		Rollout: Rollout{
 			Advance:      OnEvidence,
 			Bake:         Bake{For: 30 * minute},

@@ -133,9 +133,16 @@ type Probe interface {
 
 // A Check is one question about a release before its launch. It is a value; checks.All is the list of ours.
 type Check struct {
-	Code string // "GL102"; of a plugin's own check: any code that does not begin with GL
-	ID   string // "backup.age"
-	Doc  string // what it asks, why, and how to mend it, for `golive explain GL102`
+	Code  string // "GL102"; of a plugin's own check: any code that does not begin with GL
+	ID    string // "backup.age"
+	Title string `json:",omitempty"` // a sentence that is true when all is well, for findings without one of their own
+	Path  string `json:",omitempty"` // the key of the plan that it is about, for findings without one of their own
+	Doc   string // what it asks, why, and how to mend it, for `golive explain GL102`
+	// What it means to a plan of each tier; the zero value requires it. A plan with one of the clauses requires
+	// it in any case.
+	Standard, Critical Need     `json:",omitzero"`
+	Clauses            []Clause `json:",omitempty"`
+	S                  []int    `json:",omitempty"` // the numbers of the demands on an emergency plan that it answers
 	// Run returns one finding for each subject. An error means that it could not find out, which is
 	// never a pass. It learns about the world only through the scene.
 	Run func(ctx context.Context, s Scene) ([]Finding, error) `json:"-"`
@@ -160,6 +167,7 @@ type Question struct {
 	Backups  *Part  `json:"backups,omitempty"`  // which backups does this vault hold?
 	Probe    *Part  `json:"probe,omitempty"`    // what does this probe say?
 	Tool     string `json:"tool,omitempty"`     // where is this program?
+	File     string `json:"file,omitempty"`     // what does this file say? It may have 1 MiB
 }
 
 // An Answer holds what its question asked for.
@@ -169,4 +177,5 @@ type Answer struct {
 	Backups  []Backup  `json:"backups,omitempty"`
 	Finding  Finding   `json:"finding,omitzero"`
 	Path     string    `json:"path,omitempty"`
+	Text     string    `json:"text,omitempty"`
 }

@@ -13,15 +13,21 @@ import (
 // A Plan is one golive.yaml: a service's executable emergency plan. ParsePlan makes it; every value in it is
 // either written in the file or the default that golive schema names.
 type Plan struct {
-	Service     string    `json:"service"`               // what is released
-	Environment string    `json:"environment,omitempty"` // where it is released to
-	Mode        Mode      `json:"mode,omitempty" oneof:"enforce observe"`
-	Plugins     []Plugin  `json:"plugins,omitempty"` // programs that bring parts of their own
-	Rollout     Rollout   `json:"rollout"`
-	Watch       Watch     `json:"watch"`
-	Data        []Store   `json:"data,omitempty"` // what must survive, and how it is backed up
-	Roster      Roster    `json:"roster,omitzero"`
-	Notify      []Channel `json:"notify,omitempty"` // who is told, and how
+	Service     string     `json:"service"`                                  // what is released
+	Environment string     `json:"environment,omitempty"`                    // where it is released to
+	Tier        Tier       `json:"tier,omitempty" oneof:"standard critical"` // which checks are required
+	Clauses     []Clause   `json:"clauses,omitempty"`                        // each makes more checks required
+	Mode        Mode       `json:"mode,omitempty" oneof:"enforce observe"`
+	Owner       string     `json:"owner,omitempty"`   // who answers for this plan
+	Reviewed    Date       `json:"reviewed,omitzero"` // when people last went through it, line by line
+	Objectives  Objectives `json:"objectives,omitzero"`
+	Plugins     []Plugin   `json:"plugins,omitempty"` // programs that bring parts of their own
+	Rollout     Rollout    `json:"rollout"`
+	Watch       Watch      `json:"watch"`
+	Data        []Store    `json:"data,omitempty"` // what must survive, and how it is backed up
+	Roster      Roster     `json:"roster,omitzero"`
+	Calendar    Calendar   `json:"calendar,omitzero"`
+	Notify      []Channel  `json:"notify,omitempty"` // who is told, and how
 
 	file  string
 	where map[string]Position // of every key path that the file holds, for messages: "rollout.steps[1].percent"

@@ -2,19 +2,21 @@ package guard
 
 // A Roster is who is there when it goes wrong.
 type Roster struct {
-	Verified Date     `json:"verified,omitzero"` // when somebody last went through it
-	People   []Person `json:"people,omitempty"`
-	Shifts   Shifts   `json:"shifts,omitzero"`
-	Vendors  []Vendor `json:"vendors,omitempty"`
-	Publish  bool     `json:"publish,omitempty"` // phone numbers and e-mail addresses may stand in what leaves this machine
+	Verified  Date     `json:"verified,omitzero"`     // when somebody last went through it
+	MinOnDuty int      `json:"min_on_duty,omitempty"` // how many people have to be on duty at every moment of a launch
+	People    []Person `json:"people,omitempty"`
+	Shifts    Shifts   `json:"shifts,omitzero"`
+	Vendors   []Vendor `json:"vendors,omitempty"`
+	Publish   bool     `json:"publish,omitempty"` // phone numbers and e-mail addresses may stand in what leaves this machine
 }
 
 // A Person holds one role; whoever holds two is listed twice.
 type Person struct {
-	Name  string  `json:"name"`
-	Role  string  `json:"role"`
-	TZ    string  `json:"tz,omitempty"`
-	Reach []Reach `json:"reach,omitempty"`
+	Name   string  `json:"name"`
+	Role   string  `json:"role"`
+	TZ     string  `json:"tz,omitempty"`
+	OnCall bool    `json:"on_call,omitempty"` // may be called at night
+	Reach  []Reach `json:"reach,omitempty"`
 }
 
 // Reach is one way to reach somebody: one kind ("phone", "email", "slack", ...) and its address.
@@ -22,15 +24,16 @@ type Reach map[string]string
 
 // Shifts say who is on duty when. A bare list is List.
 type Shifts struct {
-	File string `json:"file,omitempty"` // iCalendar
+	File string `json:"file,omitempty"` // iCalendar; a shift belongs to whoever its summary names, or it invites by e-mail
 	List []Duty `json:"list,omitempty" plan:"short"`
 }
 
-// A Duty is one person's turn.
+// A Duty is one person's turn: each week, or once from a moment to another.
 type Duty struct {
 	Name string `json:"name"`
-	From string `json:"from"` // RFC 3339
-	To   string `json:"to"`
+	When Window `json:"when,omitzero"`
+	From string `json:"from,omitempty"` // RFC 3339
+	To   string `json:"to,omitempty"`
 }
 
 // A Vendor is somebody else on whom the service depends.
@@ -50,5 +53,5 @@ type Contract struct {
 // An SLA is what a vendor promised.
 type SLA struct {
 	Respond Duration `json:"respond,omitempty"`
-	Hours   string   `json:"hours,omitempty"`
+	Hours   Window   `json:"hours,omitzero"` // when somebody answers
 }

@@ -14,7 +14,7 @@ var (
 	pluginShape = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 	digestShape = regexp.MustCompile(`^[0-9a-fA-F]{64}$`)
 	labelShape  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-	zoneShape   = regexp.MustCompile(`^(UTC|[A-Z][A-Za-z_]+(/[A-Z][A-Za-z0-9_+-]+){1,2})$`)
+	zoneShape   = regexp.MustCompile(`^(` + zonePattern + `)$`)
 )
 
 // must applies a rule to a value that could be read. Where a value breaks several rules the first is reported.
@@ -59,6 +59,9 @@ func (d *draft) validate() {
 	d.watch(p.Watch)
 	d.data(p.Data)
 	d.roster(p.Roster)
+	d.calendar(p.Calendar)
+	span[Duration]{"objectives.rto", p.Objectives.RTO, 0, 30 * day}.apply(d)
+	span[Duration]{"objectives.rpo", p.Objectives.RPO, 0, 30 * day}.apply(d)
 }
 
 func (d *draft) plugins(plugins []Plugin) {
@@ -238,18 +241,25 @@ func (d *draft) data(stores []Store) {
 }
 
 func (d *draft) roster(r Roster) {
-	people, vendors := map[string]bool{}, map[string]bool{}
+	people, names, vendors := map[string]bool{}, map[string]bool{}, map[string]bool{}
+	d.must(r.MinOnDuty >= 1 && r.MinOnDuty <= 100, "roster.min_on_duty", "%d is not a number of people (1 to 100)", r.MinOnDuty)
 	for i, p := range r.People {
 		path := fmt.Sprintf("roster.people[%d]", i)
 		d.unique(people, path, p.Name+" as "+p.Role, "list each role of a person once")
-		d.must(p.TZ == "" || zoneShape.MatchString(p.TZ), path+".tz", "%q is not a time zone (try UTC or Asia/Shanghai)", p.TZ)
+		names[p.Name] = true
+		d.zone(path+".tz", p.TZ)
 		d.reach(path, p.Reach)
 	}
 	d.must(r.Shifts.File == "" || len(r.Shifts.List) == 0, "roster.shifts", "there are both a file and a list (keep one)")
 	for i, s := range r.Shifts.List {
 		path := fmt.Sprintf("roster.shifts.list[%d]", i)
-		from, to := d.instant(path+".from", s.From), d.instant(path+".to", s.To)
-		d.must(from.Before(to), path+".to", "the shift ends before it begins (from has to be earlier than to)")
+		d.must(names[s.Name], path+".name", "nobody in roster.people is called %q (write the name as it stands there)", s.Name)
+		once := s.From != "" || s.To != ""
+		d.must(once == (s.When == Window{}), path, "it is not clear when this shift is (write when, or from and to)")
+		if once && s.When == (Window{}) {
+			from, to := d.instant(path+".from", s.From), d.instant(path+".to", s.To)
+			d.must(from.Before(to), path+".to", "the shift ends before it begins (from has to be earlier than to)")
+		}
 	}
 	for i, v := range r.Vendors {
 		path := fmt.Sprintf("roster.vendors[%d]", i)
@@ -273,4 +283,18 @@ func (d *draft) instant(path, text string) time.Time {
 	t, err := time.Parse(time.RFC3339, text)
 	d.must(err == nil, path, "%q is not a point in time (try 2026-11-24T09:00:00+08:00)", text)
 	return t
+}
+
+func (d *draft) calendar(c Calendar) {
+	d.must(c.Allowed == nil || len(c.Allowed) > 0, "calendar.allowed", "no time is allowed (try [24x7], or [Mon-Thu 09:00-16:00 UTC])")
+	for i, f := range c.Freezes {
+		path := fmt.Sprintf("calendar.freezes[%d]", i)
+		d.must(!f.To.Before(f.From.Time), path+".to", "the freeze ends before it begins (from is the first day, to the last)")
+		d.zone(path+".tz", f.TZ)
+	}
+}
+
+// zone refuses what cannot be the name of a time zone. Whether it is one, the checks find out: that takes a file.
+func (d *draft) zone(path, name string) {
+	d.must(name == "" || zoneShape.MatchString(name), path, "%q is not a time zone (try UTC or Asia/Shanghai)", name)
 }

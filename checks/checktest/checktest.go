@@ -163,6 +163,9 @@ func (p *problems) try(ctx context.Context, s guard.Scene, when string) (finding
 	}
 	subjects := map[string]bool{}
 	for _, f := range findings {
+		if f.Title == "" {
+			f.Title = p.check.Title // as the engine has it
+		}
 		for _, problem := range shape(f) {
 			p.add(when, "%q: %s", f.Title, problem)
 		}

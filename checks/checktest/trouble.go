@@ -44,7 +44,7 @@ var troubles = []trouble{
 		return impossible(good), nil
 	}},
 	{"half an answer", func(_ context.Context, _ guard.Question, good guard.Answer) (guard.Answer, error) {
-		return guard.Answer{Readings: good.Readings[:len(good.Readings)/2]}, nil
+		return guard.Answer{Readings: good.Readings[:len(good.Readings)/2], Text: good.Text[:len(good.Text)/2]}, nil
 	}},
 }
 
@@ -56,6 +56,7 @@ func otherwise(q guard.Question) guard.Answer {
 		Backups:  []guard.Backup{{ID: "good", Ended: time.Unix(1, 0), Bytes: 1}},
 		Finding:  guard.Finding{Verdict: guard.Pass, Title: "all is well", Expected: "good", Observed: "good"},
 		Path:     "/bin/true",
+		Text:     "good",
 	}
 	switch {
 	case q.Standing:
@@ -68,6 +69,8 @@ func otherwise(q guard.Question) guard.Answer {
 		a.Finding = guard.Finding{}
 	case q.Tool != "":
 		a.Path = ""
+	case q.File != "":
+		a.Text = ""
 	}
 	return a
 }

@@ -85,8 +85,12 @@ func (p *program) check(ctx context.Context, release guard.Release, which select
 	if err != nil {
 		return err
 	}
+	off := offFor(plan, asked)
+	if len(off) == len(asked) {
+		return fail(exitUsage, "no check is left to ask: %s is off for this plan", strings.Join(off, ", "))
+	}
 	a := report.Assessment{
-		Version: version(), Plan: plan, Release: release, Mode: plan.Mode, Skipped: skipped, Checks: parts.Checks,
+		Version: version(), Plan: plan, Release: release, Mode: plan.Mode, Skipped: skipped, Off: off, Checks: parts.Checks,
 	}
 	answer := p.speakers(to, a, verbose)
 	scene := parts.Scene(ctx, plan, release, time.Now().UTC())
@@ -182,6 +186,16 @@ func (s selection) of(all []guard.Check) (asked []guard.Check, skipped []string,
 	return asked, skipped, nil
 }
 
+// offFor are the IDs of those checks that mean nothing to a plan. The engine does not ask them.
+func offFor(plan *guard.Plan, all []guard.Check) (off []string) {
+	for _, c := range all {
+		if c.For(plan) == guard.Off {
+			off = append(off, c.ID)
+		}
+	}
+	return off
+}
+
 func named(c guard.Check, name string) bool {
 	return c.ID == name || strings.EqualFold(c.Code, name) || category(c.ID) == name
 }
@@ -224,6 +238,9 @@ func (b *blocks) found(f guard.Finding) {
 func (b *blocks) end(a report.Assessment) error {
 	if len(a.Skipped) > 0 {
 		fmt.Fprintf(b.out, "\n%s\n", b.ink.paint(faint, "skipped: "+strings.Join(a.Skipped, ", ")))
+	}
+	if len(a.Off) > 0 {
+		fmt.Fprintf(b.out, "\n%s\n", b.ink.paint(faint, "off: "+strings.Join(a.Off, ", ")+": the plan has no tier and no clause that asks them"))
 	}
 	_, err := fmt.Fprintf(b.out, "\n%s\n", b.ink.paint(toneOfVerdict(a.Verdict), a.Summary()))
 	return err

@@ -89,15 +89,18 @@ watch:
 data: []
 roster:
   people:
-    - {name: A, role: commander, reach: [{phone: "+44 20 7946 0001"}]}
-    - {name: B, role: deputy, reach: [{phone: "+44 20 7946 0002"}]}
-    - {name: C, role: technical_lead, reach: [{phone: "+44 20 7946 0003"}]}
-    - {name: D, role: on_duty, reach: [{phone: "+44 20 7946 0004"}]}
-    - {name: E, role: comms, reach: [{phone: "+44 20 7946 0005"}]}
+    - {name: A, role: commander, reach: [{phone: "+44 20 7946 0001"}, {email: a@shop.test}]}
+    - {name: B, role: deputy, reach: [{phone: "+44 20 7946 0002"}, {email: b@shop.test}]}
+    - {name: C, role: technical_lead, reach: [{phone: "+44 20 7946 0003"}, {email: c@shop.test}]}
+    - {name: D, role: on_duty, reach: [{phone: "+44 20 7946 0004"}, {email: d@shop.test}]}
+    - {name: E, role: comms, reach: [{phone: "+44 20 7946 0005"}, {email: e@shop.test}]}
+  verified: 2026-01-01
+  shifts: [{name: D, when: 24x7}]
   vendors: []
+calendar: {allowed: [24x7]}
 `,
 	} {
-		if err := os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(s.dir, name), []byte(upToDate(text)), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -45,6 +45,10 @@ func quantitySchema(t reflect.Type) *jsonschema.Schema {
 		return &jsonschema.Schema{Type: "string", Pattern: guard.SharePattern}
 	case reflect.TypeFor[guard.Date]():
 		return &jsonschema.Schema{Type: "string", Pattern: guard.DatePattern, Format: "date"}
+	case reflect.TypeFor[guard.Window]():
+		return &jsonschema.Schema{Type: "string", Pattern: guard.WindowPattern}
+	case reflect.TypeFor[guard.Clause]():
+		return &jsonschema.Schema{Type: "string", Pattern: guard.ClausePattern}
 	case reflect.TypeFor[guard.With]():
 		return &jsonschema.Schema{Type: "object"}
 	case reflect.TypeFor[guard.Reach]():

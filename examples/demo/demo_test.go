@@ -82,7 +82,7 @@ func fakeGolive(args []string) int {
 	line, mood := strings.Join(args, " "), os.Getenv("FAKE_MOOD")
 	fmt.Println("fake golive:", line)
 	switch {
-	case args[0] == "check" && !bytes.Contains(plan, []byte("555 0100")):
+	case args[0] == "check" && !bytes.Contains(plan, []byte("157 0123")):
 		return goliveNoGo
 	case mood == "hangs" && args[0] == "rollout": // until it is told to end; then it contains first
 		told := make(chan os.Signal, 1)

@@ -84,9 +84,13 @@ func play(ctx context.Context, t teller, golive, shop string, keep bool) (err er
 		leave()
 		return seen.String()
 	}
-	s.plan = strings.NewReplacer("127.0.0.1:18080", proxy, "127.0.0.1:18090", admin).Replace(plan)
+	s.plan = strings.NewReplacer("127.0.0.1:18080", proxy, "127.0.0.1:18090", admin,
+		lookedAt, time.Now().UTC().Format(time.DateOnly)).Replace(plan)
 	return s.tell(ctx)
 }
+
+// lookedAt is the day in golive.yaml on which people last looked at it.
+const lookedAt = "2026-11-24"
 
 func (s *story) tell(ctx context.Context) error {
 	s.act("A shop with 600 requests per second",
@@ -128,7 +132,7 @@ func (s *story) backUp() error {
 }
 
 func (s *story) notReady(ctx context.Context) error {
-	const phone = `{phone: "+1 555 0100"}, `
+	const phone = `{phone: "+44 808 157 0123"}, `
 	draft := strings.Replace(s.plan, phone, "", 1)
 	if draft == s.plan {
 		return fmt.Errorf("golive.yaml does not hold %s", phone)

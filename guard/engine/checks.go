@@ -1,16 +1,20 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/golive-dev/golive/guard"
 )
@@ -18,12 +22,15 @@ import (
 const (
 	checkTakes   = 10 * time.Second // beyond what the readings it asks for take
 	checksAtOnce = 8
+	fileHolds    = 1 << 20
 )
 
-// RunChecks asks all checks at once and returns their findings in the order of the checks. Each finding is
-// also told to found, if it is given, as soon as all those before it are. A check that fails to find out,
-// panics, hangs or answers nonsense yields a finding of its own, and the verdict Unknown.
+// RunChecks asks all checks at once, but those that are off for the plan, and returns their findings in the order
+// of the checks. Each finding is also told to found, if it is given, as soon as all those before it are. A check
+// that fails to find out, panics, hangs or answers nonsense yields a finding of its own, and the verdict Unknown.
+// What an advisory check does not pass is a warning.
 func RunChecks(ctx context.Context, s guard.Scene, checks []guard.Check, found func(guard.Finding)) []guard.Finding {
+	checks = slices.DeleteFunc(slices.Clone(checks), func(c guard.Check) bool { return c.For(s.Plan) == guard.Off })
 	results := make([]chan []guard.Finding, len(checks))
 	slots := make(chan struct{}, checksAtOnce)
 	limit := checkTakes + s.Plan.Watch.Every.Std()
@@ -34,7 +41,7 @@ func RunChecks(ctx context.Context, s guard.Scene, checks []guard.Check, found f
 			defer func() { <-slots }()
 			ctx, cancel := context.WithTimeout(ctx, limit)
 			defer cancel()
-			results[i] <- runCheck(ctx, s, c)
+			results[i] <- weigh(c.For(s.Plan), runCheck(ctx, s, c))
 		}()
 	}
 	var all []guard.Finding
@@ -49,10 +56,20 @@ func RunChecks(ctx context.Context, s guard.Scene, checks []guard.Check, found f
 	return all
 }
 
+// weigh makes a warning of what an advisory check does not pass.
+func weigh(need guard.Need, findings []guard.Finding) []guard.Finding {
+	for i := range findings {
+		if f := &findings[i]; need == guard.Advisory && f.Verdict != guard.Pass {
+			f.Verdict = guard.Warn
+		}
+	}
+	return findings
+}
+
 // runCheck runs one check, and gives up on it when its time is over even if it does not listen.
 func runCheck(ctx context.Context, s guard.Scene, c guard.Check) []guard.Finding {
 	unknown := func(reason string) []guard.Finding {
-		return []guard.Finding{{Code: c.Code, ID: c.ID, Title: c.ID, Reason: reason, At: s.Now}}
+		return []guard.Finding{{Code: c.Code, ID: c.ID, Title: cmp.Or(c.Title, c.ID), Path: c.Path, Reason: reason, At: s.Now}}
 	}
 	done := make(chan []guard.Finding, 1)
 	go func() {
@@ -76,6 +93,8 @@ func runCheck(ctx context.Context, s guard.Scene, c guard.Check) []guard.Finding
 		for i := range findings {
 			f := &findings[i]
 			f.Code, f.ID = c.Code, c.ID
+			f.Title = cmp.Or(f.Title, c.Title)
+			f.Path = cmp.Or(f.Path, c.Path)
 			if f.At.IsZero() {
 				f.At = s.Now
 			}
@@ -169,6 +188,8 @@ func (w *witness) look(ctx context.Context, q guard.Question) (a guard.Answer, e
 		}
 	case q.Tool != "":
 		a.Path, err = lookPath(q.Tool)
+	case q.File != "":
+		a.Text, err = readText(q.File)
 	default:
 		err = errors.New("an empty question")
 	}
@@ -217,4 +238,30 @@ func lookPath(name string) (string, error) {
 		return "", nil
 	}
 	return path, err
+}
+
+// readText reads a file that holds text. It looks before it opens, for whoever opens a pipe waits for its writer.
+func readText(name string) (string, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return "", err
+	}
+	if !info.Mode().IsRegular() {
+		return "", fmt.Errorf("%s is not a file", name)
+	}
+	file, err := os.Open(name)
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, fileHolds+1))
+	switch {
+	case err != nil:
+		return "", err
+	case len(text) > fileHolds:
+		return "", fmt.Errorf("%s is larger than 1 MiB", name)
+	case !utf8.Valid(text):
+		return "", fmt.Errorf("%s holds no text in UTF-8", name)
+	}
+	return string(text), nil
 }

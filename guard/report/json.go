@@ -22,6 +22,7 @@ type answer struct {
 	Summary  string        `json:"summary"`
 	Findings []finding     `json:"findings,omitempty"`
 	Skipped  []string      `json:"skipped,omitempty"`
+	Off      []string      `json:"off,omitempty"`
 	ExitCode int           `json:"exit_code"`
 }
 
@@ -35,7 +36,7 @@ type finding struct {
 func (s sheet) answer() answer {
 	return answer{
 		Schema: Schema, Version: s.Version, Plan: s.file, Release: s.Release, Mode: s.Mode,
-		Verdict: s.Verdict, Summary: s.summary(), Skipped: s.Skipped, ExitCode: s.ExitCode,
+		Verdict: s.Verdict, Summary: s.summary(), Skipped: s.Skipped, Off: s.Off, ExitCode: s.ExitCode,
 	}
 }
 

@@ -60,6 +60,7 @@ type Assessment struct {
 	Verdict  guard.Verdict
 	Findings []guard.Finding
 	Skipped  []string      // IDs of checks that were not asked
+	Off      []string      // IDs of checks that mean nothing to the plan
 	Waived   []Waiver      // what the release may go live in spite of
 	Checks   []guard.Check // those that were asked or skipped; their docs explain the findings
 	ExitCode int
