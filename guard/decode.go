@@ -113,6 +113,9 @@ func (d *draft) read(n *yaml.Node, path string, v reflect.Value) {
 		d.read(n, child(path, key), v.FieldByIndex(fieldsOf(v.Type())[key].Index))
 	case kind == reflect.Map && n.Kind == yaml.MappingNode:
 		d.readMap(n, path, v)
+	case v.Type() == reflect.TypeFor[Names]() && n.Kind == yaml.ScalarNode:
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+		d.read(n, path+"[0]", v.Index(0))
 	case kind == reflect.Slice && n.Kind == yaml.SequenceNode:
 		v.Set(reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content)))
 		for i, item := range n.Content {
@@ -232,7 +235,7 @@ func (d *draft) entries(n *yaml.Node, path string) iter.Seq2[string, *yaml.Node]
 }
 
 // later are the chapters of the format that this version cannot act on, and so may not pass over in silence.
-var later = strings.Fields("severity escalate drills evidence checks")
+var later = strings.Fields("checks")
 
 // rejectKey refuses a key that the plan has no place for.
 func (d *draft) rejectKey(path, key string, fields map[string]reflect.StructField) {

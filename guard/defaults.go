@@ -23,6 +23,7 @@ func Defaults() Plan {
 		Tier:        Standard,
 		Mode:        Enforce,
 		Roster:      Roster{MinOnDuty: 1},
+		Evidence:    Preserve{Budget: minute},
 		Rollout: Rollout{
 			Advance:      OnEvidence,
 			Bake:         Bake{For: 30 * minute},
@@ -106,6 +107,16 @@ func (p *Plan) complete() {
 		}
 		if !p.written(path + ".ignore_below") {
 			s.IgnoreBelow = tolerated[s.Kind()].ignoreBelow
+		}
+	}
+	for i := range p.Severity {
+		if !p.written(fmt.Sprintf("severity[%d].activate", i)) {
+			p.Severity[i].Activate = activation[p.Severity[i].Level]
+		}
+	}
+	for i := range p.Statements {
+		if !p.written(fmt.Sprintf("statements[%d].within", i)) {
+			p.Statements[i].Within = 183 * day
 		}
 	}
 	for i, store := range p.Data {

@@ -2,21 +2,24 @@ package guard
 
 // A Roster is who is there when it goes wrong.
 type Roster struct {
-	Verified  Date     `json:"verified,omitzero"`     // when somebody last went through it
-	MinOnDuty int      `json:"min_on_duty,omitempty"` // how many people have to be on duty at every moment of a launch
-	People    []Person `json:"people,omitempty"`
-	Shifts    Shifts   `json:"shifts,omitzero"`
-	Vendors   []Vendor `json:"vendors,omitempty"`
-	Publish   bool     `json:"publish,omitempty"` // phone numbers and e-mail addresses may stand in what leaves this machine
+	Verified  Date              `json:"verified,omitzero"`     // when somebody last went through it
+	MinOnDuty int               `json:"min_on_duty,omitempty"` // how many people have to be on duty at every moment of a launch
+	People    []Person          `json:"people,omitempty"`
+	Owners    map[string]string `json:"owners,omitempty"` // of a domain, a data centre, the customers: who answers for it
+	Skills    []string          `json:"skills,omitempty"` // what somebody has to know
+	Shifts    Shifts            `json:"shifts,omitzero"`
+	Vendors   []Vendor          `json:"vendors,omitempty"`
+	Publish   bool              `json:"publish,omitempty"` // phone numbers and e-mail addresses may stand in what leaves this machine
 }
 
 // A Person holds one role; whoever holds two is listed twice.
 type Person struct {
-	Name   string  `json:"name"`
-	Role   string  `json:"role"`
-	TZ     string  `json:"tz,omitempty"`
-	OnCall bool    `json:"on_call,omitempty"` // may be called at night
-	Reach  []Reach `json:"reach,omitempty"`
+	Name   string   `json:"name"`
+	Role   string   `json:"role"`
+	TZ     string   `json:"tz,omitempty"`
+	OnCall bool     `json:"on_call,omitempty"` // may be called at night
+	Reach  []Reach  `json:"reach,omitempty"`
+	Skills []string `json:"skills,omitempty"` // what this person knows
 }
 
 // Reach is one way to reach somebody: one kind ("phone", "email", "slack", ...) and its address.

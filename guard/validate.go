@@ -60,6 +60,8 @@ func (d *draft) validate() {
 	d.data(p.Data)
 	d.roster(p.Roster)
 	d.calendar(p.Calendar)
+	d.scenarios(p)
+	d.severity(p)
 	span[Duration]{"objectives.rto", p.Objectives.RTO, 0, 30 * day}.apply(d)
 	span[Duration]{"objectives.rpo", p.Objectives.RPO, 0, 30 * day}.apply(d)
 }
@@ -234,6 +236,8 @@ func (d *draft) data(stores []Store) {
 		path := fmt.Sprintf("data[%d]", i)
 		d.name(path+".name", s.Name)
 		d.unique(seen, path+".name", s.Name, "give each store a name of its own")
+		span[Duration]{path + ".schedule", s.Schedule, 0, 3650 * day}.apply(d)
+		span[Duration]{path + ".retention", s.Retention, 0, 36500 * day}.apply(d)
 		for j, b := range s.Backups {
 			span[Duration]{fmt.Sprintf("%s.backups[%d].max_age", path, j), b.MaxAge, second, 3650 * day}.apply(d)
 		}

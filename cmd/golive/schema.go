@@ -49,6 +49,13 @@ func quantitySchema(t reflect.Type) *jsonschema.Schema {
 		return &jsonschema.Schema{Type: "string", Pattern: guard.WindowPattern}
 	case reflect.TypeFor[guard.Clause]():
 		return &jsonschema.Schema{Type: "string", Pattern: guard.ClausePattern}
+	case reflect.TypeFor[guard.Rung]():
+		return &jsonschema.Schema{Enum: rungs()}
+	case reflect.TypeFor[guard.Names]():
+		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{
+			{Type: "string", MinLength: &one},
+			{Type: "array", Items: &jsonschema.Schema{Type: "string", MinLength: &one}},
+		}}
 	case reflect.TypeFor[guard.With]():
 		return &jsonschema.Schema{Type: "object"}
 	case reflect.TypeFor[guard.Reach]():
@@ -153,4 +160,12 @@ func typeComments(source fs.FS) map[string]string {
 		panic(err) // it is the source of this very program
 	}
 	return comments
+}
+
+// rungs are the names of those steps of the ladder of assurance that may be asked for.
+func rungs() (names []any) {
+	for r := guard.RungListed; r <= guard.RungVerified; r++ {
+		names = append(names, r.String())
+	}
+	return names
 }

@@ -67,7 +67,7 @@ func TestSchemaIsTheLooser(t *testing.T) {
 		{"no value", "environment: staging", "environment:", refuses, refuses},
 		{"step of nothing", "    - 10\n", "    - {name: ten}\n", refuses, refuses},
 		{"step above 100", "    - 100\n", "    - 101\n", refuses, refuses},
-		{"no steps", "    - {percent: 1, at_least: 2m, at_most: 30m}\n    - 10\n    - {percent: 50, name: one region, risk: cold caches}\n    - 100\n", "    []\n", refuses, refuses},
+		{"no steps", "    - {percent: 1, at_least: 2m, at_most: 30m}\n    - 10\n    - {percent: 50, name: one region, goal: payments work, risk: cold caches}\n    - 100\n", "    []\n", refuses, refuses},
 		{"share without unit", "hold_back: 5%", "hold_back: 0.05", refuses, refuses},
 		{"duration without unit", "every: 15s", "every: 15", refuses, refuses},
 		{"duration in words", "every: 15s", "every: 15 seconds", refuses, refuses},
