@@ -114,9 +114,9 @@ func (p *Plan) complete() {
 			p.Severity[i].Activate = activation[p.Severity[i].Level]
 		}
 	}
-	for i := range p.Statements {
-		if !p.written(fmt.Sprintf("statements[%d].within", i)) {
-			p.Statements[i].Within = 183 * day
+	for i := range p.Attestations {
+		if !p.written(fmt.Sprintf("attestations[%d].within", i)) {
+			p.Attestations[i].Within = 183 * day
 		}
 	}
 	for i, store := range p.Data {

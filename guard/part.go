@@ -166,6 +166,9 @@ type Question struct {
 	Past     bool   `json:"past,omitempty"`     // how was it for the last half hour (Past), every minute? Only a Historian knows.
 	Backups  *Part  `json:"backups,omitempty"`  // which backups does this vault hold?
 	Probe    *Part  `json:"probe,omitempty"`    // what does this probe say?
+	Ledger   bool   `json:"ledger,omitempty"`   // what was done, stated and promised before?
+	Restore  *Part  `json:"restore,omitempty"`  // could this restore begin now?
+	Plans    bool   `json:"plans,omitempty"`    // which other plans beside this one are for the same service?
 	Tool     string `json:"tool,omitempty"`     // where is this program?
 	File     string `json:"file,omitempty"`     // what does this file say? It may have 1 MiB
 }
@@ -176,6 +179,8 @@ type Answer struct {
 	Readings []Reading `json:"readings,omitempty"`
 	Backups  []Backup  `json:"backups,omitempty"`
 	Finding  Finding   `json:"finding,omitzero"`
+	Ledger   *Ledger   `json:"ledger,omitempty"`
+	Plans    []string  `json:"plans"`
 	Path     string    `json:"path,omitempty"`
 	Text     string    `json:"text,omitempty"`
 }

@@ -13,31 +13,32 @@ import (
 // A Plan is one golive.yaml: a service's executable emergency plan. ParsePlan makes it; every value in it is
 // either written in the file or the default that golive schema names.
 type Plan struct {
-	Service     string       `json:"service"`                                  // what is released
-	Environment string       `json:"environment,omitempty"`                    // where it is released to
-	Tier        Tier         `json:"tier,omitempty" oneof:"standard critical"` // which checks are required
-	Clauses     []Clause     `json:"clauses,omitempty"`                        // each makes more checks required
-	Mode        Mode         `json:"mode,omitempty" oneof:"enforce observe"`
-	Owner       string       `json:"owner,omitempty"`   // who answers for this plan
-	Reviewed    Date         `json:"reviewed,omitzero"` // when people last went through it, line by line
-	Objectives  Objectives   `json:"objectives,omitzero"`
-	Plugins     []Plugin     `json:"plugins,omitempty"` // programs that bring parts of their own
-	Rollout     Rollout      `json:"rollout"`
-	Watch       Watch        `json:"watch"`
-	Data        []Store      `json:"data,omitempty"` // what must survive, and how it is backed up
-	Roster      Roster       `json:"roster,omitzero"`
-	Calendar    Calendar     `json:"calendar,omitzero"`
-	DependsOn   []string     `json:"depends_on,omitempty"` // services whose incidents are trouble for this one
-	Scenarios   []Scenario   `json:"scenarios,omitempty"`  // what can go wrong, and what is done then
-	Risks       []Risk       `json:"risks,omitempty"`
-	Severity    []Level      `json:"severity,omitempty"`   // how bad it is; the first that holds
-	Escalate    []Escalation `json:"escalate,omitempty"`   // who is told when it goes on
-	Messages    []Message    `json:"messages,omitempty"`   // what they are told
-	Inventory   []Asset      `json:"inventory,omitempty"`  // what has to be there
-	Statements  []Statement  `json:"statements,omitempty"` // what has to be stated now and then
-	Drills      []Drill      `json:"drills,omitempty"`     // what is rehearsed, and how often
-	Evidence    Preserve     `json:"evidence,omitzero"`    // what is kept before going back
-	Notify      []Channel    `json:"notify,omitempty"`     // who is told, and how
+	Service      string        `json:"service"`                                  // what is released
+	Environment  string        `json:"environment,omitempty"`                    // where it is released to
+	Tier         Tier          `json:"tier,omitempty" oneof:"standard critical"` // which checks are required
+	Clauses      []Clause      `json:"clauses,omitempty"`                        // each makes more checks required
+	Mode         Mode          `json:"mode,omitempty" oneof:"enforce observe"`
+	Owner        string        `json:"owner,omitempty"`   // who answers for this plan
+	Reviewed     Date          `json:"reviewed,omitzero"` // when people last went through it, line by line
+	Objectives   Objectives    `json:"objectives,omitzero"`
+	Plugins      []Plugin      `json:"plugins,omitempty"` // programs that bring parts of their own
+	Rollout      Rollout       `json:"rollout"`
+	Watch        Watch         `json:"watch"`
+	Data         []Store       `json:"data,omitempty"` // what must survive, and how it is backed up
+	Roster       Roster        `json:"roster,omitzero"`
+	Calendar     Calendar      `json:"calendar,omitzero"`
+	DependsOn    []string      `json:"depends_on,omitempty"` // services whose incidents are trouble for this one
+	Scenarios    []Scenario    `json:"scenarios,omitempty"`  // what can go wrong, and what is done then
+	Risks        []Risk        `json:"risks,omitempty"`
+	Severity     []Level       `json:"severity,omitempty"`     // how bad it is; the first that holds
+	Escalate     []Escalation  `json:"escalate,omitempty"`     // who is told when it goes on
+	Messages     []Message     `json:"messages,omitempty"`     // what they are told
+	Inventory    []Asset       `json:"inventory,omitempty"`    // what has to be there
+	Attestations []Attestation `json:"attestations,omitempty"` // what has to be stated now and then
+	Drills       []Drill       `json:"drills,omitempty"`       // what is rehearsed, and how often
+	Evidence     Preserve      `json:"evidence,omitzero"`      // what is kept before going back
+	Checks       Checks        `json:"checks,omitzero"`
+	Notify       []Channel     `json:"notify,omitempty"` // who is told, and how
 
 	file  string
 	where map[string]Position // of every key path that the file holds, for messages: "rollout.steps[1].percent"

@@ -57,8 +57,8 @@ type Asset struct {
 	Expires  Date   `json:"expires,omitzero"`   // its last day
 }
 
-// A Statement is what people have to state again and again, as nothing can measure it.
-type Statement struct {
+// An Attestation is what people have to state again and again, as nothing can measure it.
+type Attestation struct {
 	Kind   string   `json:"kind"`             // "power", "site", "compliance:CN"
 	Within Duration `json:"within,omitempty"` // how old the latest may be; default 183d
 }
@@ -86,9 +86,9 @@ func (d *draft) scenarios(p *Plan) {
 		d.must(a.Quantity >= 0 && a.Minimum >= 0 && a.Priority >= 0, path, "a number of things is not negative")
 	}
 	stated := map[string]bool{}
-	for i, s := range p.Statements {
-		path := fmt.Sprintf("statements[%d]", i)
-		d.unique(stated, path+".kind", s.Kind, "ask for each statement once")
+	for i, s := range p.Attestations {
+		path := fmt.Sprintf("attestations[%d]", i)
+		d.unique(stated, path+".kind", s.Kind, "ask for each attestation once")
 		span[Duration]{path + ".within", s.Within, hour, 3650 * day}.apply(d)
 	}
 }

@@ -57,6 +57,8 @@ func otherwise(q guard.Question) guard.Answer {
 		Finding:  guard.Finding{Verdict: guard.Pass, Title: "all is well", Expected: "good", Observed: "good"},
 		Path:     "/bin/true",
 		Text:     "good",
+		Ledger:   &guard.Ledger{},
+		Plans:    []string{},
 	}
 	switch {
 	case q.Standing:
@@ -71,6 +73,12 @@ func otherwise(q guard.Question) guard.Answer {
 		a.Path = ""
 	case q.File != "":
 		a.Text = ""
+	case q.Ledger:
+		a.Ledger = nil
+	case q.Plans:
+		a.Plans = nil
+	case q.Restore != nil:
+		a.Finding = guard.Finding{}
 	}
 	return a
 }
@@ -88,6 +96,7 @@ func timeless(good guard.Answer) guard.Answer {
 	for _, b := range good.Backups {
 		a.Backups = append(a.Backups, guard.Backup{ID: b.ID, Bytes: b.Bytes})
 	}
+	a.Ledger = entries(good.Ledger, func(e *guard.Entry) { e.At = time.Time{} })
 	return a
 }
 
@@ -107,5 +116,21 @@ func impossible(good guard.Answer) guard.Answer {
 	for _, b := range good.Backups {
 		a.Backups = append(a.Backups, guard.Backup{ID: b.ID, Ended: b.Ended.AddDate(500, 0, 0), Bytes: -1})
 	}
+	a.Ledger = entries(good.Ledger, func(e *guard.Entry) { e.At = e.At.AddDate(500, 0, 0) })
 	return a
+}
+
+// entries is a ledger whose entries were changed. One without any gets an entry, for a change to be seen.
+func entries(l *guard.Ledger, change func(*guard.Entry)) *guard.Ledger {
+	if l == nil {
+		return nil
+	}
+	changed := slices.Clone(l.Entries)
+	if len(changed) == 0 {
+		changed = []guard.Entry{{At: time.Unix(1, 0), Act: guard.Result, Kind: "test", Outcome: guard.Pass}}
+	}
+	for i := range changed {
+		change(&changed[i])
+	}
+	return &guard.Ledger{Entries: changed}
 }

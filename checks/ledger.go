@@ -1,0 +1,355 @@
+package checks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/golive-dev/golive/guard"
+)
+
+// ledger asks what is remembered. A ledger that cannot be trusted is no answer.
+func ledger(ctx context.Context, s guard.Scene) (guard.Ledger, error) {
+	answer, err := s.Ask(ctx, guard.Question{Ledger: true})
+	switch {
+	case err != nil:
+		return guard.Ledger{}, err
+	case answer.Ledger == nil:
+		return guard.Ledger{}, errors.New("there is no ledger")
+	case answer.Ledger.Broken != "":
+		return guard.Ledger{}, fmt.Errorf("the ledger cannot be trusted: %s", answer.Ledger.Broken)
+	}
+	for i, e := range answer.Ledger.Entries {
+		if err := e.Check(); err != nil {
+			return guard.Ledger{}, fmt.Errorf("entry %d of the ledger: %w", i+1, err)
+		}
+		if e.At.After(s.Now.Add(skew)) {
+			return guard.Ledger{}, fmt.Errorf("clock skew: entry %d of the ledger was written %s from now", i+1, span(e.At.Sub(s.Now)))
+		}
+	}
+	return *answer.Ledger, nil
+}
+
+// ledgerRemedy mends a ledger that gives no answer.
+const ledgerRemedy = "look at the ledger: golive ledger verify"
+
+// A record asks whether something was done lately, and went well.
+type record struct {
+	done string // what was done, in a sentence: "a test of the standby"
+	do   string // how it is done: "switch to the standby and back". The command that records it is added
+	// about lists what has to be recorded.
+	about func(s guard.Scene) []topic
+	// doubt says why a result that is fresh and good is not enough all the same; nil: it is.
+	doubt func(s guard.Scene, t topic, e guard.Entry) string
+	// command records it; empty: golive record.
+	command string
+	// none says why there is nothing to record.
+	none string
+}
+
+func (r record) asks() string {
+	return "the ledger for the latest result of " + r.done + ": whether it went well, and is recent enough"
+}
+
+func (r record) mend(c guard.Check) string {
+	return fold(r.do+", and have it written down") + ":\n\n    " + r.with("KIND", "SUBJECT") + "\n\n" +
+		fold(fmt.Sprintf("How old a result may be, the plan can say: checks: {settings: {%s: {within: 31d}}}.", c.ID))
+}
+
+// with is the command that records one topic.
+func (r record) with(kind, subject string) string {
+	if r.command != "" {
+		return r.command
+	}
+	text := "golive record " + kind
+	if subject != "" {
+		text += " --subject " + quote(subject)
+	}
+	return text
+}
+
+// quote puts a word in quotes if a shell would take it for several.
+func quote(word string) string {
+	for _, r := range word {
+		if !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' || r == '.' || r == ':') {
+			return fmt.Sprintf("%q", word)
+		}
+	}
+	return word
+}
+
+func (r record) find(ctx context.Context, s guard.Scene, c guard.Check) (findings []guard.Finding) {
+	wanted := r.about(s)
+	if len(wanted) == 0 {
+		return []guard.Finding{{Verdict: guard.Pass, Expected: r.done, Observed: orElse(r.none, "there is nothing to record")}}
+	}
+	l, err := ledger(ctx, s)
+	for _, t := range wanted {
+		if within := setting(s.Plan, c).Within; within > 0 {
+			t.within = within
+		}
+		f := guard.Finding{
+			Title: titled(c, t, len(wanted) > 1), Expected: fmt.Sprintf("%s, at most %s ago", t.about(), t.within),
+			Remedy: r.do + ", then: " + r.with(t.kind, t.subject),
+		}
+		if len(wanted) > 1 {
+			f.Subject = t.about()
+		}
+		if err != nil {
+			findings = append(findings, unknown(f, err, ledgerRemedy))
+			continue
+		}
+		findings = append(findings, r.judge(s, l, t, f))
+	}
+	return findings
+}
+
+// judge looks at the latest result about one topic.
+func (r record) judge(s guard.Scene, l guard.Ledger, t topic, f guard.Finding) guard.Finding {
+	e, found := l.Newest(s.Plan, guard.Result, t.kind, t.subject)
+	if !found {
+		f.Verdict, f.Observed = guard.Fail, "no result"
+		f.Reason = "the ledger has no result of it"
+		return f
+	}
+	age := s.Now.Sub(e.At)
+	f.Observed = toldOf(e, age)
+	f.Evidence = []guard.Evidence{{Asked: "ledger", Answer: f.Observed}}
+	switch {
+	case e.Outcome != guard.Pass:
+		f.Verdict = guard.Fail
+		f.Reason = "the latest went wrong" + because(e.Says)
+	case age > t.within.Std():
+		f.Verdict = guard.Fail
+		f.Reason = fmt.Sprintf("the latest is %s older than it may be", span(age-t.within.Std()))
+	default:
+		f.Verdict = guard.Pass
+		if r.doubt != nil {
+			if f.Reason = r.doubt(s, t, e); f.Reason != "" {
+				f.Verdict = guard.Fail
+			}
+		}
+	}
+	if f.Verdict == guard.Pass {
+		f.Remedy = ""
+	}
+	return f
+}
+
+// toldOf says what an entry is, in a few words.
+func toldOf(e guard.Entry, age time.Duration) string {
+	text := fmt.Sprintf("%s, %s ago", e.At.UTC().Format(time.DateOnly), span(max(0, age)))
+	if e.Outcome == guard.Pass || e.Outcome == guard.Fail {
+		text = e.Outcome.String() + " on " + text
+	}
+	if e.Took > 0 {
+		text += ", took " + e.Took.String()
+	}
+	if e.By != "" {
+		text += ", by " + brief(e.By)
+	}
+	return text
+}
+
+func because(why string) string {
+	if why == "" {
+		return ""
+	}
+	return ": " + brief(why)
+}
+
+// An attest asks for what nothing can measure: whether somebody who may states it, and whether that still holds.
+type attest struct {
+	that string // what is stated, in a sentence: "that the emergency power works"
+	// about lists what has to be stated.
+	about func(s guard.Scene) []topic
+	roles []string // who may state it; nil: anybody in the roster
+	own   bool     // the subject has to state it in person
+	bound bool     // it is stated of the plan as it is, and of no other
+	none  string   // says why there is nothing to state
+}
+
+func (a attest) asks() string {
+	text := "whether somebody in the roster states " + a.that + ", and whether that holds still"
+	if a.roles != nil {
+		text = "whether a person in the role of " + list(a.roles, "or") + " states " + a.that + ", and whether that holds still"
+	}
+	if a.bound {
+		text += ". It holds for the plan as it was then: a change of the plan ends it"
+	}
+	return text
+}
+
+func (a attest) mend(guard.Check) string {
+	return fold("have it looked at, and stated by name:") + "\n\n    golive attest KIND --by NAME --says WHAT --for 183d"
+}
+
+func (a attest) find(ctx context.Context, s guard.Scene, c guard.Check) (findings []guard.Finding) {
+	wanted := a.about(s)
+	if len(wanted) == 0 {
+		return []guard.Finding{{Verdict: guard.Pass, Expected: "a statement " + a.that, Observed: orElse(a.none, "there is nothing to state")}}
+	}
+	l, err := ledger(ctx, s)
+	for _, t := range wanted {
+		if within := setting(s.Plan, c).Within; within > 0 {
+			t.within = within
+		}
+		by := "NAME"
+		if a.own {
+			by = quote(t.subject)
+		}
+		command := fmt.Sprintf("golive attest %s --by %s --says WHAT", t.kind, by)
+		if t.subject != "" && !a.own {
+			command += " --subject " + quote(t.subject)
+		}
+		f := guard.Finding{
+			Title: titled(c, t, len(wanted) > 1), Expected: fmt.Sprintf("%s, at most %s ago", t.about(), t.within),
+			Remedy: "have it looked at, then: " + command,
+		}
+		if len(wanted) > 1 {
+			f.Subject = t.about()
+		}
+		if err != nil {
+			findings = append(findings, unknown(f, err, ledgerRemedy))
+			continue
+		}
+		findings = append(findings, a.judge(s, l, t, f))
+	}
+	return findings
+}
+
+// judge looks at the latest statement about one topic.
+func (a attest) judge(s guard.Scene, l guard.Ledger, t topic, f guard.Finding) guard.Finding {
+	e, found := l.Newest(s.Plan, guard.Attested, t.kind, t.subject)
+	if !found {
+		f.Verdict, f.Observed, f.Reason = guard.Fail, "no statement", "nobody states it"
+		return f
+	}
+	age := s.Now.Sub(e.At)
+	f.Observed = toldOf(e, age) + because(e.Says)
+	f.Evidence = []guard.Evidence{{Asked: "ledger", Answer: f.Observed}}
+	f.Verdict = guard.Fail
+	switch roles := rolesHeld(s.Plan, e.By); {
+	case len(roles) == 0:
+		f.Reason = brief(e.By) + " is not in the roster"
+	case a.roles != nil && !slices.ContainsFunc(roles, func(role string) bool { return slices.Contains(a.roles, role) }):
+		f.Reason = fmt.Sprintf("%s may not state it: that takes a %s", brief(e.By), list(a.roles, "or"))
+	case a.own && e.By != t.subject:
+		f.Reason = fmt.Sprintf("%s stated it, and not %s", brief(e.By), brief(t.subject))
+	case a.bound && e.Plan != s.Plan.Digest():
+		f.Reason = "the plan has changed since"
+	case s.Now.After(e.Until):
+		f.Reason = "it held until " + e.Until.UTC().Format(moment)
+	case age > t.within.Std():
+		f.Reason = fmt.Sprintf("it is %s older than it may be", span(age-t.within.Std()))
+	default:
+		f.Verdict, f.Remedy = guard.Pass, ""
+	}
+	return f
+}
+
+// rolesHeld are the roles of somebody in the roster.
+func rolesHeld(p *guard.Plan, name string) (roles []string) {
+	for _, person := range p.Roster.People {
+		if person.Name == name {
+			roles = append(roles, person.Role)
+		}
+	}
+	return roles
+}
+
+// list is an enumeration of words.
+func list(words []string, and string) string {
+	if len(words) == 1 {
+		return words[0]
+	}
+	text := ""
+	for i, word := range words {
+		switch {
+		case i == 0:
+		case i == len(words)-1:
+			text += " " + and + " "
+		default:
+			text += ", "
+		}
+		text += word
+	}
+	return text
+}
+
+// An obligation asks whether nothing is owed any more.
+type obligation struct {
+	owed  string // what may not be owed: "the report on an incident"
+	kinds []string
+	open  bool // what is owed later counts too
+	// services are asked beside the plan's own; nil: none.
+	services func(p *guard.Plan) []string
+	do       string // how it is met: "write the report"
+}
+
+func (o obligation) asks() string {
+	if o.open {
+		return "the ledger for " + o.owed + ": whether any is open"
+	}
+	return "the ledger for " + o.owed + ": whether any is overdue"
+}
+
+func (o obligation) mend(guard.Check) string {
+	return fold(o.do+", and have it written down:") + "\n\n    golive settle ID --says WHAT"
+}
+
+func (o obligation) find(ctx context.Context, s guard.Scene, c guard.Check) (findings []guard.Finding) {
+	want := "none that is overdue"
+	if o.open {
+		want = "none"
+	}
+	l, err := ledger(ctx, s)
+	if err != nil {
+		return []guard.Finding{unknown(guard.Finding{Expected: want}, err, ledgerRemedy)}
+	}
+	services, later := []string{s.Plan.Service}, 0
+	if o.services != nil {
+		services = append(services, o.services(s.Plan)...)
+	}
+	var seen []string
+	for _, service := range services {
+		for _, e := range l.Owed(service) {
+			if !slices.Contains(o.kinds, e.Kind) || slices.Contains(seen, e.ID) {
+				continue
+			}
+			seen = append(seen, e.ID)
+			overdue := s.Now.After(e.Until)
+			if !overdue && !o.open {
+				later++
+				continue
+			}
+			f := guard.Finding{
+				Subject: brief(e.ID), Verdict: guard.Fail, Title: c.Title + " (" + brief(e.ID) + ")",
+				Expected: want, Observed: brief(orElse(e.Says, e.Kind)) + ", due " + e.Until.UTC().Format(moment),
+				Reason: "it is owed since " + e.At.UTC().Format(moment),
+				Remedy: fmt.Sprintf("%s, then: golive settle %s --says WHAT", o.do, quote(brief(e.ID))),
+			}
+			if overdue {
+				f.Reason = "it is overdue for " + span(s.Now.Sub(e.Until))
+			}
+			if e.Service != s.Plan.Service && e.Service != "" {
+				f.Reason += ", at " + brief(e.Service)
+			}
+			f.Evidence = []guard.Evidence{{Asked: "ledger", Answer: f.Observed}}
+			findings = append(findings, f)
+		}
+	}
+	if len(findings) == 0 {
+		observed := "none"
+		if later > 0 {
+			observed = fmt.Sprintf("none, and %d to come", later)
+		}
+		findings = append(findings, guard.Finding{
+			Verdict: guard.Pass, Expected: want, Observed: observed,
+			Evidence: []guard.Evidence{{Asked: "ledger", Answer: fmt.Sprintf("%d entries", len(l.Entries))}},
+		})
+	}
+	return findings
+}

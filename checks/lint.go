@@ -1,0 +1,59 @@
+package checks
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/golive-dev/golive/guard"
+)
+
+// A lint asks whether the plan is complete.
+type lint struct {
+	whether string // what has to be in the plan: "whether every role has a deputy"
+	write   string // what is to be written: goes on after "To mend it,"
+	want    string // the same in a few words, for findings
+	// look says what is in the plan, in a few words, and what is missing.
+	look func(s guard.Scene) (seen string, gaps []gap)
+}
+
+// A gap is one thing that a plan lacks.
+type gap struct {
+	path   string // where it belongs
+	about  string // what it is about, where there may be several gaps
+	why    string // why the plan cannot do without
+	remedy string // goes on with the place: "add an owner to"
+	soft   bool   // it can do without
+}
+
+// unset is what a plan lacks that says nothing about it at all.
+func unset(path, what, example string) (string, []gap) {
+	return "nothing", []gap{{path: path, why: notConfigured + "the plan does not say " + what, remedy: "write " + example + " in"}}
+}
+
+// notConfigured begins the reason of whatever a plan leaves open.
+const notConfigured = "not configured: "
+
+func (l lint) asks() string            { return l.whether }
+func (l lint) mend(guard.Check) string { return l.write }
+
+func (l lint) find(_ context.Context, s guard.Scene, c guard.Check) (findings []guard.Finding) {
+	seen, gaps := l.look(s)
+	for _, g := range gaps {
+		f := guard.Finding{
+			Subject: brief(g.about), Verdict: guard.Fail, Path: g.path,
+			Reason: g.why, Remedy: fmt.Sprintf("%s %s", g.remedy, place(s.Plan, g.path)),
+			Expected: l.want, Observed: brief(seen),
+		}
+		if g.about != "" {
+			f.Title = fmt.Sprintf("%s (%s)", c.Title, brief(g.about))
+		}
+		if g.soft {
+			f.Verdict = guard.Warn
+		}
+		findings = append(findings, f)
+	}
+	if len(findings) == 0 {
+		findings = append(findings, guard.Finding{Verdict: guard.Pass, Expected: l.want, Observed: brief(seen)})
+	}
+	return findings
+}

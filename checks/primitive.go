@@ -1,0 +1,112 @@
+package checks
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/golive-dev/golive/guard"
+)
+
+// A primitive is a way to find something out. There are five, and every row of the catalogue is one of them:
+//
+//	lint        is the plan complete?
+//	probe       measure it now
+//	record      is there a result in the ledger that is fresh enough?
+//	attest      does somebody state it, who may, and does that hold still?
+//	obligation  is nothing owed any more?
+type primitive interface {
+	// find returns one finding for each subject. Findings without a title have that of the check.
+	find(ctx context.Context, s guard.Scene, c guard.Check) []guard.Finding
+	// asks goes on after "It asks"; mend goes on after "To mend it,". Both are sentences of a doc, and mend may
+	// go on with lines that are indented, to be typed.
+	asks() string
+	mend(c guard.Check) string
+}
+
+// row makes a row of the catalogue: a check that finds out by a primitive. Why it matters is what a reader of its
+// doc cannot see from the rest.
+func row(c guard.Check, why string, by primitive) guard.Check {
+	c.Doc = fmt.Sprintf("\n%s\n\n%s\n\n%s\n\nIt answers %s.\n",
+		fold("It asks "+by.asks()+"."), fold(why), "To mend it, "+strings.TrimSpace(by.mend(c)), demands(c.S))
+	c.Run = func(ctx context.Context, s guard.Scene) ([]guard.Finding, error) {
+		return by.find(ctx, s, c), nil
+	}
+	return c
+}
+
+// fold breaks a paragraph into lines that fit on a terminal.
+func fold(text string) string {
+	const width = 110
+	var b strings.Builder
+	line := 0
+	for _, word := range strings.Fields(text) {
+		switch {
+		case line == 0:
+		case line+1+len(word) > width:
+			b.WriteByte('\n')
+			line = 0
+		default:
+			b.WriteByte(' ')
+			line++
+		}
+		b.WriteString(word)
+		line += len(word)
+	}
+	return b.String()
+}
+
+// demands names the demands on an emergency plan: "S1, S2 and S7".
+func demands(numbers []int) string {
+	var names []string
+	for _, n := range numbers {
+		names = append(names, fmt.Sprintf("S%d", n))
+	}
+	if last := len(names) - 1; last > 0 {
+		return strings.Join(names[:last], ", ") + " and " + names[last]
+	}
+	return strings.Join(names, "")
+}
+
+// days make durations of the catalogue readable.
+func days(n int) guard.Duration { return guard.Duration(time.Duration(n) * 24 * time.Hour) }
+
+// setting is how the plan tunes a check.
+func setting(p *guard.Plan, c guard.Check) guard.Setting { return p.Checks.Settings[c.ID] }
+
+// settingPath is where the plan tunes it.
+func settingPath(c guard.Check) string { return "checks.settings." + c.ID }
+
+// A topic is what an entry of the ledger has to be about.
+type topic struct {
+	kind, subject string
+	within        guard.Duration
+}
+
+// about names the topic in a sentence.
+func (t topic) about() string {
+	if t.subject == "" {
+		return t.kind
+	}
+	return t.kind + " of " + brief(t.subject)
+}
+
+// each subject of a kind is a topic.
+func topics(kind string, within guard.Duration, subjects ...string) (all []topic) {
+	for _, subject := range subjects {
+		all = append(all, topic{kind, subject, within})
+	}
+	return all
+}
+
+// titled is the title of a check, for one of its subjects.
+func titled(c guard.Check, t topic, many bool) string {
+	switch {
+	case t.subject != "":
+		return c.Title + " (" + brief(t.subject) + ")"
+	case many:
+		return c.Title + " (" + t.kind + ")"
+	}
+	return c.Title
+}

@@ -1,0 +1,95 @@
+package checks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/golive-dev/golive/guard"
+)
+
+// A probe asks the parts that the plan names for a check, now.
+type probe struct {
+	whether string // what they are asked: "whether the standby answers"
+	want    string // the same in a few words, for findings
+	example string // a part that could be asked: `{use: http, with: {url: "https://standby.shop.test/health"}}`
+	// parts are those that stand elsewhere in the plan, with their paths; nil: those under checks.settings.
+	parts func(p *guard.Plan) (parts []guard.Part, path string)
+}
+
+func (p probe) asks() string {
+	return p.whether + ". The plan says whom to ask; each of them has to say yes"
+}
+
+func (p probe) mend(c guard.Check) string {
+	if p.parts != nil {
+		return "mend what the finding names, or what the plan says about it:\n\n    " + p.example
+	}
+	return fmt.Sprintf("say whom to ask, or mend what they complain about:\n\n    checks:\n      settings:\n        %s: {ask: [%s]}", c.ID, p.example)
+}
+
+func (p probe) find(ctx context.Context, s guard.Scene, c guard.Check) []guard.Finding {
+	parts, path := setting(s.Plan, c).Ask, settingPath(c)+".ask"
+	if p.parts != nil {
+		parts, path = p.parts(s.Plan)
+	}
+	if len(parts) == 0 {
+		return []guard.Finding{{
+			Verdict: guard.Fail, Path: path, Expected: p.want, Observed: "nobody to ask",
+			Reason: notConfigured + "the plan does not say " + p.whether,
+			Remedy: fmt.Sprintf("write %s: {ask: [%s]} in %s", c.ID, p.example, place(s.Plan, "checks.settings")),
+		}}
+	}
+	indices := make([]int, len(parts))
+	for i := range indices {
+		indices[i] = i
+	}
+	return each(indices, func(i int) guard.Finding {
+		return p.ask(ctx, s, parts[i], fmt.Sprintf("%s[%d]", path, i), len(parts) > 1)
+	})
+}
+
+// ask puts the question to one part.
+func (p probe) ask(ctx context.Context, s guard.Scene, part guard.Part, path string, many bool) guard.Finding {
+	mend := "mend the probe that is set up in " + place(s.Plan, path)
+	answer, err := s.Ask(ctx, guard.Question{Probe: &part})
+	said := answer.Finding
+	f := guard.Finding{
+		Verdict: said.Verdict, Title: guard.Line(said.Title, 300), Path: path,
+		Reason: brief(said.Reason), Remedy: brief(said.Remedy),
+		Expected: brief(said.Expected), Observed: brief(said.Observed),
+	}
+	if many {
+		f.Subject = fmt.Sprintf("%s in %s", brief(part.Use), path)
+	}
+	if f.Expected == "" {
+		f.Expected = p.want
+	}
+	switch {
+	case err != nil:
+		return unknown(f, err, mend)
+	case said.Verdict == guard.Pass:
+		f.Reason, f.Remedy = "", ""
+		if f.Observed == "" {
+			f.Observed = "it says so"
+		}
+	case said.Verdict == guard.Warn, said.Verdict == guard.Fail, said.Verdict == guard.Waiting:
+		if f.Reason == "" {
+			f.Reason = "the probe says no"
+		}
+	default:
+		return unknown(f, errors.New(orElse(f.Reason, "the probe had nothing to say")), mend)
+	}
+	if f.Verdict != guard.Pass && f.Remedy == "" {
+		f.Remedy = "find out what it complains about; it is set up in " + place(s.Plan, path)
+	}
+	f.Evidence = evidence(part.Use+" of "+path, f.Observed, answer)
+	return f
+}
+
+func orElse(text, other string) string {
+	if text == "" {
+		return other
+	}
+	return text
+}

@@ -1,0 +1,145 @@
+package guard
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A Ledger is what is remembered beyond one release: what was tried and how it went, what people stated, and what
+// is still owed. Entries are only ever added.
+type Ledger struct {
+	Entries []Entry `json:"entries,omitempty"` // in the order in which they were written
+	Broken  string  `json:"broken,omitempty"`  // why it cannot be trusted; then it has no entries
+}
+
+// An Act is what an entry does.
+type Act string
+
+const (
+	Result   Act = "result"      // something was tried: a drill, a proof, an inspection
+	Attested Act = "attestation" // somebody states that something is so, until a moment
+	Obliged  Act = "obligation"  // something is owed, until a moment
+	Settled  Act = "settled"     // what was owed is done
+)
+
+// An Entry is one thing that a ledger remembers.
+type Entry struct {
+	At          time.Time  `json:"at"`
+	Act         Act        `json:"act"`
+	Kind        string     `json:"kind"`                  // "drill.restore", "plan.approved", "inspection.daily"
+	Subject     string     `json:"subject,omitempty"`     // what it is about: a store, a person, a scenario
+	Service     string     `json:"service,omitempty"`     // empty: it holds for all of them
+	Environment string     `json:"environment,omitempty"` // empty: it holds for all of them
+	By          string     `json:"by,omitempty"`          // who says so
+	Outcome     Verdict    `json:"outcome,omitzero"`      // of a result
+	Says        string     `json:"says,omitempty"`
+	Until       time.Time  `json:"until,omitzero"`    // the last moment of an attestation; when an obligation is due
+	Took        Duration   `json:"took,omitempty"`    // how long it took
+	Lost        Duration   `json:"lost,omitempty"`    // how much of the latest work a restore did not bring back
+	Proof       *Proof     `json:"proof,omitempty"`   // of a backup
+	Method      string     `json:"method,omitempty"`  // Plan.Method of the kind when it was written
+	Plan        string     `json:"plan,omitempty"`    // Plan.Digest when it was written
+	ID          string     `json:"id,omitempty"`      // of an obligation
+	Settles     string     `json:"settles,omitempty"` // the ID of the obligation that was met
+	Evidence    []Evidence `json:"evidence,omitempty"`
+}
+
+// kindShape is how kinds are written.
+var kindShape = regexp.MustCompile(`^[a-z0-9]+([._:-][A-Za-z0-9]+)*$`)
+
+// Check says what is wrong with an entry that is to be written.
+func (e Entry) Check() error {
+	var problems []error
+	if !kindShape.MatchString(e.Kind) {
+		problems = append(problems, fmt.Errorf("%q is not a kind of entry (try inspection.daily)", e.Kind))
+	}
+	if e.At.IsZero() {
+		problems = append(problems, errors.New("an entry without a time"))
+	}
+	switch e.Act {
+	case Result:
+		if e.Outcome != Pass && e.Outcome != Fail {
+			problems = append(problems, errors.New("a result has to be pass or fail"))
+		}
+	case Attested:
+		if strings.TrimSpace(e.By) == "" || strings.TrimSpace(e.Says) == "" {
+			problems = append(problems, errors.New("an attestation is made by somebody, and says something"))
+		}
+		if !e.Until.After(e.At) {
+			problems = append(problems, errors.New("an attestation that never holds"))
+		}
+	case Obliged:
+		if e.ID == "" || e.Until.IsZero() {
+			problems = append(problems, errors.New("an obligation without a name or an end"))
+		}
+	case Settled:
+		if e.Settles == "" {
+			problems = append(problems, errors.New("it does not say which obligation was met"))
+		}
+	default:
+		problems = append(problems, fmt.Errorf("%q is not what an entry does", e.Act))
+	}
+	if e.Proof != nil {
+		problems = append(problems, e.Proof.Check())
+	}
+	return errors.Join(problems...)
+}
+
+// For says whether an entry is about a service in an environment.
+func (e Entry) For(service, environment string) bool {
+	return (e.Service == "" || e.Service == service) && (e.Environment == "" || e.Environment == environment)
+}
+
+// Newest is the entry of the kind about the subject that was written last, of those that hold for the plan.
+func (l Ledger) Newest(p *Plan, act Act, kind, subject string) (newest Entry, found bool) {
+	for _, e := range l.Entries {
+		if e.Act == act && e.Kind == kind && e.Subject == subject && e.For(p.Service, p.Environment) && !e.At.Before(newest.At) {
+			newest, found = e, true
+		}
+	}
+	return newest, found
+}
+
+// Owed are the obligations of a service, in any environment, that nobody has met yet.
+func (l Ledger) Owed(service string) (owed []Entry) {
+	for _, e := range l.Entries {
+		switch e.Act {
+		case Obliged:
+			if e.Service == "" || e.Service == service {
+				owed = append(owed, e)
+			}
+		case Settled:
+			owed = slices.DeleteFunc(owed, func(open Entry) bool { return open.ID == e.Settles })
+		}
+	}
+	return owed
+}
+
+// Method is a digest of how something of that kind is done by the plan: a result of another method says nothing
+// about this one.
+func (p *Plan) Method(kind string) string {
+	var how any
+	switch kind {
+	case "drill.rollback":
+		how = []any{p.Rollout.Backend, p.Rollout.Verify, p.Rollout.Needs}
+	case "plan.reviewed":
+		var stores []string
+		for _, s := range p.Data {
+			stores = append(stores, s.Name)
+		}
+		how = []any{p.Rollout.Backend, p.Watch.Source, p.Watch.Signals, p.DependsOn, stores}
+	default:
+		return ""
+	}
+	text, err := json.Marshal(how)
+	if err != nil {
+		panic(err) // a parsed plan holds nothing that JSON cannot
+	}
+	return fmt.Sprintf("%x", sha256.Sum256(text))
+}
