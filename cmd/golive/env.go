@@ -13,6 +13,7 @@ import (
 type settings struct {
 	Plan    string `env:"GOLIVE_PLAN, default=golive.yaml"`
 	Journal string `env:"GOLIVE_JOURNAL, default=.golive"`
+	Ledger  string `env:"GOLIVE_LEDGER"` // default: beside the plan
 	Output  output `env:"GOLIVE_OUTPUT, default=text"`
 	By      string `env:"GOLIVE_BY"` // who gives orders; default the user's name
 	From    string `env:"GOLIVE_FROM"`

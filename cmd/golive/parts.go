@@ -113,6 +113,8 @@ func (p *program) assemble(plan *guard.Plan, kit plugins.Kit) (made engine.Parts
 		made.Checks = append(made.Checks, p.secrets.check(check))
 	}
 	made.Vault = func(part guard.Part) (guard.Vault, error) { return makePart(p, plan, "", kit.Vaults, part) }
+	made.Ledger = p.readLedger
+	made.Plans = func() ([]string, error) { return otherPlans(plan) }
 	made.Probe = func(part guard.Part) (guard.Probe, error) { return makePart(p, plan, "", kit.Probes, part) }
 	if made.Backend, err = makePart(p, plan, "rollout.backend", kit.Backends, plan.Rollout.Backend); err != nil {
 		return made, err

@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -87,4 +88,30 @@ func changes(path string, was, is any) (changed []string) {
 		changed = append(changed, changes(strings.TrimPrefix(path+"."+key, "."), before[key], after[key])...)
 	}
 	return changed
+}
+
+// otherPlans are the files beside a plan that hold another one for the same service and environment. What is no
+// plan is passed over, whatever is wrong with it.
+func otherPlans(plan *guard.Plan) ([]string, error) {
+	dir := filepath.Dir(plan.File())
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	others := []string{}
+	for _, file := range files {
+		path := filepath.Join(dir, file.Name())
+		if ext := filepath.Ext(path); (ext != ".yaml" && ext != ".yml") || filepath.Clean(plan.File()) == path {
+			continue
+		}
+		source, err := readAtMost(path, planHolds)
+		if err != nil {
+			continue
+		}
+		other, err := guard.ParsePlan(path, source)
+		if err == nil && other.Service == plan.Service && other.Environment == plan.Environment {
+			others = append(others, file.Name())
+		}
+	}
+	return others, nil
 }

@@ -186,6 +186,13 @@ func (w *witness) look(ctx context.Context, q guard.Question) (a guard.Answer, e
 		if probe, err = w.parts.Probe(*q.Probe); err == nil {
 			a.Finding, err = probe.Probe(ctx, w.release)
 		}
+	case q.Ledger:
+		var l guard.Ledger
+		if l, err = w.parts.Ledger(); err == nil {
+			a.Ledger = &l
+		}
+	case q.Plans:
+		a.Plans, err = w.parts.Plans()
 	case q.Tool != "":
 		a.Path, err = lookPath(q.Tool)
 	case q.File != "":

@@ -27,6 +27,8 @@ type Parts struct {
 	Checks    []guard.Check
 	Vault     func(guard.Part) (guard.Vault, error) // makes the vaults that checks ask for
 	Probe     func(guard.Part) (guard.Probe, error) // and the probes
+	Ledger    func() (guard.Ledger, error)          // reads what is remembered
+	Plans     func() ([]string, error)              // finds the other plans for the same service
 }
 
 // A Rollout is one history in the making.

@@ -1,0 +1,368 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/golive-dev/golive/guard"
+	"github.com/golive-dev/golive/guard/journal"
+)
+
+// The ledger is a journal beside the plan, that belongs into the same repository: what it says holds on every
+// machine, and a review shows what was added.
+const ledgerExtension = ".ledger"
+
+// ledgerWaits is how long another process may hold the ledger, which it does for one entry.
+const ledgerWaits = 10 * time.Second
+
+// acknowledged is how people state that they know the plan.
+const acknowledged = "plan.acknowledged"
+
+// ledgerPath is where the ledger lies: where the environment says, or beside the plan.
+func (p *program) ledgerPath() string {
+	if p.settings.Ledger != "" {
+		return p.settings.Ledger
+	}
+	return strings.TrimSuffix(p.settings.Plan, filepath.Ext(p.settings.Plan)) + ledgerExtension
+}
+
+// readLedger reads what is remembered. A ledger that does not exist yet is empty; one that was changed says so,
+// and has no entries.
+func (p *program) readLedger() (l guard.Ledger, err error) {
+	for r, err := range journal.Read(p.ledgerPath()) {
+		var broken *journal.BrokenError
+		switch {
+		case errors.Is(err, os.ErrNotExist):
+			return guard.Ledger{}, nil
+		case errors.As(err, &broken):
+			return guard.Ledger{Broken: fmt.Sprintf("%s is broken at line %d: %s", broken.Path, broken.Line, broken.Reason)}, nil
+		case err != nil:
+			return guard.Ledger{}, err
+		}
+		var e guard.Entry
+		if err := json.Unmarshal(r.Data, &e); err != nil {
+			return guard.Ledger{Broken: fmt.Sprintf("record %d of %s is no entry: %v", r.Seq, p.ledgerPath(), err)}, nil
+		}
+		l.Entries = append(l.Entries, e)
+	}
+	return l, nil
+}
+
+// remember adds an entry to the ledger, and returns once it is on the disk. What the entry leaves open is filled
+// in: when, and by whom.
+func (p *program) remember(ctx context.Context, e guard.Entry) error {
+	if e.At.IsZero() {
+		e.At = time.Now().UTC().Round(0)
+	}
+	if e.By == "" {
+		e.By = p.settings.By
+	}
+	e.Says = p.secrets.clean(e.Says)
+	if err := e.Check(); err != nil {
+		return fail(exitUsage, "%w", err)
+	}
+	j, err := p.openLedger(ctx)
+	if err != nil {
+		return fail(exitInternal, "%w", err)
+	}
+	_, err = j.Append(string(e.Act), e.At, e)
+	if err = errors.Join(err, j.Close()); err != nil {
+		return fail(exitInternal, "%w", err)
+	}
+	return nil
+}
+
+// openLedger waits until no other process adds to the ledger.
+func (p *program) openLedger(ctx context.Context) (*journal.Journal, error) {
+	ctx, cancel := context.WithTimeout(ctx, ledgerWaits)
+	defer cancel()
+	for {
+		j, err := journal.Open(p.ledgerPath())
+		if errors.Is(err, os.ErrNotExist) {
+			j, err = journal.Create(p.ledgerPath())
+		}
+		var locked *journal.LockedError
+		if !errors.As(err, &locked) && !errors.Is(err, os.ErrExist) {
+			return j, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// ledgerCommand shows and verifies what is remembered.
+func (p *program) ledgerCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "ledger",
+		Short: "Show and verify what is remembered between launches",
+		Long: `The ledger remembers what no launch can find out anew: drills and how they went, what people state, and
+what is owed. It lies beside the plan as golive.ledger ($GOLIVE_LEDGER), belongs into the same repository, and is
+only ever added to; its entries are tied to each other by hashes, like those of a journal.`,
+		Example: `  golive ledger show
+  golive ledger verify`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			return fail(exitUsage, "say show or verify: golive ledger --help")
+		},
+	}
+	var kind string
+	show := &cobra.Command{
+		Use:     "show",
+		Short:   "Print the entries, the oldest first",
+		Long:    `show prints the entries of the ledger, one a line, and at the end what is still owed.`,
+		Example: `  golive ledger show --kind drill.restore`,
+		Args:    cobra.NoArgs,
+		RunE:    func(*cobra.Command, []string) error { return p.showLedger(kind) },
+	}
+	show.Flags().StringVar(&kind, "kind", "", "only entries of this kind")
+	c.AddCommand(show, &cobra.Command{
+		Use:     "verify",
+		Short:   "Check that the ledger is whole and unchanged",
+		Long:    `verify checks each entry against its hash and the one before, and changes nothing. Exit codes: 0 whole, 3 not.`,
+		Example: `  golive ledger verify`,
+		Args:    cobra.NoArgs,
+		RunE:    func(*cobra.Command, []string) error { return p.verify([]string{p.ledgerPath()}) },
+	})
+	return c
+}
+
+func (p *program) showLedger(kind string) error {
+	l, err := p.readLedger()
+	if err != nil {
+		return fail(exitInternal, "%w", err)
+	}
+	if l.Broken != "" {
+		return fail(exitNoGo, "%s", l.Broken)
+	}
+	entries := slices.DeleteFunc(l.Entries, func(e guard.Entry) bool { return kind != "" && e.Kind != kind })
+	if p.settings.Output == asJSON {
+		return p.answer(struct {
+			Ledger  string        `json:"ledger"`
+			Entries []guard.Entry `json:"entries"`
+		}{p.ledgerPath(), append([]guard.Entry{}, entries...)})
+	}
+	if len(entries) == 0 {
+		fmt.Fprintln(p.out, "nothing is remembered; golive record and golive attest add to the ledger")
+	}
+	for _, e := range entries {
+		fmt.Fprintln(p.out, guard.Printable(entryText(e)))
+	}
+	return nil
+}
+
+// entryText says an entry in one line.
+func entryText(e guard.Entry) string {
+	words := []string{moment(e.At)}
+	switch e.Act {
+	case guard.Result:
+		words = append(words, e.Outcome.String())
+	case guard.Settled:
+		words = append(words, "settled", e.Settles)
+	default:
+		words = append(words, string(e.Act))
+	}
+	words = append(words, e.Kind)
+	for _, w := range []struct{ name, value string }{
+		{"", e.Subject}, {"id", e.ID}, {"by", e.By}, {"took", unlessZero(e.Took)}, {"until", untilText(e.Until)}, {"", e.Says},
+	} {
+		if w.value != "" {
+			words = append(words, strings.TrimSpace(w.name+" "+guard.Line(w.value, 120)))
+		}
+	}
+	return strings.Join(words, "  ")
+}
+
+func unlessZero(d guard.Duration) string {
+	if d == 0 {
+		return ""
+	}
+	return d.String()
+}
+
+func untilText(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return moment(t)
+}
+
+// A note is what the flags of record, attest and settle say.
+type note struct {
+	subject, says, evidence, by string
+	failed                      bool
+	took, lasts                 string
+}
+
+func (n *note) flags(c *cobra.Command, by string) {
+	c.Flags().StringVar(&n.subject, "subject", "", "what it is about: a store, a person, a scenario")
+	c.Flags().StringVar(&n.says, "says", "", "what there is to say about it")
+	c.Flags().StringVar(&n.evidence, "evidence", "", "a file that shows it; its name and SHA-256 are remembered")
+	c.Flags().StringVar(&n.by, "by", by, "who says so ($GOLIVE_BY)")
+}
+
+// entry is what the flags say, of the plan's service.
+func (n *note) entry(p *program, act guard.Act, kind string) (guard.Entry, *guard.Plan, error) {
+	plan, _, err := p.readPlan()
+	if err != nil {
+		return guard.Entry{}, nil, err
+	}
+	e := guard.Entry{
+		At: time.Now().UTC().Round(0), Act: act, Kind: kind, Subject: n.subject, Service: plan.Service, Environment: plan.Environment,
+		By: n.by, Says: n.says, Plan: plan.Digest(), Method: plan.Method(kind),
+	}
+	if n.evidence != "" {
+		digest, err := digestOf(n.evidence)
+		if err != nil {
+			return e, plan, fail(exitUsage, "--evidence: %w", err)
+		}
+		e.Evidence = []guard.Evidence{{Asked: filepath.Base(n.evidence), Answer: "kept as it is", Digest: digest}}
+	}
+	if n.took != "" {
+		if e.Took, err = guard.ParseDuration(n.took); err != nil {
+			return e, plan, fail(exitUsage, "--took: %w", err)
+		}
+	}
+	return e, plan, nil
+}
+
+func digestOf(path string) (string, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, file); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(sum.Sum(nil)), nil
+}
+
+func (p *program) recordCommand() *cobra.Command {
+	var n note
+	c := &cobra.Command{
+		Use:   "record KIND",
+		Short: "Write down how something went that golive did not do itself",
+		Long: `record adds a result to the ledger, for the checks that ask when something was done last and how it went:
+a drill, an inspection, a test of a channel. golive explain CODE names the kind that a check looks for. What golive does
+itself, such as golive drill restore, it writes down itself.`,
+		Example: `  golive record standby.test --took 4m --says "switched at 02:10, back at 02:14"
+  golive record inspection.weekly --fail --says "disk 3 is failing"`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			e, _, err := n.entry(p, guard.Result, args[0])
+			if err != nil {
+				return err
+			}
+			e.Outcome = guard.Pass
+			if n.failed {
+				e.Outcome = guard.Fail
+			}
+			return p.write(c.Context(), e)
+		},
+	}
+	n.flags(c, p.settings.By)
+	c.Flags().BoolVar(&n.failed, "fail", false, "it went wrong")
+	c.Flags().StringVar(&n.took, "took", "", "how long it took, such as 4m")
+	return c
+}
+
+func (p *program) attestCommand() *cobra.Command {
+	var n note
+	c := &cobra.Command{
+		Use:   "attest KIND --by NAME --says WHAT",
+		Short: "State, by name, what no program can see",
+		Long: `attest adds to the ledger that a person of the roster states something: that the emergency power works,
+that the plan is approved. It holds for so long (--for), and where it is about the plan, for the plan as it is now.`,
+		Example: `  golive attest power --by "Wang Fang" --says "generator ran for ten minutes" --for 183d
+  golive attest plan.approved --by "Wang Fang" --says "read and approved"`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			e, plan, err := n.entry(p, guard.Attested, args[0])
+			if err != nil {
+				return err
+			}
+			holds, err := guard.ParseDuration(n.lasts)
+			if err != nil {
+				return fail(exitUsage, "--for: %w", err)
+			}
+			e.Until = e.At.Add(holds.Std())
+			if e.Kind == acknowledged && e.Subject == "" {
+				e.Subject = e.By // each for themselves
+			}
+			known := slices.ContainsFunc(plan.Roster.People, func(person guard.Person) bool { return person.Name == e.By })
+			if !known {
+				return fail(exitUsage, "%q is not in the roster of %s: say --by NAME as it stands there", e.By, p.settings.Plan)
+			}
+			return p.write(c.Context(), e)
+		},
+	}
+	n.flags(c, p.settings.By)
+	c.Flags().StringVar(&n.lasts, "for", "366d", "how long it holds")
+	return c
+}
+
+func (p *program) settleCommand() *cobra.Command {
+	var n note
+	c := &cobra.Command{
+		Use:   "settle ID --says WHAT",
+		Short: "Write down that what was owed is done",
+		Long: `settle meets an obligation of the ledger: the report on an incident, an action that a drill led to.
+golive ledger show lists what is owed.`,
+		Example: `  golive settle report-20261124-031207 --says "filed as OPS-71" --evidence report.md`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			e, plan, err := n.entry(p, guard.Settled, "")
+			if err != nil {
+				return err
+			}
+			l, err := p.readLedger()
+			if err != nil {
+				return fail(exitInternal, "%w", err)
+			}
+			var ids []string
+			for _, owed := range l.Owed(plan.Service) {
+				ids = append(ids, owed.ID)
+				if owed.ID == args[0] {
+					e.Settles, e.Kind, e.Subject = owed.ID, owed.Kind, owed.Subject
+				}
+			}
+			if e.Settles == "" && len(ids) == 0 {
+				return fail(exitUsage, "nothing is owed")
+			}
+			if e.Settles == "" {
+				return fail(exitUsage, "nothing is owed under the name %q; there is %s", args[0], strings.Join(ids, ", "))
+			}
+			return p.write(c.Context(), e)
+		},
+	}
+	n.flags(c, p.settings.By)
+	return c
+}
+
+// write remembers an entry, and says so.
+func (p *program) write(ctx context.Context, e guard.Entry) error {
+	if err := p.remember(ctx, e); err != nil {
+		return err
+	}
+	if p.settings.Output == asJSON {
+		return p.answer(e)
+	}
+	fmt.Fprintf(p.out, "%s\nwritten to %s\n", guard.Printable(entryText(e)), p.ledgerPath())
+	return nil
+}

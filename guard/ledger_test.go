@@ -1,0 +1,139 @@
+package guard_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/golive-dev/golive/guard"
+)
+
+var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+
+func TestEntryCheck(t *testing.T) {
+	result := guard.Entry{At: noon, Act: guard.Result, Kind: "drill.restore", Outcome: guard.Pass}
+	attested := guard.Entry{At: noon, Act: guard.Attested, Kind: "compliance:CN", By: "Ada Obi", Says: "it is kept", Until: noon.Add(time.Hour)}
+	obliged := guard.Entry{At: noon, Act: guard.Obliged, Kind: "report", ID: "report-1", Until: noon}
+	settled := guard.Entry{At: noon, Act: guard.Settled, Kind: "report", Settles: "report-1"}
+	for _, tc := range []struct {
+		name   string
+		entry  guard.Entry
+		change func(*guard.Entry)
+		want   string // part of the error; empty: there is none
+	}{
+		{"result", result, func(*guard.Entry) {}, ""},
+		{"attestation", attested, func(*guard.Entry) {}, ""},
+		{"obligation", obliged, func(*guard.Entry) {}, ""},
+		{"settled", settled, func(*guard.Entry) {}, ""},
+		{"failed result", result, func(e *guard.Entry) { e.Outcome = guard.Fail }, ""},
+		{"nothing", guard.Entry{}, func(*guard.Entry) {}, "is not what an entry does"},
+		{"no time", result, func(e *guard.Entry) { e.At = time.Time{} }, "without a time"},
+		{"odd kind", result, func(e *guard.Entry) { e.Kind = "Drill restore" }, "is not a kind of entry"},
+		{"no outcome", result, func(e *guard.Entry) { e.Outcome = guard.Unknown }, "pass or fail"},
+		{"half an outcome", result, func(e *guard.Entry) { e.Outcome = guard.Warn }, "pass or fail"},
+		{"impossible proof", result, func(e *guard.Entry) { e.Proof = &guard.Proof{} }, "a proof of nothing"},
+		{"stated by nobody", attested, func(e *guard.Entry) { e.By = " " }, "made by somebody"},
+		{"nothing stated", attested, func(e *guard.Entry) { e.Says = "" }, "says something"},
+		{"never holds", attested, func(e *guard.Entry) { e.Until = e.At }, "never holds"},
+		{"nameless obligation", obliged, func(e *guard.Entry) { e.ID = "" }, "without a name"},
+		{"endless obligation", obliged, func(e *guard.Entry) { e.Until = time.Time{} }, "without a name or an end"},
+		{"settles nothing", settled, func(e *guard.Entry) { e.Settles = "" }, "which obligation was met"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			e := tc.entry
+			tc.change(&e)
+			err := e.Check()
+			if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("Check = %v, want %q", err, tc.want)
+			}
+			text, err := json.Marshal(e)
+			var back guard.Entry
+			if err != nil || json.Unmarshal(text, &back) != nil || !cmp.Equal(e, back) {
+				t.Errorf("it comes back from JSON as another: %s (%v)", text, err)
+			}
+		})
+	}
+}
+
+func TestNewest(t *testing.T) {
+	plan := &guard.Plan{Service: "shop", Environment: "production"}
+	at := func(hours int, change func(*guard.Entry)) guard.Entry {
+		e := guard.Entry{At: noon.Add(time.Duration(hours) * time.Hour), Act: guard.Result, Kind: "drill.restore", Subject: "orders", Outcome: guard.Pass, Service: "shop"}
+		change(&e)
+		return e
+	}
+	l := guard.Ledger{Entries: []guard.Entry{
+		at(1, func(e *guard.Entry) { e.Says = "the one" }),
+		at(0, func(e *guard.Entry) { e.Says = "older, written later" }),
+		at(2, func(e *guard.Entry) { e.Subject = "users" }),
+		at(3, func(e *guard.Entry) { e.Kind = "drill.rollback" }),
+		at(4, func(e *guard.Entry) { e.Service = "cart" }),
+		at(5, func(e *guard.Entry) { e.Environment = "staging" }),
+		at(6, func(e *guard.Entry) { e.Act = guard.Attested }),
+	}}
+	if e, found := l.Newest(plan, guard.Result, "drill.restore", "orders"); !found || e.Says != "the one" {
+		t.Errorf("the newest is %+v (%t)", e, found)
+	}
+	if e, found := l.Newest(plan, guard.Result, "drill.restore", "carts"); found {
+		t.Errorf("found %+v about nothing", e)
+	}
+	l.Entries = append(l.Entries, at(1, func(e *guard.Entry) { e.Says = "at the same time, written later"; e.Service = "" }))
+	if e, _ := l.Newest(plan, guard.Result, "drill.restore", "orders"); e.Says != "at the same time, written later" {
+		t.Errorf("of two at the same time the newest is %q", e.Says)
+	}
+}
+
+func TestOwed(t *testing.T) {
+	obliged := func(id, service string) guard.Entry {
+		return guard.Entry{At: noon, Act: guard.Obliged, Kind: "report", ID: id, Service: service, Until: noon}
+	}
+	l := guard.Ledger{Entries: []guard.Entry{
+		{At: noon, Act: guard.Settled, Kind: "report", Settles: "again"},
+		obliged("a", "shop"), obliged("b", "cart"), obliged("c", ""), obliged("again", "shop"), obliged("d", "shop"),
+		{At: noon, Act: guard.Settled, Kind: "report", Settles: "a"},
+	}}
+	var ids []string
+	for _, e := range l.Owed("shop") {
+		ids = append(ids, e.ID)
+	}
+	if diff := cmp.Diff([]string{"c", "again", "d"}, ids); diff != "" {
+		t.Errorf("owed (-want +got):\n%s", diff)
+	}
+}
+
+// A result of another method says nothing about today's; what has nothing to do with the method does not change it.
+func TestMethod(t *testing.T) {
+	plan := func(source string) *guard.Plan {
+		t.Helper()
+		p, err := guard.ParsePlan("", []byte(source))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	const source = "service: shop\nrollout: {backend: {use: http}, steps: [10, 100]}\n" +
+		"watch: {source: {use: scrape}, signals: [{name: errors, total: requests, bad: failures}]}\n"
+	was := plan(source)
+	for _, tc := range []struct {
+		kind, from, to string
+		changes        bool
+	}{
+		{"drill.rollback", "use: http", "use: command", true},
+		{"drill.rollback", "steps: [10, 100]", "steps: [10, 100], needs: [dns]", true},
+		{"drill.rollback", "steps: [10, 100]", "steps: [20, 100]", false},
+		{"drill.rollback", "total: requests", "total: demands", false},
+		{"plan.reviewed", "total: requests", "total: demands", true},
+		{"plan.reviewed", "use: http", "use: command", true},
+		{"plan.reviewed", "service: shop", "service: shop\nowner: Ada", false},
+		{"plan.reviewed", "service: shop", "service: shop\ndata: [{name: orders}]", true},
+		{"standby.test", "use: http", "use: command", false},
+	} {
+		is := plan(strings.Replace(source, tc.from, tc.to, 1))
+		if changed := was.Method(tc.kind) != is.Method(tc.kind); changed != tc.changes {
+			t.Errorf("%s in place of %s changes the method of %s: %t, want %t", tc.to, tc.from, tc.kind, changed, tc.changes)
+		}
+	}
+}
