@@ -28,6 +28,7 @@ type Plan struct {
 	Roster      Roster     `json:"roster,omitzero"`
 	Calendar    Calendar   `json:"calendar,omitzero"`
 	Notify      []Channel  `json:"notify,omitempty"` // who is told, and how
+	Checks      Checks     `json:"checks,omitzero"`  // how the checks are tuned, added to and waived
 
 	file  string
 	where map[string]Position // of every key path that the file holds, for messages: "rollout.steps[1].percent"

@@ -60,6 +60,7 @@ func (d *draft) validate() {
 	d.data(p.Data)
 	d.roster(p.Roster)
 	d.calendar(p.Calendar)
+	d.tuning(p.Checks, p.Roster)
 	span[Duration]{"objectives.rto", p.Objectives.RTO, 0, 30 * day}.apply(d)
 	span[Duration]{"objectives.rpo", p.Objectives.RPO, 0, 30 * day}.apply(d)
 }

@@ -328,6 +328,7 @@ func ask(ctx context.Context, probe guard.Probe, release guard.Release) (f guard
 	if err != nil {
 		return guard.Finding{Reason: explain(ctx, err)}
 	}
+	f.Waived = nil // no probe waives its own answer
 	return f
 }
 
