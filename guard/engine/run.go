@@ -206,6 +206,7 @@ func (r *run) perform(ctx context.Context, s guard.State, t guard.Task) (fact gu
 	switch d := t.Deed.(type) {
 	case guard.RunChecks:
 		scene := r.Parts.Scene(ctx, r.Plan, s.Release, clock())
+		scene.BreakGlass = s.BreakGlass
 		return guard.Checked{Findings: RunChecks(ctx, scene, r.Parts.Checks, r.Found)}
 	case guard.Inspect:
 		var inspected guard.Inspected
