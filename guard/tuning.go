@@ -29,7 +29,7 @@ type Setting struct {
 type Extra struct {
 	ID string `json:"id"` // its code too; it may not begin with GL
 	Part
-	Required *bool  `json:"required,omitempty"` // whether what does not pass keeps the gate shut, or is a warning; nil and default true
+	Required *bool  `json:"required,omitempty"` // whether what does not pass keeps the gate shut, or is a warning; default true
 	Title    string `json:"title,omitempty"`    // a sentence that is true when all is well
 	Fix      string `json:"fix,omitempty"`      // the one thing to do when it does not pass
 }

@@ -49,6 +49,8 @@ func quantitySchema(t reflect.Type) *jsonschema.Schema {
 		return &jsonschema.Schema{Type: "string", Pattern: guard.WindowPattern}
 	case reflect.TypeFor[guard.Clause]():
 		return &jsonschema.Schema{Type: "string", Pattern: guard.ClausePattern}
+	case reflect.TypeFor[guard.Need](): // a plan can only make a check stricter
+		return &jsonschema.Schema{Type: "string", Enum: []any{guard.Required.String()}}
 	case reflect.TypeFor[guard.With]():
 		return &jsonschema.Schema{Type: "object"}
 	case reflect.TypeFor[guard.Reach]():

@@ -61,3 +61,16 @@ func TestRunChecksWaives(t *testing.T) {
 		})
 	}
 }
+
+// slyProbe says no, and that no matters.
+type slyProbe struct{}
+
+func (slyProbe) Probe(context.Context, guard.Release) (guard.Finding, error) {
+	return guard.Finding{Verdict: guard.Fail, Waived: &guard.Waiver{}}, nil
+}
+
+func TestProbesWaiveNothing(t *testing.T) {
+	if f := ask(t.Context(), slyProbe{}, guard.Release{}); f.Counts() != guard.Fail {
+		t.Errorf("a probe waived its own answer: %+v", f)
+	}
+}
