@@ -15,6 +15,7 @@ func All() []guard.Check {
 		planReviewed,
 		planOwner,
 		windowAllowed,
+		waiversGood,
 		attestFresh,
 		backupAge,
 		rollbackTarget,

@@ -8,10 +8,11 @@ import (
 )
 
 var metricsLive = guard.Check{
-	Code:  "GL401",
-	ID:    "metrics.live",
-	Title: "every signal can be read",
-	S:     []int{55},
+	Code:       "GL401",
+	ID:         "metrics.live",
+	Title:      "every signal can be read",
+	Unwaivable: true,
+	S:          []int{55},
 	Doc: `
 It reads every signal once, now, the way it will be read during the rollout, and asks whether there is a
 sample of the old version and whether the newest is at most two ticks (watch.every) old. The new version need
@@ -27,6 +28,8 @@ A gauge whose bound is to be learned from its past (like) needs a source that ke
 To mend it, compare the selectors of the signal with what the service shows at its address for metrics. A
 counter often appears only after the first request, so send one. If samples are there but old, scrape more
 often or make watch.every longer. If the source cannot be asked, look at its address and its credentials.
+
+It cannot be waived: a launch that nobody can watch cannot be taken back in time either.
 
 It answers S55.
 `,

@@ -10,10 +10,11 @@ import (
 )
 
 var planValid = guard.Check{
-	Code:  "GL001",
-	ID:    "plan.valid",
-	Title: "the plan is valid",
-	S:     []int{165},
+	Code:       "GL001",
+	ID:         "plan.valid",
+	Title:      "the plan is valid",
+	Unwaivable: true,
+	S:          []int{165},
 	Doc: `
 It asks whether the plan could be read to the end, and says which plan it was: its digest, and what it holds.
 
@@ -26,6 +27,8 @@ comments, on the order of keys, or on defaults that are written out.
 
 To mend it, go through the mistakes that golive prints, from the top. The command "golive schema" prints a
 JSON Schema with which editors complete and check a plan while it is written.
+
+It cannot be waived: who cannot read the plan cannot know what the waiver is about.
 
 It answers S165; every other demand rests on it.
 `,

@@ -15,16 +15,8 @@ import (
 	"github.com/golive-dev/golive/guard"
 )
 
-// placeholders are what people write where they mean to write something later.
-var placeholders = []string{"todo", "tbd", "xxx", "changeme"}
-
 // placeholder says that a text stands for one that is still missing.
-func placeholder(text string) bool {
-	words := strings.Fields(strings.ToLower(text))
-	return len(words) == 0 || slices.ContainsFunc(words, func(word string) bool {
-		return slices.Contains(placeholders, strings.Trim(word, `<>()[]{}"'.,:;!?`))
-	})
-}
+func placeholder(text string) bool { return guard.Placeholder(text) }
 
 // forms are the kinds of ways whose addresses have a form: the kind they come down to, and who can read one. What is
 // of another kind may be written as one likes.

@@ -7,10 +7,11 @@ import (
 )
 
 var rollbackDryRun = guard.Check{
-	Code:  "GL202",
-	ID:    "rollback.dry_run",
-	Title: "the way back is open",
-	S:     []int{19},
+	Code:       "GL202",
+	ID:         "rollback.dry_run",
+	Title:      "the way back is open",
+	Unwaivable: true,
+	S:          []int{19},
 	Doc: `
 It asks the backend to try the way back without going it, with the very credentials that going back will use,
 and whether the way is open. A backend that does not say so has not said so: the gate stays shut.
@@ -23,6 +24,8 @@ To mend it, read what the backend says about the way back, give the credentials 
 again. With a backend of shell commands it is the inspect command that tries, and prints what it found:
 
     {"percent": 0, "undo": {"open": true, "detail": "admin socket is writable"}}
+
+It cannot be waived: the way back is what makes every other waiver bearable.
 
 It answers S19.
 `,

@@ -8,10 +8,11 @@ import (
 )
 
 var rollbackTarget = guard.Check{
-	Code:  "GL201",
-	ID:    "rollback.target",
-	Title: "there is a version to go back to",
-	S:     []int{19, 20},
+	Code:       "GL201",
+	ID:         "rollback.target",
+	Title:      "there is a version to go back to",
+	Unwaivable: true,
+	S:          []int{19, 20},
 	Doc: `
 It asks whether there is a version to go back to: one that is named, that is not the new version itself, and
 that the backend says is still in place. A first release has none, which is said as a warning; then only the
@@ -26,6 +27,9 @@ happened without a guard, and there is nothing left for this one to decide.
 To mend it, name both versions, and keep the old one running until golive says that it may be retired:
 
     golive check --from v1 --to v2
+
+It cannot be waived: a launch without a way back is not the risk that two people think they take, but one without an
+end.
 
 It answers S19 and S20.
 `,

@@ -11,10 +11,11 @@ import (
 )
 
 var toolsPresent = guard.Check{
-	Code:  "GL902",
-	ID:    "tools.present",
-	Title: "every program that the plan needs is installed",
-	S:     []int{138},
+	Code:       "GL902",
+	ID:         "tools.present",
+	Title:      "every program that the plan needs is installed",
+	Unwaivable: true,
+	S:          []int{138},
 	Doc: `
 It asks whether every program that the plan needs is on this machine: golive-plugin-NAME for each plugin, and
 the program with which each shell command of the plan begins. Programs that are given by a path, and what a
@@ -26,6 +27,8 @@ about the shell, which nobody understands at once.
 
 To mend it, install the program, or add the directory in which it lies to PATH for the user that runs golive.
 "golive plugins" shows which plugins golive finds.
+
+It cannot be waived: what is missing now is missing in the middle of the launch, and on the way back.
 
 It answers S138.
 `,

@@ -234,15 +234,8 @@ func (d *draft) entries(n *yaml.Node, path string) iter.Seq2[string, *yaml.Node]
 	}
 }
 
-// later are the chapters of the format that this version cannot act on, and so may not pass over in silence.
-var later = strings.Fields("checkz")
-
 // rejectKey refuses a key that the plan has no place for.
 func (d *draft) rejectKey(path, key string, fields map[string]reflect.StructField) {
-	if path == "" && slices.Contains(later, key) {
-		d.reject(key, "this version of golive does not understand this chapter yet (remove it, or use a newer golive)")
-		return
-	}
 	d.reject(child(path, key), "there is no such key%s", suggest(key, fields))
 }
 

@@ -119,6 +119,11 @@ func (p *Plan) complete() {
 			p.Attestations[i].Within = 183 * day
 		}
 	}
+	for i := range p.Checks.Extra {
+		if p.Checks.Extra[i].Required == nil {
+			p.Checks.Extra[i].Required = new(true)
+		}
+	}
 	for i, store := range p.Data {
 		for j := range store.Backups {
 			if !p.written(fmt.Sprintf("data[%d].backups[%d].max_age", i, j)) {

@@ -28,10 +28,12 @@ type (
 		Release Release `json:"release"`
 		Purpose Purpose `json:"purpose"`
 		Mode    Mode    `json:"mode"`
-		Force   bool    `json:"force,omitempty"`   // go back by hand even if the way back seems closed
-		Plan    string  `json:"plan"`              // the text of the plan: the rollout keeps the plan it began with
-		File    string  `json:"file,omitempty"`    // where the text was
-		Version string  `json:"version,omitempty"` // of golive
+		Force   bool    `json:"force,omitempty"` // go back by hand even if the way back seems closed
+		// BreakGlass opens the gate for this launch; nil: it does not.
+		BreakGlass *BreakGlass `json:"break_glass,omitempty"`
+		Plan       string      `json:"plan"`              // the text of the plan: the rollout keeps the plan it began with
+		File       string      `json:"file,omitempty"`    // where the text was
+		Version    string      `json:"version,omitempty"` // of golive
 	}
 	// Resumed says that another process goes on where the last one ended.
 	Resumed struct {

@@ -142,7 +142,11 @@ type Check struct {
 	// it in any case.
 	Standard, Critical Need     `json:",omitzero"`
 	Clauses            []Clause `json:",omitempty"`
-	S                  []int    `json:",omitempty"` // the numbers of the demands on an emergency plan that it answers
+	// Unwaivable says that no waiver and no break-glass opens the gate for it; its Doc says why.
+	Unwaivable bool `json:",omitempty"`
+	// Last says that it is asked when all others have answered, and sees in Scene.Found what they found.
+	Last bool  `json:",omitempty"`
+	S    []int `json:",omitempty"` // the numbers of the demands on an emergency plan that it answers
 	// Run returns one finding for each subject. An error means that it could not find out, which is
 	// never a pass. It learns about the world only through the scene.
 	Run func(ctx context.Context, s Scene) ([]Finding, error) `json:"-"`
@@ -155,6 +159,10 @@ type Scene struct {
 	Now     time.Time `json:"now"`
 	// Remembers says that the source of the plan is a Historian.
 	Remembers bool `json:"remembers,omitempty"`
+	// Found is what the other checks found; only a check that is Last sees it.
+	Found []Finding `json:"found,omitempty"`
+	// BreakGlass opens the gate for this launch alone; nil: it does not. It is no business of a plugin.
+	BreakGlass *BreakGlass `json:"-"`
 	// Ask puts a question to the world. The same question is put once for all checks. Nil in a plugin.
 	Ask func(ctx context.Context, q Question) (Answer, error) `json:"-"`
 }

@@ -37,8 +37,8 @@ type Plan struct {
 	Attestations []Attestation `json:"attestations,omitempty"` // what has to be stated now and then
 	Drills       []Drill       `json:"drills,omitempty"`       // what is rehearsed, and how often
 	Evidence     Preserve      `json:"evidence,omitzero"`      // what is kept before going back
-	Checks       Checks        `json:"checks,omitzero"`
-	Notify       []Channel     `json:"notify,omitempty"` // who is told, and how
+	Checks       Checks        `json:"checks,omitzero"`        // how the checks are tuned, added to and waived
+	Notify       []Channel     `json:"notify,omitempty"`       // who is told, and how
 
 	file  string
 	where map[string]Position // of every key path that the file holds, for messages: "rollout.steps[1].percent"

@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 	"regexp"
@@ -135,4 +136,15 @@ func (d Date) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 func (d *Date) UnmarshalText(text []byte) (err error) {
 	*d, err = ParseDate(string(text))
 	return err
+}
+
+// MarshalJSON writes the day: a moment, as time.Time would have it, is not when the day ends.
+func (d Date) MarshalJSON() ([]byte, error) { return json.Marshal(d.String()) }
+
+func (d *Date) UnmarshalJSON(text []byte) error {
+	var day string
+	if err := json.Unmarshal(text, &day); err != nil {
+		return err
+	}
+	return d.UnmarshalText([]byte(day))
 }

@@ -16,6 +16,8 @@ type State struct {
 	Mode    Mode
 	Forced  bool // a rollback by hand that does not ask whether the way back is open
 
+	BreakGlass *BreakGlass // opens the gate for this launch; nil: it does not
+
 	Phase Phase
 	Why   string    // why it is in this phase
 	Since time.Time // the phase began
@@ -261,8 +263,11 @@ func (m *machine) tell(urgent bool, title, text string) {
 // Beginning.
 
 func (m *machine) open(f Opened) {
-	m.Release, m.Purpose, m.Mode, m.Forced = f.Release, f.Purpose, f.Mode, f.Force
+	m.Release, m.Purpose, m.Mode, m.Forced, m.BreakGlass = f.Release, f.Purpose, f.Mode, f.Force, f.BreakGlass
 	m.fence()
+	if f.BreakGlass != nil {
+		m.tell(true, "break-glass", f.BreakGlass.String())
+	}
 	m.check()
 }
 
@@ -297,7 +302,7 @@ func (m *machine) checked(f Checked) {
 // first says what the first finding with one of these verdicts is about.
 func first(findings []Finding, verdicts ...Verdict) string {
 	for _, f := range findings {
-		if slices.Contains(verdicts, f.Verdict) {
+		if slices.Contains(verdicts, f.Counts()) {
 			return fmt.Sprintf("%s: %s", f.ID, f.Reason)
 		}
 	}

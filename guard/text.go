@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -18,6 +19,17 @@ func Printable(text string) string {
 		}
 		return '?'
 	}, text)
+}
+
+// placeholders are what people write where they mean to write something later.
+var placeholders = []string{"todo", "tbd", "xxx", "changeme"}
+
+// Placeholder says that a text stands for one that is still missing.
+func Placeholder(text string) bool {
+	words := strings.Fields(strings.ToLower(text))
+	return len(words) == 0 || slices.ContainsFunc(words, func(word string) bool {
+		return slices.Contains(placeholders, strings.Trim(word, `<>()[]{}"'.,:;!?`))
+	})
 }
 
 // Line is Printable for where only one line fits: lines are joined by spaces, and what goes beyond so many

@@ -76,15 +76,23 @@ func (n Need) MarshalText() ([]byte, error) {
 func (n *Need) UnmarshalText(text []byte) error {
 	i := slices.Index(needNames[:], string(text))
 	if i < 0 {
-		return fmt.Errorf("%q is not a need", text)
+		return fmt.Errorf("%q is not a need (try required)", text)
 	}
 	*n = Need(i)
 	return nil
 }
 
-// For says what the check means to a plan: what it means to the plan's tier, unless one of the plan's clauses
-// requires it. A plan without a tier, which nobody has parsed, is held to the stricter one.
+// For says what the check means to a plan: what it means to the plan's tier, unless one of the plan's clauses or
+// its settings require it. Settings can only make a check stricter. A plan without a tier, which nobody has parsed, is held to the stricter one.
 func (c Check) For(p *Plan) Need {
+	need := c.byTier(p)
+	if set := p.Checks.Settings[c.ID].Need; set != nil {
+		need = min(need, *set)
+	}
+	return need
+}
+
+func (c Check) byTier(p *Plan) Need {
 	required := func(clause Clause) bool { return slices.Contains(p.Clauses, clause) }
 	switch {
 	case slices.ContainsFunc(c.Clauses, required):

@@ -49,15 +49,15 @@ func (v *Verdict) UnmarshalText(text []byte) error {
 var gate = [...]int{Pass: 0, Warn: 1, Waiting: 2, Unknown: 3, Fail: 4}
 
 // Worst returns the verdict of all findings together: Fail before Unknown before Waiting before Warn before
-// Pass. No findings at all is Unknown, for nothing was found out.
+// Pass. What is waived counts as a warning. No findings at all is Unknown, for nothing was found out.
 func Worst(findings []Finding) Verdict {
 	if len(findings) == 0 {
 		return Unknown
 	}
 	worst := Pass
 	for _, f := range findings {
-		if gate[f.Verdict] > gate[worst] {
-			worst = f.Verdict
+		if v := f.Counts(); gate[v] > gate[worst] {
+			worst = v
 		}
 	}
 	return worst
@@ -77,7 +77,21 @@ type Finding struct {
 	Path     string     `json:"path,omitempty"`     // the key of the plan that it is about: "roster.people[0]"; empty: all of it
 	Evidence []Evidence `json:"evidence,omitempty"`
 	At       time.Time  `json:"at,omitzero"`
+	// Waived says that the release may go live in spite of the finding, and who answers for that; nil: it may not.
+	// Only Scene.Waive sets it.
+	Waived *Waiver `json:"waiver,omitempty"`
 }
+
+// Counts is the verdict as the gate counts it: a waived finding that would keep it shut is a warning.
+func (f Finding) Counts() Verdict {
+	if f.Waived != nil && f.shuts() {
+		return Warn
+	}
+	return f.Verdict
+}
+
+// shuts says that the verdict itself keeps the gate shut.
+func (f Finding) shuts() bool { return f.Verdict != Pass && f.Verdict != Warn }
 
 // Evidence is one thing a finding rests on.
 type Evidence struct {

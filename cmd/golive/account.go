@@ -11,29 +11,30 @@ import (
 
 // An account is what can be said of a rollout in few words, by every command that answers about one.
 type account struct {
-	ID          string          `json:"id"`
-	Service     string          `json:"service"`
-	Environment string          `json:"environment"`
-	From        string          `json:"from,omitempty"`
-	To          string          `json:"to"`
-	Purpose     guard.Purpose   `json:"purpose"`
-	Mode        guard.Mode      `json:"mode"`
-	Phase       guard.Phase     `json:"phase"`
-	Outcome     guard.Outcome   `json:"outcome,omitempty"`
-	Cause       guard.Cause     `json:"cause,omitempty"`
-	Why         string          `json:"why"`
-	Percent     int             `json:"percent"` // last seen
-	Step        int             `json:"step"`    // counts from 1
-	Steps       int             `json:"steps"`
-	Held        string          `json:"held,omitempty"`
-	Trouble     string          `json:"trouble,omitempty"`
-	Findings    []guard.Finding `json:"findings,omitempty"`
-	Proof       []guard.Finding `json:"proof,omitempty"` // of the way back
-	Began       time.Time       `json:"began,omitzero"`
-	Since       time.Time       `json:"since"` // in this phase
-	Ended       time.Time       `json:"ended,omitzero"`
-	Journal     string          `json:"journal"`
-	Holder      *journal.Holder `json:"holder,omitempty"` // the process that goes on with it
+	ID          string            `json:"id"`
+	Service     string            `json:"service"`
+	Environment string            `json:"environment"`
+	From        string            `json:"from,omitempty"`
+	To          string            `json:"to"`
+	Purpose     guard.Purpose     `json:"purpose"`
+	Mode        guard.Mode        `json:"mode"`
+	Phase       guard.Phase       `json:"phase"`
+	Outcome     guard.Outcome     `json:"outcome,omitempty"`
+	Cause       guard.Cause       `json:"cause,omitempty"`
+	Why         string            `json:"why"`
+	Percent     int               `json:"percent"` // last seen
+	Step        int               `json:"step"`    // counts from 1
+	Steps       int               `json:"steps"`
+	Held        string            `json:"held,omitempty"`
+	Trouble     string            `json:"trouble,omitempty"`
+	BreakGlass  *guard.BreakGlass `json:"break_glass,omitempty"`
+	Findings    []guard.Finding   `json:"findings,omitempty"`
+	Proof       []guard.Finding   `json:"proof,omitempty"` // of the way back
+	Began       time.Time         `json:"began,omitzero"`
+	Since       time.Time         `json:"since"` // in this phase
+	Ended       time.Time         `json:"ended,omitzero"`
+	Journal     string            `json:"journal"`
+	Holder      *journal.Holder   `json:"holder,omitempty"` // the process that goes on with it
 }
 
 func (h *history) account() account {
@@ -42,7 +43,7 @@ func (h *history) account() account {
 		ID: h.ID(), Service: r.Service, Environment: r.Environment, From: r.From, To: r.To,
 		Purpose: s.Purpose, Mode: s.Mode, Phase: s.Phase, Outcome: s.Outcome, Cause: s.Cause, Why: s.Why,
 		Percent: s.Seen, Step: s.Step + 1, Steps: len(h.Plan.Rollout.Steps), Held: s.Held, Trouble: s.Trouble,
-		Findings: s.Findings, Proof: s.Proof, Since: s.Since, Journal: h.Path,
+		BreakGlass: s.BreakGlass, Findings: s.Findings, Proof: s.Proof, Since: s.Since, Journal: h.Path,
 	}
 	if len(h.Events) > 0 {
 		a.Began = h.Events[0].At

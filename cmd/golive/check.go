@@ -36,15 +36,19 @@ Exit codes: 0 go, 2 the plan or the call is wrong, 3 no-go, 4 warnings (with --f
 5 could not find out, which is a no-go too, 6 not over after two minutes.
 In mode observe the answer is the same and the exit code is 0.
 
+What the plan waives (checks.waivers) is asked and shown all the same, and counts as a warning. With
+--break-glass so does everything else that can be waived: golive says how it would be, and obliges to nothing.
+
 The answer can be given in several forms at once, one of them here and the others in files. Only what is
 said to a terminal names phone numbers and e-mail addresses, unless the plan says roster.publish: true.`,
 		Example: `  golive check --from v1.41.0 --to v1.42.0
   golive check --from v1 --to v2 --only backup,rollback.dry_run
   golive check --from v1 --to v2 --fail-on warn -o json
-  golive check --from v1 --to v2 -o github -o sarif=golive.sarif -o junit=golive.xml`,
+  golive check --from v1 --to v2 -o github -o sarif=golive.sarif -o junit=golive.xml
+  golive check --from v1 --to v2 --break-glass "nobody can pay since 03:02" --by "Mei Lin" --approved-by "Wang Fang"`,
 		Args: cobra.NoArgs,
 	}
-	release := p.releaseFlags(c)
+	release, glass := p.releaseFlags(c), p.glassFlags(c)
 	c.Flags().VarP(to, "output", "o", "FORM, or FORM=FILE, any number of times: "+strings.Join(to.known(), ", "))
 	c.Flags().StringSliceVar(&only, "only", nil, "ask only these: IDs, codes, or the first part of IDs")
 	c.Flags().StringSliceVar(&skip, "skip", nil, "leave these out, and say so")
@@ -54,12 +58,12 @@ said to a terminal names phone numbers and e-mail addresses, unless the plan say
 		if failOn != "warn" && failOn != "fail" {
 			return fail(exitUsage, "--fail-on %s: say warn or fail", failOn)
 		}
-		return p.check(c.Context(), *release, selection{only, skip}, failOn == "warn", verbose, to)
+		return p.check(c.Context(), *release, glass, selection{only, skip}, failOn == "warn", verbose, to)
 	}
 	return c
 }
 
-func (p *program) check(ctx context.Context, release guard.Release, which selection, strict, verbose bool, to *outlets) error {
+func (p *program) check(ctx context.Context, release guard.Release, glass *glassFlags, which selection, strict, verbose bool, to *outlets) error {
 	if err := to.clear(p.settings.Plan); err != nil {
 		return err
 	}
@@ -74,6 +78,10 @@ func (p *program) check(ctx context.Context, release guard.Release, which select
 	if err := release.Validate(); err != nil {
 		return fail(exitUsage, "%w", err)
 	}
+	broken, err := glass.broken(plan)
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, checkTakes, fail(exitDeadline, "the checks were not over after %s", checkTakes))
 	defer cancel()
 	parts, closeParts, err := p.parts(ctx, plan)
@@ -81,6 +89,9 @@ func (p *program) check(ctx context.Context, release guard.Release, which select
 		return err
 	}
 	defer closeParts()
+	if err := p.fits(plan, parts); err != nil {
+		return p.mistaken(err, to)
+	}
 	asked, skipped, err := which.of(parts.Checks)
 	if err != nil {
 		return err
@@ -90,10 +101,11 @@ func (p *program) check(ctx context.Context, release guard.Release, which select
 		return fail(exitUsage, "no check is left to ask: %s is off for this plan", strings.Join(off, ", "))
 	}
 	a := report.Assessment{
-		Version: version(), Plan: plan, Release: release, Mode: plan.Mode, Skipped: skipped, Off: off, Checks: parts.Checks,
+		Version: version(), Plan: plan, Release: release, Mode: plan.Mode, Skipped: skipped, Off: off, Checks: parts.Checks, BreakGlass: broken,
 	}
 	answer := p.speakers(to, a, verbose)
 	scene := parts.Scene(ctx, plan, release, time.Now().UTC())
+	scene.BreakGlass = broken
 	a.Findings = engine.RunChecks(ctx, scene, asked, answer.found)
 	a.Verdict = guard.Worst(a.Findings)
 	over := context.Cause(ctx)
@@ -215,9 +227,16 @@ type blocks struct {
 	category string
 }
 
-func (b *blocks) begin(mode guard.Mode) {
-	if mode == guard.Observe {
+func (b *blocks) begin(a report.Assessment) {
+	if a.Mode == guard.Observe {
 		fmt.Fprintf(b.out, "observe: golive says what it finds, and forbids nothing\n\n")
+	}
+	if a.BreakGlass != nil {
+		text := a.BreakGlass.String()
+		if b.discreet != nil {
+			text = b.discreet(guard.Finding{Reason: text}).Reason
+		}
+		fmt.Fprintf(b.out, "%s\n\n", b.ink.paint(bad, hang(0, text, b.ink.width)))
 	}
 }
 
@@ -253,7 +272,11 @@ func findingText(f guard.Finding, i ink, verbose bool) string {
 		return text
 	}
 	if f.Verdict != guard.Pass && f.Code != "" {
-		text += i.paint(faint, " ("+f.Code+")")
+		name := f.Code
+		if f.Waived != nil {
+			name += ", waived"
+		}
+		text += i.paint(faint, " ("+name+")")
 	}
 	for _, detail := range []string{f.Reason, report.Expectation(f)} {
 		if detail != "" {
@@ -262,6 +285,9 @@ func findingText(f guard.Finding, i ink, verbose bool) string {
 	}
 	if f.Remedy != "" {
 		text += "\n    " + i.either("→ ", "-> ") + strings.ReplaceAll(f.Remedy, "\n", "\n       ")
+	}
+	if f.Waived != nil {
+		text += "\n    " + f.Waived.String()
 	}
 	return text
 }

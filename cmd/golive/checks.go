@@ -22,7 +22,7 @@ func (p *program) checksCommand() *cobra.Command {
 		Use:   "checks",
 		Short: "List the checks, and what each asks",
 		Long: `checks lists what golive check asks, in the order in which it is printed: the checks that golive brings, and
-those of the plugins that the plan names. golive explain CODE says of one why it asks, and how to mend what it finds.`,
+those of the plugins that the plan names, and the plan's own (checks.extra). golive explain CODE says of one why it asks, and how to mend what it finds.`,
 		Example: `  golive checks
   golive checks -o markdown`,
 		Args: cobra.NoArgs,
@@ -76,13 +76,14 @@ func (p *program) listChecks(all []guard.Check, form output) error {
 		return err
 	case asJSON:
 		type entry struct {
-			Code string `json:"code"`
-			ID   string `json:"id"`
-			Asks string `json:"asks"`
+			Code       string `json:"code"`
+			ID         string `json:"id"`
+			Asks       string `json:"asks"`
+			Unwaivable bool   `json:"unwaivable,omitempty"`
 		}
 		var entries []entry
 		for _, c := range all {
-			entries = append(entries, entry{c.Code, c.ID, report.Asks(c)})
+			entries = append(entries, entry{c.Code, c.ID, report.Asks(c), c.Unwaivable})
 		}
 		return p.answer(entries)
 	}

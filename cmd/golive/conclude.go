@@ -46,7 +46,7 @@ func (p *program) tellEnd(h *history, s guard.State, code int) {
 	fmt.Fprintln(p.out, i.paint(toneOfOutcome(s.Outcome), hang(0, verdict(s), i.width)))
 	for _, f := range s.Findings {
 		stopped := s.Outcome == guard.NoGo || s.Outcome == guard.Unknowable
-		if stopped && f.Verdict != guard.Pass && f.Verdict != guard.Warn {
+		if stopped && f.Counts() != guard.Pass && f.Counts() != guard.Warn {
 			fmt.Fprintln(p.out, hang(0, findingText(f, i, false), i.width))
 		}
 	}
@@ -71,6 +71,9 @@ func (p *program) known(h *history, s guard.State, i ink) (facts [][2]string) {
 		facts = append(facts, [2]string{name, fmt.Sprintf(format, args...)})
 	}
 	r := s.Release
+	if s.BreakGlass != nil {
+		add("glass", "%s", s.BreakGlass)
+	}
 	if r.First() && s.Purpose != guard.ToRollback {
 		add("first", "a first release has nothing to compare with and nothing to go back to: only limits count")
 	}

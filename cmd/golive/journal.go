@@ -146,7 +146,11 @@ func (p *program) show(file string) error {
 func factText(fact guard.Fact) string {
 	switch f := fact.(type) {
 	case guard.Opened:
-		return fmt.Sprintf("%s of %s (%s): %s, mode %s, golive %s", f.Purpose, f.Release.Service, f.Release.Environment, ink{}.change(f.Release), f.Mode, f.Version)
+		text := fmt.Sprintf("%s of %s (%s): %s, mode %s, golive %s", f.Purpose, f.Release.Service, f.Release.Environment, ink{}.change(f.Release), f.Mode, f.Version)
+		if f.BreakGlass != nil {
+			text += ", " + f.BreakGlass.String()
+		}
+		return text
 	case guard.Resumed:
 		return "golive " + f.Version + " goes on"
 	case guard.Ordered:

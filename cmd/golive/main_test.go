@@ -239,7 +239,8 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// replace is a command: replace OLD NEW FILE replaces a text that a file must hold.
+// replace is a command: replace OLD NEW FILE replaces a text that a file must hold. In the new one, as in the plan,
+// 2026-01-01 is today.
 func replace(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 3 {
 		ts.Fatalf("usage: replace OLD NEW FILE")
@@ -248,7 +249,7 @@ func replace(ts *testscript.TestScript, neg bool, args []string) {
 	text, err := os.ReadFile(path)
 	ts.Check(err)
 	unquote := strings.NewReplacer(`\n`, "\n").Replace
-	from, to := unquote(args[0]), unquote(args[1])
+	from, to := unquote(args[0]), upToDate(unquote(args[1]))
 	if !bytes.Contains(text, []byte(from)) {
 		ts.Fatalf("%s does not hold %q", args[2], from)
 	}

@@ -117,7 +117,7 @@ func (p *program) speaker(w io.Writer, form string, a report.Assessment, verbose
 		if p.terminal(w) == nil {
 			b.discreet = report.Discreet(a.Plan)
 		}
-		b.begin(a.Mode)
+		b.begin(a)
 		return b
 	case "ndjson":
 		return streamForm{report.NewStream(w, a)}

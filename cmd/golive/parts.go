@@ -55,7 +55,8 @@ func builtin(out io.Writer) plugins.Kit {
 	}
 }
 
-// kit is every part that a plan can name: ours, and those of the plugins it lists. The caller closes it.
+// kit is every part that a plan can name: ours, and those of the plugins it lists. Behind the checks of these are
+// the plan's own. The caller closes it.
 func (p *program) kit(ctx context.Context, plan *guard.Plan) (plugins.Kit, func(), error) {
 	kits := []plugins.Kit{builtin(p.err)}
 	var closers []func()
@@ -78,6 +79,7 @@ func (p *program) kit(ctx context.Context, plan *guard.Plan) (plugins.Kit, func(
 		closeAll()
 		return plugins.Kit{}, nil, fail(exitUsage, "%w", err)
 	}
+	kit.Checks = append(kit.Checks, plan.Extras()...)
 	return kit, closeAll, nil
 }
 

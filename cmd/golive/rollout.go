@@ -24,14 +24,18 @@ func (p *program) rolloutCommand() *cobra.Command {
 watching both versions, and takes everything back when the new one does harm. Every fact is in the
 journal before anything is done about it: started again after a crash, the same command goes on.
 
+With --break-glass two people of the roster let it begin in spite of every check that can be waived: that is in
+the journal, everybody is told, and an incident report is owed within 24 hours. The way back works as ever.
+
 Ctrl-C takes the traffic back first; a second Ctrl-C leaves everything as it is.
 Exit codes: 0 live, 3 no-go, 5 could not find out, 6 deadline, 10 rolled back, 11 rollback failed or left as it is.`,
 		Example: `  golive rollout --from v1.41.0 --to v1.42.0
-  golive rollout --to v1                 # the first release: there is nothing to go back to`,
+  golive rollout --to v1                 # the first release: there is nothing to go back to
+  golive rollout --from v1 --to v2 --break-glass "nobody can pay since 03:02" --by "Mei Lin" --approved-by "Wang Fang"`,
 		Args: cobra.NoArgs,
 	}
-	release := p.releaseFlags(c)
-	c.RunE = func(c *cobra.Command, _ []string) error { return p.take(c.Context(), *release, guard.ToRollout) }
+	release, glass := p.releaseFlags(c), p.glassFlags(c)
+	c.RunE = func(c *cobra.Command, _ []string) error { return p.take(c.Context(), *release, guard.ToRollout, glass) }
 	return c
 }
 
@@ -46,7 +50,7 @@ rollout.bake says, when somebody takes the traffic away, or when its time is ove
 		Args:    cobra.NoArgs,
 	}
 	release := p.releaseFlags(c)
-	c.RunE = func(c *cobra.Command, _ []string) error { return p.take(c.Context(), *release, guard.ToWatch) }
+	c.RunE = func(c *cobra.Command, _ []string) error { return p.take(c.Context(), *release, guard.ToWatch, nil) }
 	return c
 }
 
@@ -59,7 +63,7 @@ func (p *program) releaseFlags(c *cobra.Command) *guard.Release {
 }
 
 // take begins a history for a release, or goes on with the one that it has already.
-func (p *program) take(ctx context.Context, release guard.Release, purpose guard.Purpose) error {
+func (p *program) take(ctx context.Context, release guard.Release, purpose guard.Purpose, flags *glassFlags) error {
 	defer p.deliver(ctx)
 	if release.To == "" {
 		return fail(exitUsage, "which version? Say --to VERSION, and --from VERSION unless it is the first")
@@ -77,6 +81,10 @@ func (p *program) take(ctx context.Context, release guard.Release, purpose guard
 	if err := release.Validate(); err != nil {
 		return fail(exitUsage, "%w", err)
 	}
+	glass, err := flags.broken(plan)
+	if err != nil {
+		return err
+	}
 	for {
 		done, err := p.turn(ctx, release, turnTakes)
 		if err != nil {
@@ -90,6 +98,7 @@ func (p *program) take(ctx context.Context, release guard.Release, purpose guard
 		case len(unfinished) == 0:
 			e, err := p.begin(ctx, plan, guard.Opened{
 				Release: release, Purpose: purpose, Mode: plan.Mode, Plan: string(source), File: p.settings.Plan, Version: version(),
+				BreakGlass: glass,
 			}, done)
 			return p.conclude(e, err, false)
 		}
@@ -97,6 +106,9 @@ func (p *program) take(ctx context.Context, release guard.Release, purpose guard
 		for _, old := range unfinished {
 			if old.State.Purpose == purpose && old.State.Release.From == release.From && old.State.Release.To == release.To {
 				p.compare(old, plan)
+				if glass != nil && old.State.BreakGlass == nil {
+					fmt.Fprintf(p.err, "%s began without --break-glass, and goes on as it began\n", old.ID())
+				}
 				return p.goOn(ctx, old)
 			}
 		}
@@ -210,6 +222,11 @@ func (p *program) begin(ctx context.Context, plan *guard.Plan, opened guard.Open
 		return ending{}, err
 	}
 	defer closeParts()
+	if opened.Purpose == guard.ToRollout {
+		if err := p.fits(plan, parts); err != nil {
+			return ending{}, err
+		}
+	}
 	p.guarding.Lock()
 	defer p.guarding.Unlock()
 	if ctx.Err() != nil {
@@ -272,6 +289,9 @@ func (p *program) engage(ctx context.Context, h *history, parts engine.Parts, j 
 			begun()
 			tape.saw(e, s)
 			view.saw(e, s)
+			if opened, is := e.Fact.(guard.Opened); is && opened.BreakGlass != nil {
+				p.owe(owedFor(*opened.BreakGlass, opened.Release.ID, e.At))
+			}
 		},
 		Found: view.found,
 	}

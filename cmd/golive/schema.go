@@ -56,6 +56,8 @@ func quantitySchema(t reflect.Type) *jsonschema.Schema {
 			{Type: "string", MinLength: &one},
 			{Type: "array", Items: &jsonschema.Schema{Type: "string", MinLength: &one}},
 		}}
+	case reflect.TypeFor[guard.Need](): // a plan can only make a check stricter
+		return &jsonschema.Schema{Type: "string", Enum: []any{guard.Required.String()}}
 	case reflect.TypeFor[guard.With]():
 		return &jsonschema.Schema{Type: "object"}
 	case reflect.TypeFor[guard.Reach]():

@@ -74,6 +74,11 @@ func TestSchemaIsTheLooser(t *testing.T) {
 		{"date in words", "verified: 2026-11-01", "verified: 1 November 2026", refuses, refuses},
 		{"text for truth", "critical: true", "critical: yes please", refuses, refuses},
 		{"two ways in one", `{slack: "@ada"}`, `{slack: "@ada", phone: "1"}`, refuses, refuses},
+		{"check that is switched off", "need: required", "need: off", refuses, refuses},
+		{"waiver without a last day", "\n      expires: 2026-11-29", "", refuses, refuses},
+		{"waiver without approval", "\n      approved_by: Wang Fang", "", refuses, refuses},
+		{"waiver for too long", "expires: 2026-11-27", "expires: 2027-11-27", accepts, refuses},
+		{"extra check that may fail", "with: {run: ./smoke.sh}", "required: false", accepts, accepts},
 		{"rule beyond the schema", "every: 15s", "every: 90s", accepts, refuses},
 	} {
 		t.Run(test.name, func(t *testing.T) {

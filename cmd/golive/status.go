@@ -96,10 +96,15 @@ func (p *program) statusOf(id string) error {
 		return p.answer(h.account())
 	}
 	a, i := h.account(), p.ink(p.out)
+	var glass string
+	if a.BreakGlass != nil {
+		glass = a.BreakGlass.String()
+	}
 	facts := [][2]string{
 		{"rollout", a.ID},
 		{"service", a.Service + " (" + a.Environment + ")"},
 		{"change", i.change(h.State.Release)},
+		{"break-glass", glass},
 		{"purpose", string(a.Purpose) + ", mode " + string(a.Mode)},
 		{"state", a.standing()},
 		{"why", a.Why},

@@ -78,6 +78,9 @@ func (t *story) opening(e guard.Event, s guard.State) []line {
 	if s.Mode == guard.Observe && s.Purpose != guard.ToRollback {
 		lines = append(lines, line{loud, "observe: golive decides and reports, and touches nothing"})
 	}
+	if s.BreakGlass != nil {
+		lines = append(lines, line{bad, s.BreakGlass.String()})
+	}
 	if s.Release.First() {
 		lines = append(lines, line{doubt, "first release: there is nothing to compare with and nothing to go back to; only limits count"})
 	}

@@ -25,12 +25,15 @@ const (
 	fileHolds    = 1 << 20
 )
 
-// RunChecks asks all checks at once, but those that are off for the plan, and returns their findings in the order
-// of the checks. Each finding is also told to found, if it is given, as soon as all those before it are. A check
+// RunChecks asks all checks at once, but those that are off for the plan, and then those that are Last. It returns
+// their findings in the order of the checks, those that are Last behind all others. Each finding is also told to found, if it is given, as soon as all those before it are. A check
 // that fails to find out, panics, hangs or answers nonsense yields a finding of its own, and the verdict Unknown.
-// What an advisory check does not pass is a warning.
+// What an advisory check does not pass is a warning, and what is waived is marked.
 func RunChecks(ctx context.Context, s guard.Scene, checks []guard.Check, found func(guard.Finding)) []guard.Finding {
 	checks = slices.DeleteFunc(slices.Clone(checks), func(c guard.Check) bool { return c.For(s.Plan) == guard.Off })
+	if slices.ContainsFunc(checks, func(c guard.Check) bool { return c.Last }) {
+		return runLast(ctx, s, checks, found)
+	}
 	results := make([]chan []guard.Finding, len(checks))
 	slots := make(chan struct{}, checksAtOnce)
 	limit := checkTakes + s.Plan.Watch.Every.Std()
@@ -41,7 +44,7 @@ func RunChecks(ctx context.Context, s guard.Scene, checks []guard.Check, found f
 			defer func() { <-slots }()
 			ctx, cancel := context.WithTimeout(ctx, limit)
 			defer cancel()
-			results[i] <- weigh(c.For(s.Plan), runCheck(ctx, s, c))
+			results[i] <- s.Waive(c, weigh(c.For(s.Plan), runCheck(ctx, s, c)))
 		}()
 	}
 	var all []guard.Finding
@@ -54,6 +57,22 @@ func RunChecks(ctx context.Context, s guard.Scene, checks []guard.Check, found f
 		}
 	}
 	return all
+}
+
+// runLast asks those checks that are Last when the others have answered.
+func runLast(ctx context.Context, s guard.Scene, checks []guard.Check, found func(guard.Finding)) []guard.Finding {
+	var first, last []guard.Check
+	for _, c := range checks {
+		if !c.Last {
+			first = append(first, c)
+			continue
+		}
+		c.Last = false
+		last = append(last, c)
+	}
+	all := RunChecks(ctx, s, first, found)
+	s.Found = slices.Clone(all)
+	return append(all, RunChecks(ctx, s, last, found)...)
 }
 
 // weigh makes a warning of what an advisory check does not pass.

@@ -206,6 +206,7 @@ func (r *run) perform(ctx context.Context, s guard.State, t guard.Task) (fact gu
 	switch d := t.Deed.(type) {
 	case guard.RunChecks:
 		scene := r.Parts.Scene(ctx, r.Plan, s.Release, clock())
+		scene.BreakGlass = s.BreakGlass
 		return guard.Checked{Findings: RunChecks(ctx, scene, r.Parts.Checks, r.Found)}
 	case guard.Inspect:
 		var inspected guard.Inspected
@@ -328,6 +329,7 @@ func ask(ctx context.Context, probe guard.Probe, release guard.Release) (f guard
 	if err != nil {
 		return guard.Finding{Reason: explain(ctx, err)}
 	}
+	f.Waived = nil // no probe waives its own answer
 	return f
 }
 

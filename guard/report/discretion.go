@@ -159,6 +159,13 @@ func (d discretion) finding(f guard.Finding) guard.Finding {
 		*text = d.text(*text)
 	}
 	f.Verdict = known(f.Verdict)
+	if f.Waived != nil {
+		w := *f.Waived
+		for _, text := range []*string{&w.Check, &w.Subject, &w.Reason, &w.By, &w.ApprovedBy} {
+			*text = d.text(*text)
+		}
+		f.Waived = &w
+	}
 	evidence := f.Evidence
 	f.Evidence = nil
 	for _, e := range evidence {

@@ -23,19 +23,23 @@ var (
 func writeGitHub(w io.Writer, s sheet) error {
 	kinds := map[string][]entry{}
 	for _, e := range s.gravestFirst() {
-		if e.waiver == nil && e.open() {
+		if e.Waived == nil && e.open() {
 			continue
 		}
 		kinds[e.level()] = append(kinds[e.level()], e)
 	}
 	p := &printer{w: w}
 	for _, kind := range []struct{ level, command string }{{"error", "error"}, {"warning", "warning"}, {"note", "notice"}} {
-		entries := kinds[kind.level]
-		for _, e := range entries[:min(mostAnnotations, len(entries))] {
+		entries, most := kinds[kind.level], mostAnnotations
+		if kind.level == "warning" && s.BreakGlass != nil {
+			most--
+			p.printf("::warning title=golive::%s\n", escapeMessage(shorten(s.BreakGlass.String(), mostAnnotation)))
+		}
+		for _, e := range entries[:min(most, len(entries))] {
 			text := strings.Join(append([]string{e.Title}, e.details()...), "\n")
 			p.printf("::%s %stitle=%s::%s\n", kind.command, s.where(e), escapeProperty(e.title()), escapeMessage(shorten(text, mostAnnotation)))
 		}
-		if more := len(entries) - mostAnnotations; more > 0 {
+		if more := len(entries) - most; more > 0 {
 			p.printf("::%s title=golive::and %d more: golive check -o short lists them all\n", kind.command, more)
 		}
 	}
@@ -54,7 +58,7 @@ func (s sheet) where(e entry) string {
 // title is the verdict and the name of the check, in a line.
 func (e entry) title() string {
 	verdict := e.Verdict.String()
-	if e.waiver != nil {
+	if e.Waived != nil {
 		verdict += ", waived"
 	}
 	return oneLine(shorten(strings.TrimSpace(e.name()+" "+e.Subject), 200) + ": " + verdict)

@@ -13,37 +13,37 @@ const Schema = "golive.check/1"
 
 // answer is the JSON of an assessment, and without its findings the last line of ndjson.
 type answer struct {
-	Schema   string        `json:"schema"`
-	Version  string        `json:"version,omitempty"`
-	Plan     string        `json:"plan,omitempty"`
-	Release  guard.Release `json:"release"`
-	Mode     guard.Mode    `json:"mode,omitempty"`
-	Verdict  guard.Verdict `json:"verdict"`
-	Summary  string        `json:"summary"`
-	Findings []finding     `json:"findings,omitempty"`
-	Skipped  []string      `json:"skipped,omitempty"`
-	Off      []string      `json:"off,omitempty"`
-	ExitCode int           `json:"exit_code"`
+	Schema     string            `json:"schema"`
+	Version    string            `json:"version,omitempty"`
+	Plan       string            `json:"plan,omitempty"`
+	Release    guard.Release     `json:"release"`
+	Mode       guard.Mode        `json:"mode,omitempty"`
+	Verdict    guard.Verdict     `json:"verdict"`
+	Summary    string            `json:"summary"`
+	Findings   []finding         `json:"findings,omitempty"`
+	Skipped    []string          `json:"skipped,omitempty"`
+	Off        []string          `json:"off,omitempty"`
+	BreakGlass *guard.BreakGlass `json:"break_glass,omitempty"`
+	ExitCode   int               `json:"exit_code"`
 }
 
 // finding is the JSON of an entry.
 type finding struct {
 	guard.Finding
 	Position guard.Position `json:"position,omitzero"`
-	Waiver   *Waiver        `json:"waiver,omitempty"`
 }
 
 func (s sheet) answer() answer {
 	return answer{
 		Schema: Schema, Version: s.Version, Plan: s.file, Release: s.Release, Mode: s.Mode,
-		Verdict: s.Verdict, Summary: s.summary(), Skipped: s.Skipped, Off: s.Off, ExitCode: s.ExitCode,
+		Verdict: s.Verdict, Summary: s.summary(), Skipped: s.Skipped, Off: s.Off, BreakGlass: s.BreakGlass, ExitCode: s.ExitCode,
 	}
 }
 
 func writeJSON(w io.Writer, s sheet) error {
 	a := s.answer()
 	for _, e := range s.entries {
-		a.Findings = append(a.Findings, finding{e.Finding, e.at, e.waiver})
+		a.Findings = append(a.Findings, finding{e.Finding, e.at})
 	}
 	encoder := json.NewEncoder(w)
 	encoder.SetEscapeHTML(false)
@@ -79,7 +79,7 @@ func (s *Stream) End(a Assessment) error {
 	return s.err
 }
 
-func (s *Stream) entry(e entry) { s.line("finding", finding{e.Finding, e.at, e.waiver}) }
+func (s *Stream) entry(e entry) { s.line("finding", finding{e.Finding, e.at}) }
 
 func (s *Stream) line(key string, value any) {
 	if s.err == nil {

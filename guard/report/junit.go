@@ -65,13 +65,17 @@ func writeJUnit(w io.Writer, s sheet) error {
 		at := slices.IndexFunc(all.Suites, func(suite *junitSuite) bool { return suite.Name == name })
 		if at < 0 {
 			at = len(all.Suites)
+			properties := []junitProperty{
+				{"service", s.Release.Service}, {"environment", s.Release.Environment},
+				{"from", s.Release.From}, {"to", s.Release.To}, {"verdict", s.Verdict.String()},
+			}
+			if s.BreakGlass != nil {
+				properties = append(properties, junitProperty{"break_glass", s.BreakGlass.String()})
+			}
 			all.Suites = append(all.Suites, &junitSuite{
 				Name: name, Package: "golive", ID: at, Hostname: "localhost", Time: "0",
-				Timestamp: s.latest().UTC().Format("2006-01-02T15:04:05"),
-				Properties: []junitProperty{
-					{"service", s.Release.Service}, {"environment", s.Release.Environment},
-					{"from", s.Release.From}, {"to", s.Release.To}, {"verdict", s.Verdict.String()},
-				},
+				Timestamp:  s.latest().UTC().Format("2006-01-02T15:04:05"),
+				Properties: properties,
 			})
 		}
 		return all.Suites[at]
@@ -85,8 +89,8 @@ func writeJUnit(w io.Writer, s sheet) error {
 		c := junitCase{Name: name, Class: suite.Name, Time: "0"}
 		result := &junitResult{Message: e.Reason, Type: e.Code, Text: strings.Join(append([]string{e.Title}, e.details()...), "\n")}
 		switch {
-		case e.waiver != nil:
-			result.Message, result.Type = e.waiver.String(), "waived"
+		case e.Waived != nil:
+			result.Message, result.Type = e.Waived.String(), "waived"
 			c.Skipped = result
 			suite.Skipped++
 		case e.Verdict == guard.Pass:

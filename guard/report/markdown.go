@@ -27,6 +27,9 @@ func writeMarkdown(w io.Writer, s sheet) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "## golive: %s\n\n", answer)
 	fmt.Fprintf(&b, "%s: %s. %s.\n", s.subject(), signs[s.Verdict], escapeMarkdown(counts))
+	if s.BreakGlass != nil {
+		fmt.Fprintf(&b, "\n%s\n", cell(s.BreakGlass.String()))
+	}
 	if s.Mode == guard.Observe {
 		b.WriteString("\nMode observe: golive says what it finds, and forbids nothing.\n")
 	}
@@ -85,7 +88,7 @@ func (s sheet) subject() string {
 
 func (s sheet) row(e entry) string {
 	sign := signs[e.Verdict]
-	if e.waiver != nil {
+	if e.Waived != nil {
 		sign += ", waived"
 	}
 	name := []string{e.name()}
@@ -93,8 +96,8 @@ func (s sheet) row(e entry) string {
 		name = append(name, fmt.Sprintf("%s:%d", s.file, e.at.Line))
 	}
 	finding := []string{e.Title, e.Reason, Expectation(e.Finding)}
-	if e.waiver != nil {
-		finding = append(finding, e.waiver.String())
+	if e.Waived != nil {
+		finding = append(finding, e.Waived.String())
 	}
 	return fmt.Sprintf("| %s | %s | %s | %s |\n", sign, cell(name...), cell(finding...), cell(e.Remedy))
 }

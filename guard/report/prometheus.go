@@ -26,13 +26,20 @@ func writePrometheus(w io.Writer, s sheet) error {
 	p.printf("golive_check_exit_code{%s} %d\n", of, s.ExitCode)
 
 	p.printf("# HELP golive_check_findings Findings of the last golive check by verdict.\n# TYPE golive_check_findings gauge\n")
-	tally, waived := s.tally()
+	tally := s.tally()
 	for _, v := range gravest {
-		p.printf("golive_check_findings{%s,verdict=%q} %d\n", of, v.String(), tally[v])
+		p.printf("golive_check_findings{%s,verdict=%q} %d\n", of, v.String(), tally.By[v])
 	}
-	p.printf("golive_check_findings{%s,verdict=\"waived\"} %d\n", of, waived)
+	p.printf("golive_check_findings{%s,verdict=\"waived\"} %d\n", of, tally.Waived)
 	p.printf("# HELP golive_check_skipped Checks that were not asked.\n# TYPE golive_check_skipped gauge\n")
 	p.printf("golive_check_skipped{%s} %d\n", of, len(s.Skipped))
+
+	broken := 0
+	if s.BreakGlass != nil {
+		broken = 1
+	}
+	p.printf("# HELP golive_check_break_glass Whether the last golive check was made with --break-glass: 1 or 0.\n# TYPE golive_check_break_glass gauge\n")
+	p.printf("golive_check_break_glass{%s} %d\n", of, broken)
 
 	// A series may come only once, so findings that have every label in common are counted.
 	type labels struct {
@@ -43,7 +50,7 @@ func writePrometheus(w io.Writer, s sheet) error {
 	count := map[labels]int{}
 	var order []labels
 	for _, e := range s.entries {
-		l := labels{e.Code, e.ID, e.Subject, e.Verdict, e.waiver != nil}
+		l := labels{e.Code, e.ID, e.Subject, e.Verdict, e.Waived != nil}
 		if count[l] == 0 {
 			order = append(order, l)
 		}

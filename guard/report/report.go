@@ -53,28 +53,19 @@ func Write(w io.Writer, form string, a Assessment) error {
 
 // An Assessment is what golive check answers about a release.
 type Assessment struct {
-	Version  string      // of golive
-	Plan     *guard.Plan // nil if it could not be read
-	Release  guard.Release
-	Mode     guard.Mode
-	Verdict  guard.Verdict
-	Findings []guard.Finding
-	Skipped  []string      // IDs of checks that were not asked
-	Off      []string      // IDs of checks that mean nothing to the plan
-	Waived   []Waiver      // what the release may go live in spite of
-	Checks   []guard.Check // those that were asked or skipped; their docs explain the findings
-	ExitCode int
+	Version    string      // of golive
+	Plan       *guard.Plan // nil if it could not be read
+	Release    guard.Release
+	Mode       guard.Mode
+	Verdict    guard.Verdict
+	Findings   []guard.Finding
+	Skipped    []string          // IDs of checks that were not asked
+	Off        []string          // IDs of checks that mean nothing to the plan
+	BreakGlass *guard.BreakGlass // opens the gate for this launch; nil: it does not
+	Checks     []guard.Check     // those that were asked or skipped; their docs explain the findings
+	ExitCode   int
 
 	mistakes *guard.PlanError
-}
-
-// A Waiver lets a release go live in spite of one finding, which is still looked for and shown.
-type Waiver struct {
-	Code    string `json:"code"`
-	Subject string `json:"subject,omitempty"`
-	Reason  string `json:"reason"`
-	By      string `json:"by"`    // who approved it
-	Until   string `json:"until"` // the last day on which it holds
 }
 
 // Mistaken is the assessment of a plan that could not be read: each mistake is a finding at its place.
@@ -123,16 +114,6 @@ func (a Assessment) position(i int) guard.Position {
 	return guard.Position{}
 }
 
-// waiver is the one that holds for a finding.
-func (a Assessment) waiver(f guard.Finding) *Waiver {
-	for _, w := range a.Waived {
-		if w.Code == f.Code && w.Subject == f.Subject && f.Verdict != guard.Pass {
-			return &w
-		}
-	}
-	return nil
-}
-
 // A sheet is an assessment that can be written down.
 type sheet struct {
 	Assessment
@@ -140,11 +121,11 @@ type sheet struct {
 	entries []entry
 }
 
-// An entry is a finding that can be written down, with the place that it is about.
+// An entry is a finding that can be written down, with the place that it is about. It is waived only where that
+// makes a difference.
 type entry struct {
 	guard.Finding
-	at     guard.Position // zero: nobody knows
-	waiver *Waiver        // nil: the finding counts
+	at guard.Position // zero: nobody knows
 }
 
 // sheet makes an assessment fit to be written down. One without findings gets one that says so, for there are
@@ -154,8 +135,8 @@ func (a Assessment) sheet() sheet {
 	discreet := a.discretion()
 	for i, f := range a.Findings {
 		e := entry{Finding: discreet.finding(f), at: a.position(i)}
-		if w := a.waiver(f); w != nil {
-			e.waiver = &Waiver{w.Code, discreet.text(w.Subject), discreet.text(w.Reason), discreet.text(w.By), discreet.text(w.Until)}
+		if e.Counts() == e.Verdict {
+			e.Waived = nil
 		}
 		s.entries = append(s.entries, e)
 	}
@@ -166,6 +147,9 @@ func (a Assessment) sheet() sheet {
 			Reason: "nothing was checked",
 			Remedy: "say which checks to ask: golive checks lists them",
 		}}}
+	}
+	if b := a.BreakGlass; b != nil {
+		s.BreakGlass = &guard.BreakGlass{Reason: discreet.text(b.Reason), By: discreet.text(b.By), ApprovedBy: discreet.text(b.ApprovedBy)}
 	}
 	s.Skipped = nil
 	for _, id := range a.Skipped {
@@ -202,7 +186,7 @@ var gravest = []guard.Verdict{guard.Fail, guard.Unknown, guard.Waiting, guard.Wa
 // gravestFirst are the entries in the order in which somebody has to look at them; waived ones come last.
 func (s sheet) gravestFirst() []entry {
 	rank := func(e entry) int {
-		if e.waiver != nil {
+		if e.Waived != nil {
 			return len(gravest)
 		}
 		return slices.Index(gravest, e.Verdict)
@@ -211,7 +195,7 @@ func (s sheet) gravestFirst() []entry {
 }
 
 // open says that the finding keeps nothing shut and nobody busy.
-func (e entry) open() bool { return e.Verdict == guard.Pass || e.waiver != nil }
+func (e entry) open() bool { return e.Verdict == guard.Pass || e.Waived != nil }
 
 // level is how loud a finding is, in the words that SARIF and GitHub share. What could not be found out is as
 // loud as a failure, for it stops the release as well.
@@ -254,15 +238,10 @@ func (e entry) details() []string {
 	if e.Remedy != "" {
 		lines = append(lines, "to mend it: "+e.Remedy)
 	}
-	if e.waiver != nil {
-		lines = append(lines, e.waiver.String())
+	if e.Waived != nil {
+		lines = append(lines, e.Waived.String())
 	}
 	return slices.DeleteFunc(lines, func(line string) bool { return line == "" })
-}
-
-// String says until when the waiver holds, by whom and why.
-func (w Waiver) String() string {
-	return fmt.Sprintf("waived until %s by %s: %s", w.Until, w.By, w.Reason)
 }
 
 // shorten bounds a text to so many characters.

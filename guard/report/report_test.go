@@ -74,11 +74,12 @@ func rich(t testing.TB) Assessment {
 				Title: "errors can be read: " + nasty, Reason: nasty, Remedy: nasty, Expected: nasty, Observed: nasty, At: now},
 			{Code: "GL404", ID: "metrics.baseline_green", Verdict: guard.Waiting, Title: "the old version does well",
 				Reason: strings.Repeat("very long – ", 250), Remedy: "wait", At: now},
-			{Code: "ACME7", ID: "acme.mood", Verdict: guard.Fail, Title: "the plugin is in a good mood", Reason: "it is not", Remedy: "cheer it up", At: now},
+			{Code: "ACME7", ID: "acme.mood", Verdict: guard.Fail, Title: "the plugin is in a good mood", Reason: "it is not", Remedy: "cheer it up", At: now,
+				Waived: &guard.Waiver{Check: "ACME7", Reason: "the mood is tracked in OPS-7", By: "Ada Obi", ApprovedBy: "grace@shop.test", Expires: guard.Date{Time: time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)}}},
 			{Verdict: 99, Title: "a finding without a name"},
 		},
-		Skipped: []string{"tools.present"},
-		Waived:  []Waiver{{Code: "ACME7", Reason: "the mood is tracked in OPS-7", By: "grace@shop.test", Until: "2026-12-01"}},
+		Skipped:    []string{"tools.present"},
+		BreakGlass: &guard.BreakGlass{Reason: "nobody can pay: call +44 20 7946 0001", By: "Ada Obi", ApprovedBy: "Wang Fang"},
 		Checks: []guard.Check{
 			{Code: "GL001", ID: "plan.valid", Doc: "It asks whether the plan is valid. Always.\n\nWhy.\n\n    data: []\n"},
 			{Code: "GL102", ID: "backup.age", Doc: "It asks how old backups are."},
@@ -237,17 +238,18 @@ func TestStream(t *testing.T) {
 }
 
 func TestSummary(t *testing.T) {
-	waived := []Waiver{{Code: "A", Subject: "x"}}
+	waived, glass := &guard.Waiver{}, &guard.BreakGlass{}
 	for _, c := range []struct {
 		name string
 		a    Assessment
 		want string
 	}{
-		{"mixed", rich(t), "no-go: 2 failed, 2 could not be found out, 1 without enough evidence, 1 warning, 1 passed, 1 waived"},
-		{"of another subject", Assessment{Verdict: guard.Fail, Waived: waived, Findings: []guard.Finding{{Code: "A", Subject: "y", Verdict: guard.Fail}}}, "no-go: 1 failed"},
-		{"a pass needs no waiver", Assessment{Verdict: guard.Pass, Waived: waived, Findings: []guard.Finding{{Code: "A", Subject: "x", Verdict: guard.Pass}}}, "go: 1 passed"},
-		{"nothing but waived", Assessment{Verdict: guard.Warn, Waived: waived, Findings: []guard.Finding{{Code: "A", Subject: "x", Verdict: guard.Fail}}}, "go: 1 waived"},
-		{"waived, and no verdict", Assessment{Waived: waived, Findings: []guard.Finding{{Code: "A", Subject: "x"}}}, "no-go: 1 waived"},
+		{"mixed", rich(t), "no-go, BREAK-GLASS: 2 failed, 2 could not be found out, 1 without enough evidence, 1 warning, 1 passed, 1 waived"},
+		{"waived in part", Assessment{Findings: []guard.Finding{{Verdict: guard.Fail, Waived: waived}, {Verdict: guard.Fail}}}, "no-go: 1 failed, 1 waived"},
+		{"a pass needs no waiver", Assessment{Findings: []guard.Finding{{Verdict: guard.Pass, Waived: waived}}}, "go: 1 passed"},
+		{"nothing but waived", Assessment{Findings: []guard.Finding{{Verdict: guard.Fail, Waived: waived}, {Waived: waived}}}, "go: 2 waived"},
+		{"broken glass", Assessment{BreakGlass: glass, Findings: []guard.Finding{{Waived: waived}}}, "go, BREAK-GLASS: 1 waived"},
+		{"nothing", Assessment{BreakGlass: glass}, "no-go, BREAK-GLASS: 1 could not be found out"},
 	} {
 		if got := c.a.Summary(); got != c.want {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
@@ -266,15 +268,17 @@ func FuzzForms(f *testing.F) {
 			Version: "v1", Plan: plan(t, planText), Verdict: guard.Verdict(verdict) - 1,
 			Release: guard.Release{Service: name, Environment: text, From: name, To: text},
 			Skipped: []string{name}, ExitCode: int(verdict),
-			Waived: []Waiver{{Code: name, Subject: "w", Reason: text, By: text, Until: text}},
+		}
+		if copies%2 == 0 {
+			a.BreakGlass = &guard.BreakGlass{Reason: text, By: name, ApprovedBy: text}
 		}
 		for i := range int(copies % 32) {
-			subject := text
+			var waived *guard.Waiver
 			if i%5 == 4 {
-				subject = "w"
+				waived = &guard.Waiver{Check: name, Subject: text, Reason: text, By: text, ApprovedBy: name}
 			}
 			a.Findings = append(a.Findings, guard.Finding{
-				Code: name, ID: text, Subject: subject, Verdict: guard.Verdict((int(verdict) + i) % 6), Title: text, Reason: text,
+				Code: name, ID: text, Subject: text, Waived: waived, Verdict: guard.Verdict((int(verdict) + i) % 6), Title: text, Reason: text,
 				Remedy: name + text, Expected: text + name, Observed: text, Path: name, At: now,
 				Evidence: []guard.Evidence{{Asked: text, Answer: text, Digest: text}},
 			})

@@ -109,6 +109,11 @@ func writeSARIF(w io.Writer, s sheet) error {
 			"warning", sarifMessage{Text: nameOf(s.codeOf(id), id) + " was not asked"},
 		})
 	}
+	if s.BreakGlass != nil {
+		run.Invocations[0].Notifications = append(run.Invocations[0].Notifications, sarifNotification{
+			"warning", sarifMessage{Text: unlinked(s.BreakGlass.String())},
+		})
+	}
 	rules, place := s.rules()
 	run.Tool.Driver.Rules = rules
 	for _, e := range s.entries {
@@ -132,8 +137,8 @@ func writeSARIF(w io.Writer, s sheet) error {
 		// An alert stays the same when its line moves; GitHub looks at the first of the two keys only.
 		print := fmt.Sprintf("%x", sha256.Sum256([]byte(ruleOf(e)+"\x00"+e.Subject)))
 		r.Fingerprints = map[string]string{"primaryLocationLineHash": print, "golive/v1": print}
-		if e.waiver != nil {
-			r.Suppressions = []sarifSuppression{{"external", "accepted", e.waiver.String()}}
+		if e.Waived != nil {
+			r.Suppressions = []sarifSuppression{{"external", "accepted", e.Waived.String()}}
 		}
 		run.Results = append(run.Results, r)
 	}

@@ -10,6 +10,9 @@ import (
 // what all come to.
 func writeShort(w io.Writer, s sheet) error {
 	p := &printer{w: w}
+	if s.BreakGlass != nil {
+		p.printf("%s\n", oneLine(s.BreakGlass.String()))
+	}
 	for _, e := range s.gravestFirst() {
 		if e.open() {
 			continue

@@ -7,14 +7,21 @@ import (
 	"github.com/golive-dev/golive/guard"
 )
 
-// A Tally counts findings by verdict.
-type Tally map[guard.Verdict]int
+// A Tally counts findings by verdict, and apart from those the ones that are waived.
+type Tally struct {
+	By     map[guard.Verdict]int
+	Waived int
+}
 
 // TallyOf counts findings.
 func TallyOf(findings []guard.Finding) Tally {
-	t := Tally{}
+	t := Tally{By: map[guard.Verdict]int{}}
 	for _, f := range findings {
-		t[f.Verdict]++
+		if f.Counts() != f.Verdict {
+			t.Waived++
+			continue
+		}
+		t.By[f.Verdict]++
 	}
 	return t
 }
@@ -22,10 +29,13 @@ func TallyOf(findings []guard.Finding) Tally {
 // Verdict is that of all findings together.
 func (t Tally) Verdict() guard.Verdict {
 	var found []guard.Finding
-	for v, n := range t {
+	for v, n := range t.By {
 		if n > 0 {
 			found = append(found, guard.Finding{Verdict: v})
 		}
+	}
+	if t.Waived > 0 {
+		found = append(found, guard.Finding{Verdict: guard.Warn})
 	}
 	return guard.Worst(found)
 }
@@ -39,49 +49,50 @@ var words = map[guard.Verdict]struct{ one, many string }{
 	guard.Pass:    {"passed", "passed"},
 }
 
-// String says what the findings come to: "no-go: 1 failed, 8 passed".
-func (t Tally) String() string {
-	answer := "no-go"
+// String says what the findings come to: "no-go: 1 failed, 8 passed, 1 waived".
+func (t Tally) String() string { return t.answer() + ": " + t.counts() }
+
+// answer is the first word of all.
+func (t Tally) answer() string {
 	if v := t.Verdict(); v == guard.Pass || v == guard.Warn {
-		answer = "go"
+		return "go"
 	}
+	return "no-go"
+}
+
+func (t Tally) counts() string {
 	var parts []string
 	for _, v := range gravest {
-		switch n := t[v]; {
+		switch n := t.By[v]; {
 		case n == 1:
 			parts = append(parts, "1 "+words[v].one)
 		case n > 1:
 			parts = append(parts, fmt.Sprintf("%d %s", n, words[v].many))
 		}
 	}
+	if t.Waived > 0 {
+		parts = append(parts, fmt.Sprintf("%d waived", t.Waived))
+	}
 	if len(parts) == 0 {
-		return answer + ": nothing was checked"
+		return "nothing was checked"
 	}
-	return answer + ": " + strings.Join(parts, ", ")
+	return strings.Join(parts, ", ")
 }
 
-// tally counts the findings that count, and those that are waived.
-func (s sheet) tally() (t Tally, waived int) {
-	t = Tally{}
+// tally counts the findings of a sheet.
+func (s sheet) tally() Tally {
+	var found []guard.Finding
 	for _, e := range s.entries {
-		if e.waiver != nil {
-			waived++
-			continue
-		}
-		t[e.Verdict]++
+		found = append(found, e.Finding)
 	}
-	return t, waived
+	return TallyOf(found)
 }
 
+// summary is the answer, and what it rests on. Who breaks the glass cannot overlook it.
 func (s sheet) summary() string {
-	t, waived := s.tally()
-	switch {
-	case waived == 0:
-		return t.String()
-	case len(t) > 0:
-		return fmt.Sprintf("%s, %d waived", t, waived)
-	case s.Verdict == guard.Pass, s.Verdict == guard.Warn:
-		return fmt.Sprintf("go: %d waived", waived)
+	t := s.tally()
+	if s.BreakGlass != nil {
+		return t.answer() + ", BREAK-GLASS: " + t.counts()
 	}
-	return fmt.Sprintf("no-go: %d waived", waived)
+	return t.String()
 }
