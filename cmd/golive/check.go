@@ -240,7 +240,7 @@ func (b *blocks) end(a report.Assessment) error {
 		fmt.Fprintf(b.out, "\n%s\n", b.ink.paint(faint, "skipped: "+strings.Join(a.Skipped, ", ")))
 	}
 	if len(a.Off) > 0 {
-		fmt.Fprintf(b.out, "\n%s\n", b.ink.paint(faint, "off: "+strings.Join(a.Off, ", ")+": the plan has no tier and no clause that asks them"))
+		fmt.Fprintf(b.out, "\n%s\n", b.ink.paint(faint, "off: "+plural(len(a.Off), "check")+" that the plan has no tier and no clause for (golive checks lists them)"))
 	}
 	_, err := fmt.Fprintf(b.out, "\n%s\n", b.ink.paint(toneOfVerdict(a.Verdict), a.Summary()))
 	return err
