@@ -25,7 +25,8 @@ type pending struct {
 
 	mu      sync.Mutex
 	open    []*unanswered // in the order in which they began
-	waiting string        // for what, said while nothing is slow; "" is nothing
+	waiting string        // for which checks, said while nothing is slow; "" is none
+	why     string        // the first of them blocks
 	ends    time.Time
 	shown   bool // the line is there
 	said    bool // without a terminal, what is slow was said
@@ -117,13 +118,14 @@ func (w *pending) told(write func()) {
 	write()
 }
 
-// wait says what is waited for from now on, and until when. Without a terminal it is a line of its own.
-func (w *pending) wait(what string, ends time.Time) {
+// wait says for which checks golive waits from now on, why the first of them blocks, and until when. Without a
+// terminal it is a line of its own if the checks are others than before.
+func (w *pending) wait(checks, why string, ends time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	news := what != w.waiting
-	w.waiting, w.ends = what, ends
-	if w.terminal == nil && what != "" && news {
+	news := checks != w.waiting
+	w.waiting, w.why, w.ends = checks, why, ends
+	if w.terminal == nil && checks != "" && news {
 		fmt.Fprintf(w.out, "golive: %s\n", w.wish(time.Now()))
 	}
 }
@@ -133,7 +135,7 @@ func (w *pending) wish(now time.Time) string {
 	if w.waiting == "" {
 		return ""
 	}
-	return fmt.Sprintf("waiting up to %s for %s", spell(w.ends.Sub(now)), w.waiting)
+	return fmt.Sprintf("waiting up to %s for %s: %s", spell(w.ends.Sub(now)), w.waiting, w.why)
 }
 
 func (w *pending) show(now time.Time) {

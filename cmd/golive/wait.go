@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -65,7 +65,8 @@ func (q *inquiry) until(ctx context.Context, limit time.Duration) ([]guard.Findi
 		if len(again) == 0 || ctx.Err() != nil {
 			break
 		}
-		q.pending.wait(q.reason(findings), ends)
+		who, why := q.blocked(findings)
+		q.pending.wait(who, why, ends)
 		select {
 		case <-time.After(pause):
 		case <-patience.Done():
@@ -86,7 +87,7 @@ func (q *inquiry) until(ctx context.Context, limit time.Duration) ([]guard.Findi
 	if ctx.Err() != nil {
 		over = context.Cause(ctx)
 	}
-	q.pending.wait("", ends)
+	q.pending.wait("", "", ends)
 	return findings, over
 }
 
@@ -129,26 +130,21 @@ func (q *inquiry) blocks(v guard.Verdict) bool {
 	return v != guard.Pass && (v != guard.Warn || q.strict)
 }
 
-// reason says what is waited for: the first that blocks with its reason, and the names of the others.
-func (q *inquiry) reason(findings []guard.Finding) string {
-	var first string
-	var others []string
-	named := map[string]bool{}
+// blocked are the checks that block, and why the first of them does.
+func (q *inquiry) blocked(findings []guard.Finding) (checks, why string) {
+	var ids []string
 	for _, f := range findings {
-		if !q.blocks(f.Verdict) || named[f.ID] {
+		if !q.blocks(f.Verdict) {
 			continue
 		}
-		named[f.ID] = true
-		if first == "" {
-			first = fmt.Sprintf("%s: %s", f.ID, guard.Line(f.Reason, 200))
-			continue
+		if len(ids) == 0 {
+			why = guard.Line(f.Reason, 200)
 		}
-		others = append(others, f.ID)
+		if !slices.Contains(ids, f.ID) {
+			ids = append(ids, f.ID)
+		}
 	}
-	if len(others) > 0 {
-		first += "; and for " + strings.Join(others, ", ")
-	}
-	return first
+	return strings.Join(ids, ", "), why
 }
 
 // merge puts fresh findings in the place of those that the same checks had before, in the order of the checks.
