@@ -335,6 +335,12 @@ func TestCodes(t *testing.T) {
 	}
 }
 
+func TestNeeds(t *testing.T) {
+	if err := guard.CheckNeeds(All()); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestDocs(t *testing.T) {
 	demand := regexp.MustCompile(`S(\d+)`)
 	for _, c := range All() {

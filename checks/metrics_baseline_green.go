@@ -15,6 +15,7 @@ var metricsBaselineGreen = guard.Check{
 	ID:    "metrics.baseline_green",
 	Title: "the version that serves now stays below every limit",
 	S:     []int{55},
+	Needs: []string{"metrics.live"},
 	Doc: `
 It reads every signal twice, one tick (watch.every) apart, and asks whether the version that serves now stays
 below what the plan forbids (never). Between the two readings a share of bad or slow requests is counted; if it

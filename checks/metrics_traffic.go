@@ -15,6 +15,7 @@ var metricsTraffic = guard.Check{
 	ID:    "metrics.traffic",
 	Title: "enough traffic is there to see harm",
 	S:     []int{56},
+	Needs: []string{"metrics.live"},
 	Doc: `
 It foresees for each signal and each step of the rollout what the judge can see there, and how soon: with as many
 requests as there are now, how long it takes until harm is excluded, and which rise is found within which time.

@@ -147,6 +147,9 @@ type Check struct {
 	// Last says that it is asked when all others have answered, and sees in Scene.Found what they found.
 	Last bool  `json:",omitempty"`
 	S    []int `json:",omitempty"` // the numbers of the demands on an emergency plan that it answers
+	// Needs are the IDs of checks without whose pass the answer of this one is worth nothing: after one of them that
+	// found nothing to pass it is not asked, and unknown. One that is off, or left out, is not waited for.
+	Needs []string `json:",omitempty"`
 	// Run returns one finding for each subject. An error means that it could not find out, which is
 	// never a pass. It learns about the world only through the scene.
 	Run func(ctx context.Context, s Scene) ([]Finding, error) `json:"-"`

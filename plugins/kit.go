@@ -30,7 +30,7 @@ type Kit struct {
 }
 
 // Join makes one kit of several. A name that two of them give to the same kind of part is an error, because a
-// plan could not say which it means.
+// plan could not say which it means; so are needs of checks that none of the kits can meet.
 func Join(kits ...Kit) (Kit, error) {
 	joined := Kit{
 		Backends:  make(map[string]func(guard.With) (guard.Backend, error)),
@@ -64,6 +64,9 @@ func Join(kits ...Kit) (Kit, error) {
 			claim(kit, "check", check.ID)
 		}
 		joined.Checks = append(joined.Checks, kit.Checks...)
+	}
+	if err := guard.CheckNeeds(joined.Checks); err != nil {
+		mistakes = append(mistakes, err)
 	}
 	slices.SortFunc(mistakes, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	return joined, errors.Join(mistakes...)

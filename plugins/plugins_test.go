@@ -576,6 +576,8 @@ func TestJoin(t *testing.T) {
 		"backend twice":     {[]plugins.Kit{ours, {Name: "plugin a", Backends: backends("http")}}, 0, 0, "the backend http is supplied by golive and by plugin a"},
 		"check twice":       {[]plugins.Kit{ours, {Name: "plugin a", Checks: []guard.Check{{Code: "A1", ID: "a"}}}}, 0, 0, "the check a is supplied by golive and by plugin a"},
 		"two mistakes":      {[]plugins.Kit{ours, ours}, 0, 0, "the backend command is supplied by golive and by golive\nthe backend http is supplied by golive and by golive\nthe check GL1 is supplied by golive and by golive\nthe check a is supplied by golive and by golive\nthe probe http is supplied by golive and by golive"},
+		"needs of ours":     {[]plugins.Kit{ours, {Name: "plugin a", Checks: []guard.Check{{Code: "A1", ID: "b", Needs: []string{"a"}}}}}, 2, 2, ""},
+		"needs nobody":      {[]plugins.Kit{ours, {Name: "plugin a", Checks: []guard.Check{{Code: "A1", ID: "b", Needs: []string{"xyz"}}}}}, 0, 0, `the check b needs "xyz", and there is no such check (there are: a, b)`},
 		"of different kind": {[]plugins.Kit{ours, {Name: "plugin a", Sources: map[string]func(guard.With) (guard.Source, error){"http": nil}}}, 2, 1, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -42,24 +43,19 @@ func (g *glassFlags) broken(plan *guard.Plan) (*guard.BreakGlass, error) {
 	return b, nil
 }
 
-// An obligation is what somebody has to do because of what has happened, and until when.
-type obligation struct {
-	Kind      string // "incident-report"
-	Subject   string // the rollout that it is about
-	By        string // who owes it
-	Statement string
-	Until     time.Time
-}
-
 // owedFor is what a launch with broken glass obliges to.
-func owedFor(b guard.BreakGlass, rollout string, at time.Time) obligation {
-	return obligation{
-		Kind: "incident-report", Subject: rollout, By: b.By, Until: at.Add(reportTakes),
-		Statement: "write the incident report of " + rollout + ", which was launched by break-glass",
+func owedFor(b guard.BreakGlass, r guard.Release, at time.Time) guard.Entry {
+	return guard.Entry{
+		At: at, Act: guard.Obliged, Kind: "report", ID: "report-" + r.ID, Subject: r.ID, Service: r.Service, Environment: r.Environment,
+		By: b.By, Until: at.Add(reportTakes), Says: "the incident report of " + r.ID + ", which was launched by break-glass",
 	}
 }
 
-// owe takes note of an obligation, and says so. It is called once the fact that obliges is in the journal.
-func (p *program) owe(o obligation) {
-	fmt.Fprintf(p.err, "OWED by %s until %s: %s\n", o.By, moment(o.Until), o.Statement)
+// owe writes an obligation into the ledger, and says so. It is called once the fact that obliges is in the journal; a
+// ledger that cannot be written does not hold up a launch that could not wait for anything else either.
+func (p *program) owe(ctx context.Context, e guard.Entry) {
+	fmt.Fprintf(p.err, "OWED by %s until %s: %s\n", e.By, moment(e.Until), e.Says)
+	if err := p.remember(ctx, e); err != nil {
+		fmt.Fprintf(p.err, "golive: this is not in the ledger, so remember it yourself: %v\n", err)
+	}
 }

@@ -14,109 +14,194 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/golive-dev/golive/guard"
-	"github.com/golive-dev/golive/guard/engine"
+	"github.com/golive-dev/golive/guard/bundle"
 	"github.com/golive-dev/golive/guard/report"
 )
 
-// checkTakes is how long a whole check may take; what is not known by then is unknown.
+// checkTakes is how long a whole check may take unless the call says otherwise; what is not known by then is unknown.
 const checkTakes = 2 * time.Minute
 
+// A checkCall is how golive check was called.
+type checkCall struct {
+	release         guard.Release
+	glass           *glassFlags
+	which           selection
+	strict, verbose bool
+	to              *outlets
+	timeout, wait   time.Duration
+	save, replay    string // files
+	otherPlan       bool   // a replay is judged by the plan of the call
+	chosen, weighed bool   // the call says itself which checks, and what a warning is
+}
+
 func (p *program) checkCommand() *cobra.Command {
-	var only, skip []string
+	var call checkCall
 	var failOn string
-	var verbose bool
-	to := p.outlets()
+	call.to = p.outlets()
 	c := &cobra.Command{
 		Use:   "check --to VERSION [--from VERSION]",
 		Short: "Ask whether a version may go live",
 		Long: `check asks everything that has to be right before a launch: the plan, the backups, the way back, the
-people, the metrics. It changes nothing. What cannot be found out is no pass.
+people, the metrics. It changes nothing. What cannot be found out is no pass, and what has no answer when --timeout
+is over was not found out.
 
 Exit codes: 0 go, 2 the plan or the call is wrong, 3 no-go, 4 warnings (with --fail-on warn),
-5 could not find out, which is a no-go too, 6 not over after two minutes.
+5 could not find out, which is a no-go too, 6 not over within --timeout.
 In mode observe the answer is the same and the exit code is 0.
 
 What the plan waives (checks.waivers) is asked and shown all the same, and counts as a warning. With
 --break-glass so does everything else that can be waived: golive says how it would be, and obliges to nothing.
 
 The answer can be given in several forms at once, one of them here and the others in files. Only what is
-said to a terminal names phone numbers and e-mail addresses, unless the plan says roster.publish: true.`,
+said to a terminal names phone numbers and e-mail addresses, unless the plan says roster.publish: true.
+
+With --wait it asks again and again what blocks, and only that, until it passes or the time is over. --save keeps
+the plan and all that the world answered in a file, and --replay judges it again, without asking anybody: for an
+audit, for a test, or with --plan for another plan. A bundle holds no secrets, but the people of the plan. It proves
+nothing: whoever can write it can make it pass, so let no replay open a gate.`,
 		Example: `  golive check --from v1.41.0 --to v1.42.0
   golive check --from v1 --to v2 --only backup,rollback.dry_run
   golive check --from v1 --to v2 --fail-on warn -o json
   golive check --from v1 --to v2 -o github -o sarif=golive.sarif -o junit=golive.xml
-  golive check --from v1 --to v2 --break-glass "nobody can pay since 03:02" --by "Mei Lin" --approved-by "Wang Fang"`,
+  golive check --from v1 --to v2 --break-glass "nobody can pay since 03:02" --by "Mei Lin" --approved-by "Wang Fang"
+  golive check --from v1 --to v2 --wait 10m
+  golive check --from v1 --to v2 --save friday.tgz
+  golive check --replay friday.tgz --plan stricter.yaml`,
 		Args: cobra.NoArgs,
 	}
-	release, glass := p.releaseFlags(c), p.glassFlags(c)
-	c.Flags().VarP(to, "output", "o", "FORM, or FORM=FILE, any number of times: "+strings.Join(to.known(), ", "))
-	c.Flags().StringSliceVar(&only, "only", nil, "ask only these: IDs, codes, or the first part of IDs")
-	c.Flags().StringSliceVar(&skip, "skip", nil, "leave these out, and say so")
+	release := p.releaseFlags(c)
+	call.glass = p.glassFlags(c)
+	c.Flags().VarP(call.to, "output", "o", "FORM, or FORM=FILE, any number of times: "+strings.Join(call.to.known(), ", "))
+	c.Flags().StringSliceVar(&call.which.only, "only", nil, "ask only these: IDs, codes, or the first part of IDs")
+	c.Flags().StringSliceVar(&call.which.skip, "skip", nil, "leave these out, and say so")
 	c.Flags().StringVar(&failOn, "fail-on", "fail", "the least verdict that ends with an exit code: warn or fail")
-	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "say also what was expected and found where all is well")
+	c.Flags().BoolVarP(&call.verbose, "verbose", "v", false, "say also what was expected and found where all is well")
+	c.Flags().DurationVar(&call.timeout, "timeout", checkTakes, "how long all checks together may take; with --wait, each round of them")
+	c.Flags().DurationVar(&call.wait, "wait", 0, "how long to ask again what blocks")
+	c.Flags().StringVar(&call.save, "save", "", "keep what the world answered in this `FILE`, such as bundle.tgz")
+	c.Flags().StringVar(&call.replay, "replay", "", "judge what was kept in this `FILE`, and ask nobody")
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		if failOn != "warn" && failOn != "fail" {
+		changed := func(names ...string) bool { return slices.ContainsFunc(names, c.Flags().Changed) }
+		switch {
+		case failOn != "warn" && failOn != "fail":
 			return fail(exitUsage, "--fail-on %s: say warn or fail", failOn)
+		case call.timeout <= 0 || changed("wait") && call.wait <= 0:
+			return fail(exitUsage, "--timeout and --wait have to be longer than nothing, such as 2m")
+		case changed("replay") && changed("from", "to", "save", "wait", "break-glass"):
+			return fail(exitUsage, "--replay is about the release of its bundle and asks nobody: leave out --from, --to, --save, --wait and --break-glass")
 		}
-		return p.check(c.Context(), *release, glass, selection{only, skip}, failOn == "warn", verbose, to)
+		call.release, call.strict = *release, failOn == "warn"
+		call.otherPlan, call.chosen, call.weighed = changed("plan"), changed("only", "skip"), changed("fail-on")
+		return p.check(c.Context(), call)
 	}
 	return c
 }
 
-func (p *program) check(ctx context.Context, release guard.Release, glass *glassFlags, which selection, strict, verbose bool, to *outlets) error {
-	if err := to.clear(p.settings.Plan); err != nil {
+// A matter is what a check is about: a release in the world, or in a bundle.
+type matter struct {
+	plan    *guard.Plan
+	source  []byte // of the plan
+	release guard.Release
+	checks  []guard.Check
+	scene   func(context.Context) guard.Scene // the world as it is now
+	glass   *guard.BreakGlass                 // nil: it is whole
+	over    error                             // of a replay: why the checks were ended
+	close   func()
+}
+
+func (p *program) check(ctx context.Context, call checkCall) error {
+	if err := call.to.clear(p.settings.Plan, call.replay, call.save); err != nil {
 		return err
 	}
-	plan, _, err := p.readPlan()
+	if err := p.clearBundle(call.save); err != nil {
+		return err
+	}
+	about := p.world
+	if call.replay != "" {
+		about = p.kept
+	}
+	m, err := about(ctx, &call)
 	if err != nil {
-		return p.mistaken(err, to)
+		return p.mistaken(err, call.to)
 	}
-	if release.To == "" {
-		return fail(exitUsage, "which version? Say --to VERSION, and --from VERSION unless it is the first")
-	}
-	release.Service, release.Environment = plan.Service, plan.Environment
-	if err := release.Validate(); err != nil {
-		return fail(exitUsage, "%w", err)
-	}
-	broken, err := glass.broken(plan)
+	defer m.close()
+	asked, skipped, err := call.which.of(m.checks)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, checkTakes, fail(exitDeadline, "the checks were not over after %s", checkTakes))
-	defer cancel()
-	parts, closeParts, err := p.parts(ctx, plan)
-	if err != nil {
-		return err
-	}
-	defer closeParts()
-	if err := p.fits(plan, parts); err != nil {
-		return p.mistaken(err, to)
-	}
-	asked, skipped, err := which.of(parts.Checks)
-	if err != nil {
-		return err
-	}
-	off := offFor(plan, asked)
+	off := offFor(m.plan, asked)
 	if len(off) == len(asked) {
 		return fail(exitUsage, "no check is left to ask: %s is off for this plan", strings.Join(off, ", "))
 	}
 	a := report.Assessment{
-		Version: version(), Plan: plan, Release: release, Mode: plan.Mode, Skipped: skipped, Off: off, Checks: parts.Checks, BreakGlass: broken,
+		Version: version(), Plan: m.plan, Release: m.release, Mode: m.plan.Mode, Skipped: skipped, Off: off, Checks: m.checks, BreakGlass: m.glass,
 	}
-	answer := p.speakers(to, a, verbose)
-	scene := parts.Scene(ctx, plan, release, time.Now().UTC())
-	scene.BreakGlass = broken
-	a.Findings = engine.RunChecks(ctx, scene, asked, answer.found)
+	answer := p.speakers(call.to, a, call.verbose)
+	q := inquiry{checks: asked, scene: m.scene, timeout: call.timeout, strict: call.strict, pending: p.pending(m.plan)}
+	if call.save != "" {
+		q.record = &bundle.Recorder{}
+	}
+	var over error
+	if call.wait > 0 {
+		a.Findings, over = q.until(ctx, call.wait)
+		q.pending.close()
+		for _, f := range a.Findings {
+			answer.found(f)
+		}
+	} else {
+		a.Findings, over = q.once(ctx, answer.found)
+		q.pending.close()
+	}
+	if over == nil {
+		over = m.over
+	}
 	a.Verdict = guard.Worst(a.Findings)
-	over := context.Cause(ctx)
-	a.ExitCode = exitCode(a, strict, over)
-	if err := answer.end(a); err != nil {
+	a.ExitCode = exitCode(a, call.strict, over)
+	err = answer.end(a)
+	if q.record != nil {
+		err = errors.Join(err, p.keep(call, m, q.record, a, over))
+	}
+	if err != nil {
 		return &exit{code: cmp.Or(a.ExitCode, exitInternal), err: err}
 	}
-	if over != nil && to.here() == asText {
+	if over != nil && call.to.here() == asText {
 		return over
 	}
 	return quiet(a.ExitCode)
+}
+
+// world is the release of the call, and everything that can be asked about it now.
+func (p *program) world(ctx context.Context, call *checkCall) (matter, error) {
+	plan, source, err := p.readPlan()
+	if err != nil {
+		return matter{}, err
+	}
+	release := call.release
+	if release.To == "" {
+		return matter{}, fail(exitUsage, "which version? Say --to VERSION, and --from VERSION unless it is the first")
+	}
+	release.Service, release.Environment = plan.Service, plan.Environment
+	if err := release.Validate(); err != nil {
+		return matter{}, fail(exitUsage, "%w", err)
+	}
+	broken, err := call.glass.broken(plan)
+	if err != nil {
+		return matter{}, err
+	}
+	parts, closeParts, err := p.parts(ctx, plan)
+	if err != nil {
+		return matter{}, err
+	}
+	if err := p.fits(plan, parts); err != nil {
+		closeParts()
+		return matter{}, err
+	}
+	scene := func(ctx context.Context) guard.Scene {
+		scene := p.secrets.scene(parts.Scene(ctx, plan, release, time.Now().UTC()))
+		scene.BreakGlass = broken
+		return scene
+	}
+	return matter{plan: plan, source: source, release: release, glass: broken, checks: parts.Checks, scene: scene, close: closeParts}, nil
 }
 
 func exitCode(a report.Assessment, strict bool, over error) int {
@@ -259,7 +344,7 @@ func (b *blocks) end(a report.Assessment) error {
 		fmt.Fprintf(b.out, "\n%s\n", b.ink.paint(faint, "skipped: "+strings.Join(a.Skipped, ", ")))
 	}
 	if len(a.Off) > 0 {
-		fmt.Fprintf(b.out, "\n%s\n", b.ink.paint(faint, "off: "+strings.Join(a.Off, ", ")+": the plan has no tier and no clause that asks them"))
+		fmt.Fprintf(b.out, "\n%s\n", b.ink.paint(faint, "off: "+plural(len(a.Off), "check")+" that the plan has no tier and no clause for (golive checks lists them)"))
 	}
 	_, err := fmt.Fprintf(b.out, "\n%s\n", b.ink.paint(toneOfVerdict(a.Verdict), a.Summary()))
 	return err

@@ -29,6 +29,7 @@ var floors = []struct{ pattern, may string }{
 	{"guard/server", "guard guard/engine guard/report"},
 	{"guard/engine", "guard guard/judge"},
 	{"guard/report", "guard"},
+	{"guard/bundle", "guard"},
 	{"guard/journal", ""},
 	{"guard/judge/*", "guard/judge"},
 	{"guard/judge", ""},

@@ -127,7 +127,7 @@ itself when the new one does harm.`,
 		id       string
 		commands []*cobra.Command
 	}{
-		{"before", []*cobra.Command{p.initCommand(), p.checkCommand(), p.checksCommand(), p.backtestCommand(), p.schemaCommand(), p.pluginsCommand()}},
+		{"before", []*cobra.Command{p.initCommand(), p.doctorCommand(), p.checkCommand(), p.checksCommand(), p.backtestCommand(), p.schemaCommand(), p.pluginsCommand()}},
 		{"during", []*cobra.Command{p.rolloutCommand(), p.watchCommand(), p.rollbackCommand(), p.orderCommand()}},
 		{"after", []*cobra.Command{p.statusCommand(), p.explainCommand(), p.replayCommand(), p.journalCommand(),
 			p.recordCommand(), p.attestCommand(), p.settleCommand(), p.ledgerCommand()}},

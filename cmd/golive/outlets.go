@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -66,11 +67,14 @@ func (o *outlets) all() []outlet {
 func (o *outlets) here() output { return output(o.all()[0].form) }
 
 // clear removes the files of an earlier call, which nobody may take for the answer of this one, and sees to it that
-// there is a place for new ones.
-func (o *outlets) clear(plan string) error {
+// there is a place for new ones. None of them may be the plan, or another file that the call names.
+func (o *outlets) clear(plan string, others ...string) error {
 	for _, out := range o.all()[1:] {
 		if dir, err := os.Stat(filepath.Dir(out.file)); err != nil || !dir.IsDir() {
 			return fail(exitUsage, "-o %s=%s: there is no directory %s", out.form, out.file, filepath.Dir(out.file))
+		}
+		if slices.Contains(others, out.file) {
+			return fail(exitUsage, "-o %s=%s: that is the bundle; name another file", out.form, out.file)
 		}
 		old, err := os.Stat(out.file)
 		if err != nil || !old.Mode().IsRegular() {
@@ -164,7 +168,7 @@ type fileForm struct {
 func (v *fileForm) end(whole report.Assessment) error {
 	err := v.speaker.end(whole)
 	if err == nil {
-		err = writeWhole(v.name, v.text.Bytes())
+		err = writeWhole(v.name, v.text.Bytes(), 0o644)
 	}
 	if err != nil {
 		return fmt.Errorf("write %s: %w", v.name, err)
@@ -173,16 +177,16 @@ func (v *fileForm) end(whole report.Assessment) error {
 }
 
 // writeWhole puts a file in its place when it is complete. What is there and no file, such as a pipe, is written to.
-func writeWhole(name string, text []byte) error {
+func writeWhole(name string, text []byte, mode fs.FileMode) error {
 	if there, err := os.Stat(name); err == nil && !there.Mode().IsRegular() {
-		return os.WriteFile(name, text, 0o644)
+		return os.WriteFile(name, text, mode)
 	}
 	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-*")
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(text)
-	err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())
+	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), name)
 	}

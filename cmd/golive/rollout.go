@@ -290,7 +290,7 @@ func (p *program) engage(ctx context.Context, h *history, parts engine.Parts, j 
 			tape.saw(e, s)
 			view.saw(e, s)
 			if opened, is := e.Fact.(guard.Opened); is && opened.BreakGlass != nil {
-				p.owe(owedFor(*opened.BreakGlass, opened.Release.ID, e.At))
+				p.owe(ctx, owedFor(*opened.BreakGlass, opened.Release, e.At))
 			}
 		},
 		Found: view.found,

@@ -91,7 +91,10 @@ func disguises(value string) []string {
 }
 
 // clean makes a text from outside fit to be told: without secrets, and without anything that a terminal obeys.
-func (s *secrets) clean(text string) string {
+func (s *secrets) clean(text string) string { return guard.Printable(s.hide(text)) }
+
+// hide puts ${NAME} in the place of each secret, and leaves the text otherwise as it is.
+func (s *secrets) hide(text string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.replace != nil {
@@ -100,7 +103,7 @@ func (s *secrets) clean(text string) string {
 			text = k.hideCut(text)
 		}
 	}
-	return guard.Printable(text)
+	return text
 }
 
 // name is clean for what stands in the middle of a line, so that nobody can write a line of golive's story.
@@ -260,6 +263,17 @@ func (q quietVault) Backups(ctx context.Context) ([]guard.Backup, error) {
 		backups[i].ID = q.secrets.name(backups[i].ID)
 	}
 	return backups, q.secrets.error(err)
+}
+
+// scene is a scene whose answers tell no secrets. All but the texts of files come from parts, which keep quiet.
+func (s *secrets) scene(scene guard.Scene) guard.Scene {
+	ask := scene.Ask
+	scene.Ask = func(ctx context.Context, q guard.Question) (guard.Answer, error) {
+		answer, err := ask(ctx, q)
+		answer.Text = s.hide(answer.Text)
+		return answer, s.error(err)
+	}
+	return scene
 }
 
 // check is a check whose findings tell no secrets: one of a plugin can learn them from its parts.

@@ -20,36 +20,40 @@ import (
 )
 
 const (
-	checkTakes   = 10 * time.Second // beyond what the readings it asks for take
-	checksAtOnce = 8
-	fileHolds    = 1 << 20
+	questionTakes = 10 * time.Second // beyond a tick, which readings may be apart
+	checkTakes    = time.Second      // beyond what its questions take, so that one without an answer does not spoil the others
+	checksAtOnce  = 32
+	fileHolds     = 1 << 20
 )
 
 // RunChecks asks all checks at once, but those that are off for the plan, and then those that are Last. It returns
-// their findings in the order of the checks, those that are Last behind all others. Each finding is also told to found, if it is given, as soon as all those before it are. A check
-// that fails to find out, panics, hangs or answers nonsense yields a finding of its own, and the verdict Unknown.
-// What an advisory check does not pass is a warning, and what is waived is marked.
+// their findings in the order of the checks, those that are Last behind all others. Each finding is also told to found,
+// if it is given, as soon as all those before it are. A check that fails to find out, panics, hangs or answers
+// nonsense yields a finding of its own, and the verdict Unknown; so does one that has no answer when ctx ends, and one
+// that needs another that did not pass, which is not asked. What an advisory check does not pass is a warning, and
+// what is waived is marked. The needs have to be sound: see guard.CheckNeeds.
 func RunChecks(ctx context.Context, s guard.Scene, checks []guard.Check, found func(guard.Finding)) []guard.Finding {
 	checks = slices.DeleteFunc(slices.Clone(checks), func(c guard.Check) bool { return c.For(s.Plan) == guard.Off })
 	if slices.ContainsFunc(checks, func(c guard.Check) bool { return c.Last }) {
 		return runLast(ctx, s, checks, found)
 	}
-	results := make([]chan []guard.Finding, len(checks))
-	slots := make(chan struct{}, checksAtOnce)
-	limit := checkTakes + s.Plan.Watch.Every.Std()
+	runs := make(map[string]*checkRun, len(checks)) // by ID
+	inOrder := make([]*checkRun, len(checks))
 	for i, c := range checks {
-		results[i] = make(chan []guard.Finding, 1)
+		inOrder[i] = &checkRun{check: c, done: make(chan struct{})}
+		runs[c.ID] = inOrder[i]
+	}
+	slots := make(chan struct{}, checksAtOnce)
+	for _, r := range inOrder {
 		go func() {
-			slots <- struct{}{}
-			defer func() { <-slots }()
-			ctx, cancel := context.WithTimeout(ctx, limit)
-			defer cancel()
-			results[i] <- s.Waive(c, weigh(c.For(s.Plan), runCheck(ctx, s, c)))
+			defer close(r.done)
+			r.findings = r.run(ctx, s, runs, slots)
 		}()
 	}
 	var all []guard.Finding
-	for _, result := range results {
-		for _, f := range <-result {
+	for _, r := range inOrder {
+		<-r.done
+		for _, f := range s.Waive(r.check, weigh(r.check.For(s.Plan), r.findings)) {
 			all = append(all, f)
 			if found != nil {
 				found(f)
@@ -59,7 +63,7 @@ func RunChecks(ctx context.Context, s guard.Scene, checks []guard.Check, found f
 	return all
 }
 
-// runLast asks those checks that are Last when the others have answered.
+// runLast asks those checks that are Last when the others have answered. They see also what the scene knows already.
 func runLast(ctx context.Context, s guard.Scene, checks []guard.Check, found func(guard.Finding)) []guard.Finding {
 	var first, last []guard.Check
 	for _, c := range checks {
@@ -71,38 +75,101 @@ func runLast(ctx context.Context, s guard.Scene, checks []guard.Check, found fun
 		last = append(last, c)
 	}
 	all := RunChecks(ctx, s, first, found)
-	s.Found = slices.Clone(all)
+	s.Found = slices.Concat(s.Found, all)
 	return append(all, RunChecks(ctx, s, last, found)...)
 }
 
-// weigh makes a warning of what an advisory check does not pass.
+// weigh makes a warning of what an advisory check does not pass. What is given stays as it was found, for those
+// who need it.
 func weigh(need guard.Need, findings []guard.Finding) []guard.Finding {
-	for i := range findings {
-		if f := &findings[i]; need == guard.Advisory && f.Verdict != guard.Pass {
+	weighed := slices.Clone(findings)
+	for i := range weighed {
+		if f := &weighed[i]; need == guard.Advisory && f.Verdict != guard.Pass {
 			f.Verdict = guard.Warn
 		}
 	}
-	return findings
+	return weighed
 }
 
-// runCheck runs one check, and gives up on it when its time is over even if it does not listen.
-func runCheck(ctx context.Context, s guard.Scene, c guard.Check) []guard.Finding {
-	unknown := func(reason string) []guard.Finding {
-		return []guard.Finding{{Code: c.Code, ID: c.ID, Title: cmp.Or(c.Title, c.ID), Path: c.Path, Reason: reason, At: s.Now}}
+// A checkRun is a check and what it comes to, which may be read once done is closed.
+type checkRun struct {
+	check    guard.Check
+	done     chan struct{}
+	findings []guard.Finding
+}
+
+// run waits for what the check needs and for its turn, and asks it. It returns when ctx ends, whatever it waits for.
+func (r *checkRun) run(ctx context.Context, s guard.Scene, runs map[string]*checkRun, slots chan struct{}) []guard.Finding {
+	for _, id := range r.check.Needs {
+		need := runs[id]
+		if need == nil {
+			continue
+		}
+		select {
+		case <-need.done:
+		case <-ctx.Done():
+			return unknown(s, r.check, "not asked: "+ended(ctx))
+		}
+		if !met(need.findings) {
+			return unknown(s, r.check, fmt.Sprintf("not asked, because %s did not pass", need.name()))
+		}
 	}
+	select {
+	case slots <- struct{}{}:
+	case <-ctx.Done():
+		return unknown(s, r.check, "not asked: "+ended(ctx))
+	}
+	defer func() { <-slots }()
+	return runCheck(ctx, s, r.check)
+}
+
+func (r *checkRun) name() string {
+	if r.check.Code == "" {
+		return r.check.ID
+	}
+	return fmt.Sprintf("%s (%s)", r.check.ID, r.check.Code)
+}
+
+// met says that something passed. Where a check asks about several things, what depends on it can say something
+// about those that pass, and people mend all of it at once.
+func met(findings []guard.Finding) bool {
+	return slices.ContainsFunc(findings, func(f guard.Finding) bool {
+		return f.Verdict == guard.Pass || f.Verdict == guard.Warn
+	})
+}
+
+func unknown(s guard.Scene, c guard.Check, reason string) []guard.Finding {
+	return []guard.Finding{{Code: c.Code, ID: c.ID, Title: cmp.Or(c.Title, c.ID), Path: c.Path, Reason: reason, At: s.Now}}
+}
+
+// ended says why there is no more time.
+func ended(ctx context.Context) string {
+	why := context.Cause(ctx)
+	if errors.Is(why, context.DeadlineExceeded) {
+		return "the time for all checks is over"
+	}
+	return guard.Printable(why.Error())
+}
+
+// runCheck runs one check, and gives up on it when its time is over even if it does not listen. What it says after
+// that is not heard.
+func runCheck(whole context.Context, s guard.Scene, c guard.Check) []guard.Finding {
+	ctx, cancel := context.WithTimeout(whole, questionTakes+s.Plan.Watch.Every.Std()+checkTakes)
+	defer cancel()
 	done := make(chan []guard.Finding, 1)
 	go func() {
 		defer func() {
 			if p := recover(); p != nil {
-				done <- unknown(fmt.Sprintf("the check panicked: %v", p))
+				done <- unknown(s, c, fmt.Sprintf("the check panicked: %v", p))
 			}
 		}()
 		findings, err := c.Run(ctx, s)
 		switch {
+		case ctx.Err() != nil: // too late
 		case err != nil:
-			done <- unknown(explain(ctx, err))
+			done <- unknown(s, c, explain(ctx, err))
 		case len(findings) == 0:
-			done <- unknown("the check found nothing to say")
+			done <- unknown(s, c, "the check found nothing to say")
 		default:
 			done <- findings
 		}
@@ -124,7 +191,10 @@ func runCheck(ctx context.Context, s guard.Scene, c guard.Check) []guard.Finding
 		}
 		return findings
 	case <-ctx.Done():
-		return unknown("the check gave no answer in time")
+		if whole.Err() != nil {
+			return unknown(s, c, "no answer yet: "+ended(whole))
+		}
+		return unknown(s, c, "the check gave no answer in time")
 	}
 }
 
@@ -168,7 +238,7 @@ func (w *witness) ask(ctx, asker context.Context, q guard.Question) (guard.Answe
 		w.asked[string(key)] = t
 		go func() {
 			defer close(t.done)
-			ctx, cancel := context.WithTimeout(ctx, checkTakes+w.plan.Watch.Every.Std())
+			ctx, cancel := context.WithTimeout(ctx, questionTakes+w.plan.Watch.Every.Std())
 			defer cancel()
 			t.answer, t.err = w.look(ctx, q)
 		}()

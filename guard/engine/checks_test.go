@@ -2,10 +2,13 @@ package engine
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -81,4 +84,168 @@ func holdsFile(t *testing.T, path, text, wrong string) {
 	case wrong != "" && (err == nil || !strings.Contains(err.Error(), wrong) || a.Text != ""):
 		t.Errorf("%d bytes, error %v, want one that says %q", len(a.Text), err, wrong)
 	}
+}
+
+// TestNeeds sees that a check whose need found nothing to pass is not asked, and that it is told why.
+func TestNeeds(t *testing.T) {
+	finds := func(all ...guard.Verdict) func(context.Context, guard.Scene) ([]guard.Finding, error) {
+		return func(context.Context, guard.Scene) (findings []guard.Finding, _ error) {
+			for _, v := range all {
+				findings = append(findings, guard.Finding{Verdict: v})
+			}
+			return findings, nil
+		}
+	}
+	for _, test := range []struct {
+		name string
+		need guard.Check
+		want string // what the check that needs it comes to
+	}{
+		{"pass", guard.Check{Run: finds(guard.Pass)}, "pass "},
+		{"warning", guard.Check{Run: finds(guard.Warn)}, "pass "},
+		{"fail", guard.Check{Run: finds(guard.Fail, guard.Waiting)}, "unknown not asked, because a.need (A1) did not pass"},
+		{"unknown", guard.Check{Run: finds(guard.Unknown)}, "unknown not asked, because a.need (A1) did not pass"},
+		{"panic", guard.Check{Run: func(context.Context, guard.Scene) ([]guard.Finding, error) { panic("oops") }},
+			"unknown not asked, because a.need (A1) did not pass"},
+		{"advisory", guard.Check{Standard: guard.Advisory, Run: finds(guard.Fail)}, "unknown not asked, because a.need (A1) did not pass"},
+		{"one of two", guard.Check{Run: finds(guard.Fail, guard.Pass)}, "pass "},
+		{"off", guard.Check{Standard: guard.Off, Run: finds(guard.Fail)}, "pass "},
+		{"not itself asked", guard.Check{Needs: []string{"a.first"}, Run: finds(guard.Pass)}, "unknown not asked, because a.need (A1) did not pass"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			test.need.Code, test.need.ID = "A1", "a.need"
+			asked := false
+			checks := []guard.Check{
+				{Code: "A3", ID: "a.last", Title: "all is well", Path: "watch", Needs: []string{"a.need", "a.left_out"}, Run: func(context.Context, guard.Scene) ([]guard.Finding, error) {
+					asked = true
+					return []guard.Finding{{Verdict: guard.Pass}}, nil
+				}},
+				test.need,
+				{Code: "A0", ID: "a.first", Standard: guard.Advisory, Run: finds(guard.Fail)},
+			}
+			findings := RunChecks(t.Context(), guard.Scene{Plan: &guard.Plan{Tier: guard.Standard}}, checks, nil)
+			last := findings[0]
+			if got := last.Verdict.String() + " " + last.Reason; got != test.want {
+				t.Errorf("it is %q, want %q", got, test.want)
+			}
+			if asked != (test.want == "pass ") {
+				t.Errorf("asked: %t", asked)
+			}
+			if last.Code != "A3" || last.Title != "all is well" || last.Path != "watch" {
+				t.Errorf("it is not named: %+v", last)
+			}
+		})
+	}
+}
+
+// TestTimeForAll sees that what has no answer when the time for all is over is a finding of its own, whether it was
+// asked, waited for its turn, or waited for what it needs; and that an answer that comes later is not heard.
+func TestTimeForAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		late := func(context.Context, guard.Scene) ([]guard.Finding, error) {
+			time.Sleep(8 * time.Second)
+			return []guard.Finding{{Verdict: guard.Pass}}, nil
+		}
+		listens := func(ctx context.Context, _ guard.Scene) ([]guard.Finding, error) {
+			<-ctx.Done()
+			return []guard.Finding{{Verdict: guard.Fail, Reason: "whatever"}}, nil
+		}
+		checks := []guard.Check{{ID: "a.listens", Run: listens}}
+		for i := range checksAtOnce {
+			checks = append(checks, guard.Check{ID: fmt.Sprintf("a.late%d", i), Run: late})
+		}
+		checks = append(checks, guard.Check{ID: "a.needs", Needs: []string{"a.late0"}, Run: late})
+		ctx, cancel := context.WithTimeoutCause(t.Context(), 7*time.Second, errors.New("the checks were not over after 7s"))
+		defer cancel()
+		began := time.Now()
+		got := map[string]int{}
+		for _, f := range RunChecks(ctx, guard.Scene{Plan: &guard.Plan{}}, checks, nil) {
+			got[f.Verdict.String()+" "+f.Reason]++
+		}
+		if took := time.Since(began); took != 7*time.Second {
+			t.Errorf("it took %s", took)
+		}
+		want := map[string]int{
+			"unknown no answer yet: the checks were not over after 7s": checksAtOnce,
+			"unknown not asked: the checks were not over after 7s":     2,
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("(-want +got)\n%s", diff)
+		}
+		time.Sleep(time.Minute) // until the late ones are done
+	})
+}
+
+// TestOneSilentVault sees that a question without an answer does not spoil what the check knows of the others.
+func TestOneSilentVault(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		parts := Parts{Vault: func(p guard.Part) (guard.Vault, error) {
+			if p.Use == "silent" {
+				return silentVault{}, nil
+			}
+			return nil, errors.New("no such vault")
+		}}
+		check := guard.Check{ID: "a.b", Run: func(ctx context.Context, s guard.Scene) ([]guard.Finding, error) {
+			_, silent := s.Ask(ctx, guard.Question{Backups: &guard.Part{Use: "silent"}})
+			_, none := s.Ask(ctx, guard.Question{Backups: &guard.Part{Use: "none"}})
+			return []guard.Finding{{Reason: silent.Error()}, {Reason: none.Error()}}, nil
+		}}
+		p := &guard.Plan{}
+		var got []string
+		for _, f := range RunChecks(t.Context(), parts.Scene(t.Context(), p, guard.Release{}, time.Now()), []guard.Check{check}, nil) {
+			got = append(got, f.Reason)
+		}
+		want := []string{"gave no answer in time: context deadline exceeded", "no such vault"}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("(-want +got)\n%s", diff)
+		}
+	})
+}
+
+// silentVault never answers.
+type silentVault struct{}
+
+func (silentVault) Backups(ctx context.Context) ([]guard.Backup, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// BenchmarkInstantChecks measures how long 90 checks take that answer at once, or almost: beside the slowest, of
+// 100 ms, and beside the bound of 1.2 times the slowest and 20 ms more.
+func BenchmarkInstantChecks(b *testing.B) {
+	const slowest = 100 * time.Millisecond
+	checks := make([]guard.Check, 90)
+	for i := range checks {
+		checks[i] = sleeper(i, slowest*time.Duration(i%10)/90)
+	}
+	checks[0] = sleeper(0, slowest)
+	all := timeChecks(b, checks)
+	b.ReportMetric(float64(all)/float64(slowest), "of-slowest")
+	b.ReportMetric(float64(all)/float64(slowest*12/10+20*time.Millisecond), "of-bound")
+}
+
+// BenchmarkSlowChecks measures how long 200 checks take of which each takes a second, beside the bound of 8 s.
+func BenchmarkSlowChecks(b *testing.B) {
+	checks := make([]guard.Check, 200)
+	for i := range checks {
+		checks[i] = sleeper(i, time.Second)
+	}
+	b.ReportMetric(float64(timeChecks(b, checks))/float64(8*time.Second), "of-bound")
+}
+
+func sleeper(i int, takes time.Duration) guard.Check {
+	return guard.Check{Code: "B1", ID: fmt.Sprintf("b.sleep%d", i), Run: func(context.Context, guard.Scene) ([]guard.Finding, error) {
+		time.Sleep(takes)
+		return []guard.Finding{{Verdict: guard.Pass}}, nil
+	}}
+}
+
+// timeChecks is how long all checks take together, on average.
+func timeChecks(b *testing.B, checks []guard.Check) time.Duration {
+	for b.Loop() {
+		if v := guard.Worst(RunChecks(b.Context(), guard.Scene{Plan: &guard.Plan{}}, checks, nil)); v != guard.Pass {
+			b.Fatalf("the verdict is %s", v)
+		}
+	}
+	return b.Elapsed() / time.Duration(b.N)
 }
