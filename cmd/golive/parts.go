@@ -22,6 +22,7 @@ import (
 	"github.com/golive-dev/golive/plugins/restic"
 	"github.com/golive-dev/golive/plugins/scrape"
 	"github.com/golive-dev/golive/plugins/stdout"
+	"github.com/golive-dev/golive/plugins/velero"
 )
 
 // builtin is the table of the parts that need no plugin.
@@ -50,6 +51,7 @@ func builtin(out io.Writer) plugins.Kit {
 			"file":       file.NewVault,
 			"pgbackrest": pgbackrest.NewVault,
 			"restic":     restic.NewVault,
+			"velero":     velero.NewVault,
 		},
 		Checks: checks.All(),
 	}
