@@ -80,7 +80,7 @@ func (v *Vault) Backups(ctx context.Context) ([]guard.Backup, error) {
 	output, err := run.Command{Program: "kubectl", Args: v.args, Timeout: v.timeout, Limit: 64 << 20}.Run(ctx)
 	var no *exec.ExitError
 	if errors.As(err, &no) {
-		err = fmt.Errorf("%v: %s", no, strings.TrimSpace(logged.ReplaceAllString(output.Story, "")))
+		err = fmt.Errorf("%w: %s", no, strings.TrimSpace(logged.ReplaceAllString(output.Story, "")))
 	}
 	switch {
 	case errors.Is(err, exec.ErrNotFound):
