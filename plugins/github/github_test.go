@@ -271,7 +271,7 @@ func TestUnknownIsNoPass(t *testing.T) {
 	}
 	for name := range kit.Probes {
 		well := newHub(t)
-		more := guard.With{"timeout": "300ms"}
+		more := guard.With{}
 		if name == "github-alerts" {
 			more["alerts"] = []any{"dependabot", "code-scanning", "secret-scanning"}
 		}
@@ -284,7 +284,11 @@ func TestUnknownIsNoPass(t *testing.T) {
 					t.Parallel()
 					h := newHub(t)
 					h.answers[path] = answer
-					f, err := h.probe(t, name, more)
+					with := maps.Clone(more)
+					if way == "hang" {
+						with["timeout"] = "300ms"
+					}
+					f, err := h.probe(t, name, with)
 					if err == nil {
 						t.Fatalf("no error, but %+v", f)
 					}
@@ -336,7 +340,11 @@ func TestErrors(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h := newHub(t)
 			h.answers[c.path] = c.answer
-			_, err := h.probe(t, c.probe, guard.With{"timeout": "200ms"})
+			with := guard.With{}
+			if name == "hang" {
+				with["timeout"] = "200ms"
+			}
+			_, err := h.probe(t, c.probe, with)
 			if err == nil || !strings.Contains(err.Error(), c.err) || !strings.Contains(err.Error(), "acme/shop") || strings.Contains(err.Error(), token) {
 				t.Errorf("error %v, want %q", err, c.err)
 			}

@@ -118,12 +118,11 @@ func TestNonsense(t *testing.T) {
 // A server is a small API server with Velero's backups, or without.
 type server struct {
 	*httptest.Server
+
+	mu      sync.Mutex // kubectl is another process: the race detector does not see that it asks later
 	backups []object
 	missing bool // of Velero
 	answer  func(http.ResponseWriter, *http.Request)
-
-	mu    sync.Mutex
-	asked []string
 }
 
 // newServer starts one, and makes a kubeconfig for it that kubectl finds by itself. It skips where there is no kubectl.
@@ -160,7 +159,7 @@ func refuse(w http.ResponseWriter, code int, reason, message string) {
 // ServeHTTP gives the list two by two, whatever limit it is asked for.
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
-	s.asked = append(s.asked, r.URL.RequestURI())
+	backups, missing, answer := s.backups, s.missing, s.answer
 	s.mu.Unlock()
 	give := func(o object) {
 		w.Header().Set("Content-Type", "application/json")
@@ -168,7 +167,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	groups := []object{{"name": "velero.io", "versions": []object{{"groupVersion": "velero.io/v1", "version": "v1"}},
 		"preferredVersion": object{"groupVersion": "velero.io/v1", "version": "v1"}}}
-	if s.missing {
+	if missing {
 		groups = []object{}
 	}
 	switch path := r.URL.Path; {
@@ -180,23 +179,24 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		give(object{"kind": "APIResourceList", "groupVersion": "v1", "resources": []object{}})
 	case path == "/apis":
 		give(object{"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
-	case path == "/apis/velero.io/v1" && !s.missing:
+	case path == "/apis/velero.io/v1" && !missing:
 		give(object{"kind": "APIResourceList", "groupVersion": "velero.io/v1", "resources": []object{
 			{"name": "backups", "singularName": "backup", "namespaced": true, "kind": "Backup", "verbs": []string{"get", "list"}}}})
 	case r.Header.Get("Authorization") != "Bearer "+token:
 		refuse(w, 403, "Forbidden", `backups.velero.io is forbidden: User "nobody" cannot list resource "backups" in API group "velero.io" in the namespace "velero"`)
-	case !strings.HasSuffix(path, "/backups") || s.missing:
+	case !strings.HasSuffix(path, "/backups") || missing:
 		refuse(w, 404, "NotFound", "the server could not find the requested resource")
-	case s.answer != nil:
-		s.answer(w, r)
+	case answer != nil:
+		answer(w, r)
 	default:
-		s.list(give, r)
+		give(page(backups, r))
 	}
 }
 
-func (s *server) list(give func(object), r *http.Request) {
+// page is the part of the backups that a request asks for.
+func page(backups []object, r *http.Request) object {
 	fitting := []object{}
-	for _, b := range s.backups {
+	for _, b := range backups {
 		metadata := b["metadata"].(object)
 		fits := r.URL.Path == fmt.Sprintf("/apis/velero.io/v1/namespaces/%s/backups", metadata["namespace"])
 		for _, term := range strings.Split(r.URL.Query().Get("labelSelector"), ",") {
@@ -214,11 +214,12 @@ func (s *server) list(give func(object), r *http.Request) {
 	if last < len(fitting) {
 		more = strconv.Itoa(last)
 	}
-	give(object{"apiVersion": "velero.io/v1", "kind": "BackupList", "metadata": object{"continue": more, "resourceVersion": "7"}, "items": fitting[first:last]})
+	return object{"apiVersion": "velero.io/v1", "kind": "BackupList", "metadata": object{"continue": more, "resourceVersion": "7"}, "items": fitting[first:last]}
 }
 
 func TestVault(t *testing.T) {
 	s := newServer(t)
+	s.mu.Lock()
 	ended := time.Now().UTC().Truncate(time.Second).Add(-time.Hour)
 	for i := range 5 {
 		labels := object{"velero.io/schedule-name": "nightly", "tier": strconv.Itoa(i % 2)}
@@ -228,6 +229,7 @@ func TestVault(t *testing.T) {
 		backup("by-hand", "Completed", ended, ended.Add(time.Hour*720), nil),
 		backup("broken", "PartiallyFailed", ended, ended.Add(time.Hour*720), nil),
 		backup("old", "Completed", ended.Add(-800*time.Hour), ended, nil))
+	s.mu.Unlock()
 
 	plugintest.Both(t, kit, func(t *testing.T, kit plugins.Kit) {
 		// A plugin does not see KUBECONFIG.
@@ -309,7 +311,9 @@ func TestUnknown(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newServer(t)
+			s.mu.Lock()
 			c.spoil(s)
+			s.mu.Unlock()
 			got, err := plugintest.Make(t, NewVault, c.with).Backups(t.Context())
 			if len(got) > 0 {
 				t.Errorf("it lists %v", got)
