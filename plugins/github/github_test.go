@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -108,12 +109,11 @@ func pull(number int, state, merged string) object {
 	return o
 }
 
-var minute int
+var minute atomic.Int64
 
 // review is one of a user, later than all before it.
 func review(by int, state, commit string) object {
-	minute++
-	at := time.Date(2026, 11, 23, 9, minute, 0, 0, time.UTC)
+	at := time.Date(2026, 11, 23, 9, int(minute.Add(1)), 0, 0, time.UTC)
 	return object{"user": user(by), "state": state, "commit_id": commit, "submitted_at": at.Format(time.RFC3339)}
 }
 
@@ -252,7 +252,6 @@ func TestUnknownIsNoPass(t *testing.T) {
 		"list of null":  text("[null]"),
 		"list of lists": text("[[]]"),
 		"cut":           status(200, `[{"number":`, "Content-Length", "4000"),
-		"too long":      text(`[{"number":1,"body":"` + strings.Repeat("x", bodyBytes) + `"}]`),
 		"no next page":  status(200, "[]", "Link", `<http://x.test/?cursor>; rel="next"`),
 		"endless pages": status(200, "[]", "Link", `<http://x.test/?page=2>; rel="next"`),
 		"not ready":     status(202, "{}"),
@@ -333,6 +332,7 @@ func TestErrors(t *testing.T) {
 		"code scanning never": {"github-alerts", "code-scanning/alerts?severity=high", status(404, `{"message":"no analysis found"}`), "let it run once"},
 		"nonsense":            {"github-alerts", "code-scanning/alerts?severity=high", text("<html>"), "the answer is nonsense"},
 		"hang":                {"github-status", "commits/v2", hang, "no answer within 200ms"},
+		"too long":            {"github-alerts", "dependabot/alerts?severity=high", text(`[{"number":1,"body":"` + strings.Repeat("x", bodyBytes) + `"}]`), "more than 16777216 bytes"},
 		"no ID":               {"github-status", "commits/v2", text("v2"), `"v2" is not the ID of a commit`},
 		"no name":             {"github-status", "commits/" + sha + "/check-runs", text(`{"total_count":1,"check_runs":[{"status":"completed","conclusion":"success"}]}`), `the check "" has the state "success"`},
 		"echo":                {"github-status", "commits/v2", status(404, `{"message":"no `+token+`"}`), `"no ***"`},
