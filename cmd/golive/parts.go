@@ -16,12 +16,14 @@ import (
 	"github.com/golive-dev/golive/plugins/command"
 	"github.com/golive-dev/golive/plugins/dump"
 	"github.com/golive-dev/golive/plugins/file"
+	"github.com/golive-dev/golive/plugins/github"
 	"github.com/golive-dev/golive/plugins/http"
 	"github.com/golive-dev/golive/plugins/pgbackrest"
 	"github.com/golive-dev/golive/plugins/prometheus"
 	"github.com/golive-dev/golive/plugins/restic"
 	"github.com/golive-dev/golive/plugins/scrape"
 	"github.com/golive-dev/golive/plugins/stdout"
+	"github.com/golive-dev/golive/plugins/velero"
 )
 
 // builtin is the table of the parts that need no plugin.
@@ -40,8 +42,11 @@ func builtin(out io.Writer) plugins.Kit {
 			"stdout": stdout.NewNotifier(out),
 		},
 		Probes: map[string]func(guard.With) (guard.Probe, error){
-			"command": command.NewProbe,
-			"http":    http.NewProbe,
+			"command":        command.NewProbe,
+			"github-alerts":  github.NewAlerts,
+			"github-reviews": github.NewReviews,
+			"github-status":  github.NewStatus,
+			"http":           http.NewProbe,
 		},
 		Vaults: map[string]func(guard.With) (guard.Vault, error){
 			"borg":       borg.NewVault,
@@ -50,6 +55,7 @@ func builtin(out io.Writer) plugins.Kit {
 			"file":       file.NewVault,
 			"pgbackrest": pgbackrest.NewVault,
 			"restic":     restic.NewVault,
+			"velero":     velero.NewVault,
 		},
 		Checks: checks.All(),
 	}
