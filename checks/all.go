@@ -32,6 +32,7 @@ func All() []guard.Check {
 		metricsGolden,
 		metricsTraffic,
 		metricsBaselineGreen,
+		clockSkew,
 		toolsPresent,
 	}
 }

@@ -96,6 +96,7 @@ func good() guard.Answer {
 	return guard.Answer{
 		Standing: guard.Standing{Undo: guard.Undo{Open: true}},
 		Readings: []guard.Reading{traffic(now, 100_000), traffic(now.Add(10*time.Second), 150_000)},
+		Clock:    guard.Skew{Ahead: 300 * time.Millisecond, Within: 520 * time.Millisecond},
 		Backups:  []guard.Backup{{ID: "nightly", Ended: now.Add(-time.Hour)}},
 		Path:     "/usr/bin/tool",
 		Text:     calendar("SUMMARY:On duty: Mei Lin", "DTSTART;TZID=Asia/Shanghai:20261102T080000", "DURATION:PT12H", "RRULE:FREQ=DAILY"),
@@ -127,6 +128,8 @@ func goodScene(t *testing.T) guard.Scene {
 			return guard.Answer{Standing: a.Standing}, nil
 		case q.Readings > 0:
 			return guard.Answer{Readings: a.Readings[:q.Readings]}, nil
+		case q.Clock:
+			return guard.Answer{Clock: a.Clock}, nil
 		case q.Backups != nil:
 			return guard.Answer{Backups: a.Backups}, nil
 		case q.Tool != "":
