@@ -22,6 +22,7 @@ import (
 	"github.com/golive-dev/golive/plugins/restic"
 	"github.com/golive-dev/golive/plugins/scrape"
 	"github.com/golive-dev/golive/plugins/stdout"
+	"github.com/golive-dev/golive/plugins/tls"
 )
 
 // builtin is the table of the parts that need no plugin.
@@ -42,6 +43,7 @@ func builtin(out io.Writer) plugins.Kit {
 		Probes: map[string]func(guard.With) (guard.Probe, error){
 			"command": command.NewProbe,
 			"http":    http.NewProbe,
+			"tls":     tls.NewProbe,
 		},
 		Vaults: map[string]func(guard.With) (guard.Vault, error){
 			"borg":       borg.NewVault,
