@@ -12,6 +12,7 @@ import (
 	"github.com/golive-dev/golive/guard"
 	"github.com/golive-dev/golive/guard/engine"
 	"github.com/golive-dev/golive/plugins"
+	"github.com/golive-dev/golive/plugins/alertmanager"
 	"github.com/golive-dev/golive/plugins/borg"
 	"github.com/golive-dev/golive/plugins/command"
 	"github.com/golive-dev/golive/plugins/dump"
@@ -41,6 +42,7 @@ func builtin(out io.Writer) plugins.Kit {
 			"stdout": stdout.NewNotifier(out),
 		},
 		Probes: map[string]func(guard.With) (guard.Probe, error){
+			"alerts":  alertmanager.NewProbe,
 			"command": command.NewProbe,
 			"http":    http.NewProbe,
 			"tls":     tls.NewProbe,
