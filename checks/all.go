@@ -36,6 +36,7 @@ func All() []guard.Check {
 		metricsGolden,
 		metricsTraffic,
 		metricsBaselineGreen,
+		clockSkew,
 		ledgerIntact,
 		reportOverdue,
 		actionsOverdue,

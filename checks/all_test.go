@@ -97,6 +97,7 @@ func good() guard.Answer {
 	return guard.Answer{
 		Standing: guard.Standing{Undo: guard.Undo{Open: true}},
 		Readings: []guard.Reading{traffic(now, 100_000), traffic(now.Add(10*time.Second), 150_000)},
+		Clock:    guard.Skew{Ahead: 300 * time.Millisecond, Within: 520 * time.Millisecond},
 		Backups:  []guard.Backup{{ID: "nightly", Ended: now.Add(-time.Hour)}},
 		Path:     "/usr/bin/tool",
 		Finding:  guard.Finding{Verdict: guard.Pass, Title: "the probe is content", Expected: "a yes", Observed: "yes"},
@@ -144,6 +145,8 @@ func answering(l *guard.Ledger) func(context.Context, guard.Question) (guard.Ans
 			return guard.Answer{Standing: a.Standing}, nil
 		case q.Readings > 0:
 			return guard.Answer{Readings: a.Readings[:q.Readings]}, nil
+		case q.Clock:
+			return guard.Answer{Clock: a.Clock}, nil
 		case q.Backups != nil:
 			return guard.Answer{Backups: a.Backups}, nil
 		case q.Tool != "":

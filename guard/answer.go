@@ -43,6 +43,18 @@ func (s Standing) Check() error {
 	return nil
 }
 
+// Check says what is impossible in a skew: that nothing was measured, or that it was measured of a source without
+// a clock.
+func (s Skew) Check() error {
+	switch measured := s.Ahead != 0 || s.Within != 0; {
+	case s.NoClock && measured:
+		return errors.New("a source without a clock cannot be ahead of ours")
+	case !s.NoClock && s.Within <= 0:
+		return errors.New("nobody measures a clock exactly, so this was not measured")
+	}
+	return nil
+}
+
 // CheckReading says what is impossible in an answer to q: a signal that nobody asked for, numbers that no
 // counter shows, a histogram that falls. An empty reading is possible.
 func CheckReading(q Query, r Reading) error {

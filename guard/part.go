@@ -99,6 +99,21 @@ type Historian interface {
 	History(ctx context.Context, q Query, from, to time.Time, step time.Duration) ([]Reading, error)
 }
 
+// A Clock is a source that knows what time it is where it runs. A source need not be one, and a source of a plugin
+// never is: then nobody says whether the times of its samples can be compared with ours.
+type Clock interface {
+	// Skew compares its clock with ours. It may be repeated, and asks for nothing but the time. An error means that
+	// the source could not be asked, or does not tell its time.
+	Skew(ctx context.Context, r Release) (Skew, error)
+}
+
+// A Skew says how far the clock of a source is ahead of ours. Its zero value says nothing.
+type Skew struct {
+	Ahead   time.Duration `json:"ahead,omitempty"`    // negative: it is behind
+	Within  time.Duration `json:"within,omitempty"`   // how far off Ahead may be, either way; more than nothing, since nobody measures exactly
+	NoClock bool          `json:"no_clock,omitempty"` // the source is no Clock
+}
+
 // How far back the judge looks before a rollout, and how closely: increases need no more.
 const (
 	Past     = 30 * time.Minute
@@ -175,6 +190,7 @@ type Question struct {
 	Standing bool   `json:"standing,omitempty"` // where is the traffic, and is the way back open?
 	Readings int    `json:"readings,omitempty"` // that many readings of all signals, one tick apart
 	Past     bool   `json:"past,omitempty"`     // how was it for the last half hour (Past), every minute? Only a Historian knows.
+	Clock    bool   `json:"clock,omitempty"`    // how far is the clock of the source ahead of ours?
 	Backups  *Part  `json:"backups,omitempty"`  // which backups does this vault hold?
 	Probe    *Part  `json:"probe,omitempty"`    // what does this probe say?
 	Ledger   bool   `json:"ledger,omitempty"`   // what was done, stated and promised before?
@@ -188,6 +204,7 @@ type Question struct {
 type Answer struct {
 	Standing Standing  `json:"standing,omitzero"`
 	Readings []Reading `json:"readings,omitempty"`
+	Clock    Skew      `json:"clock,omitzero"`
 	Backups  []Backup  `json:"backups,omitempty"`
 	Finding  Finding   `json:"finding,omitzero"`
 	Ledger   *Ledger   `json:"ledger,omitempty"`

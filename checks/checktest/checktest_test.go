@@ -83,6 +83,13 @@ func TestProblems(t *testing.T) {
 			}
 			return []guard.Finding{pass}, nil
 		}, "an answer without times"},
+		{"believes clocks", func(ctx context.Context, s guard.Scene) ([]guard.Finding, error) {
+			a, err := s.Ask(ctx, guard.Question{Clock: true})
+			if err != nil || a.Clock == (guard.Skew{}) {
+				return []guard.Finding{unknown}, nil
+			}
+			return []guard.Finding{pass}, nil
+		}, `an answer that cannot be to {"clock":true}`},
 		{"content with half", func(ctx context.Context, s guard.Scene) ([]guard.Finding, error) {
 			a, err := s.Ask(ctx, guard.Question{Readings: 2})
 			if err != nil || len(a.Readings) == 0 || a.Readings[0].At.IsZero() || a.Readings[0].Series[0].Total != 7 {
@@ -140,6 +147,7 @@ func TestProblems(t *testing.T) {
 				return guard.Answer{
 					Standing: guard.Standing{Undo: guard.Undo{Open: true}},
 					Readings: []guard.Reading{reading, reading},
+					Clock:    guard.Skew{Within: time.Second},
 					Backups:  []guard.Backup{{ID: "nightly", Ended: at, Bytes: 1}},
 					Path:     "/bin/tool",
 				}, nil

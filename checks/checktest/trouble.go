@@ -53,6 +53,7 @@ func otherwise(q guard.Question) guard.Answer {
 	a := guard.Answer{
 		Standing: guard.Standing{Percent: 0, Undo: guard.Undo{Open: true}},
 		Readings: []guard.Reading{{At: time.Unix(1, 0)}, {At: time.Unix(2, 0)}},
+		Clock:    guard.Skew{Within: time.Second},
 		Backups:  []guard.Backup{{ID: "good", Ended: time.Unix(1, 0), Bytes: 1}},
 		Finding:  guard.Finding{Verdict: guard.Pass, Title: "all is well", Expected: "good", Observed: "good"},
 		Path:     "/bin/true",
@@ -65,6 +66,8 @@ func otherwise(q guard.Question) guard.Answer {
 		a.Standing = guard.Standing{}
 	case q.Readings > 0, q.Past:
 		a.Readings = nil
+	case q.Clock:
+		a.Clock = guard.Skew{}
 	case q.Backups != nil:
 		a.Backups = nil
 	case q.Probe != nil:
@@ -104,6 +107,7 @@ func timeless(good guard.Answer) guard.Answer {
 func impossible(good guard.Answer) guard.Answer {
 	a := guard.Answer{
 		Standing: guard.Standing{Percent: 101, Undo: guard.Undo{Open: true}},
+		Clock:    guard.Skew{Ahead: good.Clock.Ahead, Within: -1, NoClock: good.Clock.NoClock},
 		Finding:  guard.Finding{Verdict: 99},
 	}
 	for _, r := range good.Readings {

@@ -12,6 +12,7 @@ import (
 	"github.com/golive-dev/golive/guard"
 	"github.com/golive-dev/golive/guard/engine"
 	"github.com/golive-dev/golive/plugins"
+	"github.com/golive-dev/golive/plugins/alertmanager"
 	"github.com/golive-dev/golive/plugins/borg"
 	"github.com/golive-dev/golive/plugins/command"
 	"github.com/golive-dev/golive/plugins/dump"
@@ -23,6 +24,7 @@ import (
 	"github.com/golive-dev/golive/plugins/restic"
 	"github.com/golive-dev/golive/plugins/scrape"
 	"github.com/golive-dev/golive/plugins/stdout"
+	"github.com/golive-dev/golive/plugins/tls"
 	"github.com/golive-dev/golive/plugins/velero"
 )
 
@@ -42,11 +44,13 @@ func builtin(out io.Writer) plugins.Kit {
 			"stdout": stdout.NewNotifier(out),
 		},
 		Probes: map[string]func(guard.With) (guard.Probe, error){
+			"alerts":         alertmanager.NewProbe,
 			"command":        command.NewProbe,
 			"github-alerts":  github.NewAlerts,
 			"github-reviews": github.NewReviews,
 			"github-status":  github.NewStatus,
 			"http":           http.NewProbe,
+			"tls":            tls.NewProbe,
 		},
 		Vaults: map[string]func(guard.With) (guard.Vault, error){
 			"borg":       borg.NewVault,

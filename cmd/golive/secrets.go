@@ -177,11 +177,7 @@ func keepQuiet[T any](s *secrets, made T) T {
 	case *guard.Backend:
 		*part = quietBackend{*part, s}
 	case *guard.Source:
-		if historian, remembers := (*part).(guard.Historian); remembers {
-			*part = quietHistorian{quietSource{*part, s}, historian}
-		} else {
-			*part = quietSource{*part, s}
-		}
+		*part = s.source(*part)
 	case *guard.Notifier:
 		*part = quietNotifier{*part, s}
 	case *guard.Probe:
@@ -194,6 +190,32 @@ func keepQuiet[T any](s *secrets, made T) T {
 	return made
 }
 
+// source keeps a source quiet, and lets it still be what else it is.
+func (s *secrets) source(part guard.Source) guard.Source {
+	quiet := quietSource{part, s}
+	past, remembers := part.(guard.Historian)
+	clock, tellsTime := part.(guard.Clock)
+	switch {
+	case remembers && tellsTime:
+		return struct {
+			quietSource
+			quietHistorian
+			quietClock
+		}{quiet, quietHistorian{past, s}, quietClock{clock, s}}
+	case remembers:
+		return struct {
+			quietSource
+			quietHistorian
+		}{quiet, quietHistorian{past, s}}
+	case tellsTime:
+		return struct {
+			quietSource
+			quietClock
+		}{quiet, quietClock{clock, s}}
+	}
+	return quiet
+}
+
 type (
 	quietBackend struct {
 		part    guard.Backend
@@ -204,8 +226,12 @@ type (
 		secrets *secrets
 	}
 	quietHistorian struct {
-		quietSource
-		past guard.Historian
+		past    guard.Historian
+		secrets *secrets
+	}
+	quietClock struct {
+		clock   guard.Clock
+		secrets *secrets
 	}
 	quietNotifier struct {
 		part    guard.Notifier
@@ -243,6 +269,11 @@ func (q quietSource) Read(ctx context.Context, query guard.Query) (guard.Reading
 func (q quietHistorian) History(ctx context.Context, query guard.Query, from, to time.Time, step time.Duration) ([]guard.Reading, error) {
 	readings, err := q.past.History(ctx, query, from, to, step)
 	return q.secrets.readings(readings), q.secrets.error(err)
+}
+
+func (q quietClock) Skew(ctx context.Context, r guard.Release) (guard.Skew, error) {
+	skew, err := q.clock.Skew(ctx, r)
+	return skew, q.secrets.error(err)
 }
 
 func (q quietNotifier) Notify(ctx context.Context, n guard.Notice) (guard.Receipt, error) {

@@ -185,8 +185,8 @@ func askVault(ctx context.Context, p *program, part guard.Part) (any, error) {
 	return vault.Backups(ctx)
 }
 
-// TestHistorianStaysOne looks through keepQuiet: a source remembers as much after it as before.
-func TestHistorianStaysOne(t *testing.T) {
+// TestSourceStaysWhatItIs looks through keepQuiet: a source remembers as much after it as before, and tells the time.
+func TestSourceStaysWhatItIs(t *testing.T) {
 	urls := []any{"http://shop.test/metrics"}
 	for use, c := range map[string]struct {
 		with guard.With
@@ -202,6 +202,30 @@ func TestHistorianStaysOne(t *testing.T) {
 		}
 		if _, got := source.(guard.Historian); got != c.want {
 			t.Errorf("%s is a Historian: %v, want %v", use, got, c.want)
+		}
+		if _, ok := source.(guard.Clock); !ok {
+			t.Errorf("%s is no Clock", use)
+		}
+	}
+	for name, c := range map[string]struct {
+		source           guard.Source
+		historian, clock bool
+	}{
+		"source": {struct{ guard.Source }{}, false, false},
+		"historian": {struct {
+			guard.Source
+			guard.Historian
+		}{}, true, false},
+		"clock": {struct {
+			guard.Source
+			guard.Clock
+		}{}, false, true},
+	} {
+		quiet := keepQuiet(&secrets{}, c.source)
+		_, historian := quiet.(guard.Historian)
+		_, clock := quiet.(guard.Clock)
+		if historian != c.historian || clock != c.clock {
+			t.Errorf("a %s becomes a Historian: %v, a Clock: %v", name, historian, clock)
 		}
 	}
 }
@@ -247,6 +271,7 @@ func (teller) Backups(context.Context) ([]guard.Backup, error) { return tell[[]g
 func (teller) Run(context.Context, guard.Scene) ([]guard.Finding, error) {
 	return tell[[]guard.Finding]()
 }
+func (teller) Skew(context.Context, guard.Release) (guard.Skew, error) { return tell[guard.Skew]() }
 func (teller) History(context.Context, guard.Query, time.Time, time.Time, time.Duration) ([]guard.Reading, error) {
 	return tell[[]guard.Reading]()
 }
@@ -268,6 +293,7 @@ func TestNothingIsForgotten(t *testing.T) {
 			readings, err := source.(guard.Historian).History(t.Context(), guard.Query{}, time.Time{}, time.Time{}, 0)
 			return withoutNames(readings), err
 		},
+		"Skew": func() (any, error) { return source.(guard.Clock).Skew(t.Context(), guard.Release{}) },
 		"Notify": func() (any, error) {
 			return keepQuiet[guard.Notifier](&s, teller{}).Notify(t.Context(), guard.Notice{})
 		},

@@ -265,6 +265,8 @@ func (w *witness) look(ctx context.Context, q guard.Question) (a guard.Answer, e
 		a.Readings, err = w.read(ctx, q.Readings)
 	case q.Past:
 		a.Readings, err = w.past(ctx)
+	case q.Clock:
+		a.Clock, err = w.skew(ctx)
 	case q.Backups != nil:
 		var vault guard.Vault
 		if vault, err = w.parts.Vault(*q.Backups); err == nil {
@@ -316,6 +318,15 @@ func (w *witness) read(ctx context.Context, n int) ([]guard.Reading, error) {
 			return nil, ctx.Err()
 		}
 	}
+}
+
+// skew compares the clock of the source with ours. That it has none is an answer.
+func (w *witness) skew(ctx context.Context) (guard.Skew, error) {
+	source, ok := w.parts.Source.(guard.Clock)
+	if !ok {
+		return guard.Skew{NoClock: true}, nil
+	}
+	return source.Skew(ctx, w.release)
 }
 
 // lookPath finds a program where golive looks for its plugins too: on PATH, and beside golive itself. One

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"math"
 	"net/http"
@@ -230,14 +229,8 @@ func (s *Source) post(ctx context.Context, call string, most int64, form url.Val
 		return 0, nil, err
 	}
 	defer response.Body.Close()
-	body, err = io.ReadAll(io.LimitReader(response.Body, most+1))
-	if err != nil {
-		return 0, nil, err
-	}
-	if int64(len(body)) > most {
-		return 0, nil, fmt.Errorf("it answers more than %d bytes", most)
-	}
-	return response.StatusCode, body, nil
+	body, err = client.ReadAll(response.Body, most)
+	return response.StatusCode, body, err
 }
 
 // parse reads the answer to an instant query.

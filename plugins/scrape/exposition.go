@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"mime"
 	"strconv"
@@ -131,13 +130,4 @@ func labelsEnd(line string, start int) int {
 		}
 	}
 	return -1
-}
-
-// readAll reads up to limit bytes; more are an error, and never a part of the whole.
-func readAll(r io.Reader, limit int64) ([]byte, error) {
-	body, err := io.ReadAll(io.LimitReader(r, limit+1))
-	if err == nil && int64(len(body)) > limit {
-		err = fmt.Errorf("it answers more than %d bytes", limit)
-	}
-	return body, err
 }

@@ -202,6 +202,6 @@ func (s *Source) get(ctx context.Context, address *url.URL) (contentType string,
 			return "", nil, err
 		}
 	}
-	body, err = readAll(unpacked, bodyBytes)
+	body, err = client.ReadAll(unpacked, bodyBytes)
 	return cmp.Or(response.Header.Get("Content-Type"), "text/plain"), body, err
 }

@@ -4,7 +4,10 @@ package client
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"time"
 
@@ -69,4 +72,47 @@ func Do(c *http.Client, r *http.Request) (*http.Response, error) {
 		err = addressed.Err
 	}
 	return response, err
+}
+
+// ReadAll reads an answer to its end; one of more bytes is an error.
+func ReadAll(answer io.Reader, most int64) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(answer, most+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(body)) > most {
+		return nil, fmt.Errorf("it answers more than %d bytes", most)
+	}
+	return body, nil
+}
+
+// tick is how exactly the header Date tells the time. It leaves out the fraction, so that on average half of it
+// is missing.
+const tick = time.Second
+
+// Skew sends a request, and compares the time at which its answer was made with ours. Any status will do, but not
+// an answer that a cache had kept. The connection has to stand before the time counts, since making one takes long.
+func Skew(c *http.Client, r *http.Request) (guard.Skew, error) {
+	sent := time.Now()
+	r = r.WithContext(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{
+		GotConn: func(httptrace.GotConnInfo) { sent = time.Now() },
+	}))
+	r.Header.Set("Cache-Control", "no-cache")
+	response, err := Do(c, r)
+	if err != nil {
+		return guard.Skew{}, err
+	}
+	trip := time.Since(sent)
+	defer response.Body.Close()
+	told, err := http.ParseTime(response.Header.Get("Date"))
+	switch {
+	case err != nil:
+		return guard.Skew{}, errors.New("its answer does not tell the time (header Date)")
+	case response.Header.Get("Age") != "":
+		return guard.Skew{}, errors.New("its answer comes from a cache, and so does the time that it tells")
+	}
+	return guard.Skew{
+		Ahead:  told.Add(tick / 2).Sub(sent.Add(trip / 2)),
+		Within: (tick + trip) / 2,
+	}, nil
 }
