@@ -39,8 +39,10 @@ const ledgerRemedy = "look at the ledger: golive ledger verify"
 type record struct {
 	done string // what was done, in a sentence: "a test of the standby"
 	do   string // how it is done: "switch to the standby and back". The command that records it is added
-	// about lists what has to be recorded.
+	// about lists what has to be recorded. A kind that ends in .any is met by every kind that begins like it.
 	about func(s guard.Scene) []topic
+	// lacks is what the plan has to say first, for there to be something to record; nil: nothing.
+	lacks func(s guard.Scene) []gap
 	// doubt says why a result that is fresh and good is not enough all the same; nil: it is.
 	doubt func(s guard.Scene, t topic, e guard.Entry) string
 	// command records it; empty: golive record.
@@ -54,14 +56,17 @@ func (r record) asks() string {
 }
 
 func (r record) mend(c guard.Check) string {
-	return fold(r.do+", and have it written down") + ":\n\n    " + r.with("KIND", "SUBJECT") + "\n\n" +
+	return fold(r.do+", and have it written down") + ":\n\n" + typed(r.about, func(t topic) string { return r.with(t.kind, t.subject) }) + "\n" +
 		fold(fmt.Sprintf("How old a result may be, the plan can say: checks: {settings: {%s: {within: 31d}}}.", c.ID))
 }
 
 // with is the command that records one topic.
 func (r record) with(kind, subject string) string {
-	if r.command != "" {
+	switch {
+	case r.command != "":
 		return r.command
+	case kind == restoreDrill && subject != "":
+		return "golive drill restore --data " + quote(subject) // which writes it down itself
 	}
 	text := "golive record " + kind
 	if subject != "" {
@@ -82,6 +87,10 @@ func quote(word string) string {
 
 func (r record) find(ctx context.Context, s guard.Scene, c guard.Check) (findings []guard.Finding) {
 	wanted := r.about(s)
+	findings = missing(s, c, r.lacks, r.done)
+	if len(wanted) == 0 && len(findings) > 0 {
+		return findings
+	}
 	if len(wanted) == 0 {
 		return []guard.Finding{{Verdict: guard.Pass, Expected: r.done, Observed: orElse(r.none, "there is nothing to record")}}
 	}
@@ -108,7 +117,7 @@ func (r record) find(ctx context.Context, s guard.Scene, c guard.Check) (finding
 
 // judge looks at the latest result about one topic.
 func (r record) judge(s guard.Scene, l guard.Ledger, t topic, f guard.Finding) guard.Finding {
-	e, found := l.Newest(s.Plan, guard.Result, t.kind, t.subject)
+	e, found := t.newest(l, s.Plan)
 	if !found {
 		f.Verdict, f.Observed = guard.Fail, "no result"
 		f.Reason = "the ledger has no result of it"
@@ -165,10 +174,11 @@ type attest struct {
 	that string // what is stated, in a sentence: "that the emergency power works"
 	// about lists what has to be stated.
 	about func(s guard.Scene) []topic
-	roles []string // who may state it; nil: anybody in the roster
-	own   bool     // the subject has to state it in person
-	bound bool     // it is stated of the plan as it is, and of no other
-	none  string   // says why there is nothing to state
+	lacks func(s guard.Scene) []gap // as in a record
+	roles []string                  // who may state it; nil: anybody in the roster
+	own   bool                      // the subject has to state it in person
+	bound bool                      // it is stated of the plan as it is, and of no other
+	none  string                    // says why there is nothing to state
 }
 
 func (a attest) asks() string {
@@ -183,11 +193,28 @@ func (a attest) asks() string {
 }
 
 func (a attest) mend(guard.Check) string {
-	return fold("have it looked at, and stated by name:") + "\n\n    golive attest KIND --by NAME --says WHAT --for 183d"
+	return fold("have it looked at, and stated by name:") + "\n\n" + typed(a.about, func(t topic) string { return a.with(t) + " --for 183d" })
+}
+
+// with is the command that states one topic.
+func (a attest) with(t topic) string {
+	by := "NAME"
+	if a.own {
+		by = quote(t.subject)
+	}
+	command := fmt.Sprintf("golive attest %s --by %s --says WHAT", t.kind, by)
+	if t.subject != "" && !a.own {
+		command += " --subject " + quote(t.subject)
+	}
+	return command
 }
 
 func (a attest) find(ctx context.Context, s guard.Scene, c guard.Check) (findings []guard.Finding) {
 	wanted := a.about(s)
+	findings = missing(s, c, a.lacks, "a statement "+a.that)
+	if len(wanted) == 0 && len(findings) > 0 {
+		return findings
+	}
 	if len(wanted) == 0 {
 		return []guard.Finding{{Verdict: guard.Pass, Expected: "a statement " + a.that, Observed: orElse(a.none, "there is nothing to state")}}
 	}
@@ -196,17 +223,9 @@ func (a attest) find(ctx context.Context, s guard.Scene, c guard.Check) (finding
 		if within := setting(s.Plan, c).Within; within > 0 {
 			t.within = within
 		}
-		by := "NAME"
-		if a.own {
-			by = quote(t.subject)
-		}
-		command := fmt.Sprintf("golive attest %s --by %s --says WHAT", t.kind, by)
-		if t.subject != "" && !a.own {
-			command += " --subject " + quote(t.subject)
-		}
 		f := guard.Finding{
 			Title: titled(c, t, len(wanted) > 1), Expected: fmt.Sprintf("%s, at most %s ago", t.about(), t.within),
-			Remedy: "have it looked at, then: " + command,
+			Remedy: "have it looked at, then: " + a.with(t),
 		}
 		if len(wanted) > 1 {
 			f.Subject = t.about()

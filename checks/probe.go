@@ -15,6 +15,8 @@ type probe struct {
 	example string // a part that could be asked: `{use: http, with: {url: "https://standby.shop.test/health"}}`
 	// parts are those that stand elsewhere in the plan, with their paths; nil: those under checks.settings.
 	parts func(p *guard.Plan) (parts []guard.Part, path string)
+	// within is how long they may take, all at once; nil: as long as a check may.
+	within func(p *guard.Plan) guard.Duration
 }
 
 func (p probe) asks() string {
@@ -23,7 +25,8 @@ func (p probe) asks() string {
 
 func (p probe) mend(c guard.Check) string {
 	if p.parts != nil {
-		return "mend what the finding names, or what the plan says about it:\n\n    " + p.example
+		_, path := p.parts(sample())
+		return fmt.Sprintf("mend what the finding names, or what the plan says about it in %s:\n\n    %s", path, p.example)
 	}
 	return fmt.Sprintf("say whom to ask, or mend what they complain about:\n\n    checks:\n      settings:\n        %s: {ask: [%s]}", c.ID, p.example)
 }
@@ -34,10 +37,13 @@ func (p probe) find(ctx context.Context, s guard.Scene, c guard.Check) []guard.F
 		parts, path = p.parts(s.Plan)
 	}
 	if len(parts) == 0 {
+		remedy := fmt.Sprintf("write %s: {ask: [%s]} in %s", c.ID, p.example, place(s.Plan, "checks.settings"))
+		if p.parts != nil {
+			remedy = fmt.Sprintf("write [%s] in %s", p.example, place(s.Plan, path))
+		}
 		return []guard.Finding{{
 			Verdict: guard.Fail, Path: path, Expected: p.want, Observed: "nobody to ask",
-			Reason: notConfigured + "the plan does not say " + p.whether,
-			Remedy: fmt.Sprintf("write %s: {ask: [%s]} in %s", c.ID, p.example, place(s.Plan, "checks.settings")),
+			Reason: notConfigured + "the plan does not say " + p.whether, Remedy: remedy,
 		}}
 	}
 	indices := make([]int, len(parts))
@@ -52,7 +58,13 @@ func (p probe) find(ctx context.Context, s guard.Scene, c guard.Check) []guard.F
 // ask puts the question to one part.
 func (p probe) ask(ctx context.Context, s guard.Scene, part guard.Part, path string, many bool) guard.Finding {
 	mend := "mend the probe that is set up in " + place(s.Plan, path)
-	answer, err := s.Ask(ctx, guard.Question{Probe: &part})
+	limited := ctx
+	if p.within != nil {
+		var cancel context.CancelFunc
+		limited, cancel = context.WithTimeout(ctx, p.within(s.Plan).Std())
+		defer cancel()
+	}
+	answer, err := s.Ask(limited, guard.Question{Probe: &part})
 	said := answer.Finding
 	f := guard.Finding{
 		Verdict: said.Verdict, Title: guard.Line(said.Title, 300), Path: path,
@@ -66,6 +78,11 @@ func (p probe) ask(ctx context.Context, s guard.Scene, part guard.Part, path str
 		f.Expected = p.want
 	}
 	switch {
+	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
+		f.Verdict, f.Observed = guard.Fail, "no answer in time"
+		f.Reason = "it takes longer than " + p.within(s.Plan).String()
+		f.Remedy = "make it quicker, or give it more time; it is set up in " + place(s.Plan, path)
+		return f
 	case err != nil:
 		return unknown(f, err, mend)
 	case said.Verdict == guard.Pass:
