@@ -91,8 +91,8 @@ var commsChannelTest = row(guard.Check{
 	`The chat hangs on the same network as the service, and its webhook was made by somebody who has left. Of two ways that
 	do not depend on each other, one works; and only a message that somebody has seen shows which.`,
 	record{
-		done: "a test of each channel under notify, of which there have to be two that are independent of each other: other hosts, or other programs",
-		do:   "send a message that says it is a test, and wait until somebody has seen it",
+		done: "a test of each channel under notify, of which there have to be two that are independent of each other, by their hosts or their programs",
+		do:   "send a message that says it is a test, wait until somebody has seen it",
 		about: func(s guard.Scene) []topic {
 			var subjects []string
 			for i, c := range s.Plan.Notify {

@@ -13,9 +13,9 @@ var drillFresh = row(guard.Check{
 	`A plan that nobody has tried is a wish. The first rehearsal finds the password that is wrong and the person who has
 	left; it should not be the emergency that finds them.`,
 	record{
-		done: "drills, as often as the plan says under drills: one around a table each month (drill.tabletop), one without a script each half year (drill.live), " +
-			"one of the whole system each year (drill.full_system), one against an attacker (drill.security) and one of any kind each quarter",
-		do:    "rehearse it as if it were real, take the times, and write down what did not work",
+		done: "each drill that the plan lists under drills, and of those that everybody needs, which are one around a table each month (drill.tabletop), one without a script each half year " +
+			"(drill.live), one of the whole system each year (drill.full_system), one against an attacker (drill.security) and one of any kind each quarter, unless the plan says how often",
+		do:    "rehearse it as if it were real, take the times",
 		about: func(s guard.Scene) (wanted []topic) { wanted, _ = rehearsals(s.Plan); return wanted },
 		lacks: func(s guard.Scene) (gaps []gap) { _, gaps = rehearsals(s.Plan); return gaps },
 	})

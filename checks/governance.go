@@ -160,7 +160,7 @@ var planCompared = row(guard.Check{
 	by what happens everywhere.`,
 	record{
 		done: "a look at the outages of others (case-review, each quarter), and at the whole of the system (architecture-review, each year)",
-		do:   "read how others failed, ask of each whether it could happen here, and change the plan where it could",
+		do:   "read how others failed, change the plan where that could happen here",
 		about: func(guard.Scene) []topic {
 			return append(topics("case-review", days(92), ""), topics("architecture-review", days(366), "")...)
 		},

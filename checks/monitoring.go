@@ -17,7 +17,7 @@ var alertPath = row(guard.Check{
 	alert that proves anything is one that somebody has answered.`,
 	record{
 		done:    "an alert that was raised on purpose, and answered within " + guard.Duration(alertTakes).String(),
-		do:      "raise an alert on purpose, and take the time until somebody answers",
+		do:      "raise an alert on purpose, take the time until somebody answers",
 		command: "golive record alert.path --took TIME",
 		about:   func(guard.Scene) []topic { return topics("alert.path", days(31), "") },
 		doubt: func(_ guard.Scene, _ topic, e guard.Entry) string {
@@ -84,7 +84,7 @@ var inspectionFresh = row(guard.Check{
 	`A fan that is loud, a battery that is old, a login from a strange country: no alarm goes off for any of them, and
 	all are seen by somebody who looks. A launch on top of one finds it for you.`,
 	record{
-		done: "the rounds: of the machines each day (inspection.daily), of the whole system each week (inspection.weekly), " +
+		done: "the rounds of the machines each day (inspection.daily), of the whole system each week (inspection.weekly), " +
 			"of its logs each week (log-review), of its security (security-check) and of what backs it up (backup-system-check) each month",
 		do: "make the round",
 		about: func(guard.Scene) []topic {

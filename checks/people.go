@@ -29,7 +29,7 @@ var contactReachable = row(guard.Check{
 	night. Only a call that is answered shows that the next one will be.`,
 	record{
 		done:  "a test call to everybody in the roster",
-		do:    "call them without warning, and wait until they answer",
+		do:    "call them without warning, wait until they answer",
 		about: func(s guard.Scene) []topic { return topics("contact.test", days(31), inRoster(s)...) },
 		lacks: func(s guard.Scene) []gap {
 			if len(inRoster(s)) > 0 {

@@ -28,8 +28,9 @@ type primitive interface {
 // row makes a row of the catalogue: a check that finds out by a primitive. Why it matters is what a reader of its
 // doc cannot see from the rest.
 func row(c guard.Check, why string, by primitive) guard.Check {
+	first, rest, _ := strings.Cut(strings.TrimSpace(by.mend(c)), "\n\n")
 	c.Doc = fmt.Sprintf("\n%s\n\n%s\n\n%s\n\nIt answers %s.\n",
-		fold("It asks "+by.asks()+"."), fold(why), "To mend it, "+strings.TrimSpace(by.mend(c)), demands(c.S))
+		fold("It asks "+by.asks()+"."), fold(why), strings.TrimSpace(fold("To mend it, "+first)+"\n\n"+rest), demands(c.S))
 	c.Run = func(ctx context.Context, s guard.Scene) ([]guard.Finding, error) {
 		return by.find(ctx, s, c), nil
 	}
