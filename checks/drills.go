@@ -8,7 +8,7 @@ import (
 )
 
 var drillFresh = row(guard.Check{
-	Code: "GL601", ID: "drill.fresh", Title: "an emergency is rehearsed", Path: "drills", Standard: guard.Advisory, S: []int{88, 90, 91, 92},
+	Code: "GL601", ID: "drill.fresh", Title: "an emergency is rehearsed", Path: "drills", Standard: guard.Advisory, S: []int{88, 90, 91, 92, 101},
 },
 	`A plan that nobody has tried is a wish. The first rehearsal finds the password that is wrong and the person who has
 	left; it should not be the emergency that finds them.`,
