@@ -91,7 +91,8 @@ var commsChannelTest = row(guard.Check{
 	`The chat hangs on the same network as the service, and its webhook was made by somebody who has left. Of two ways that
 	do not depend on each other, one works; and only a message that somebody has seen shows which.`,
 	record{
-		done: "a test of each channel under notify, of which there have to be two that are independent of each other, by their hosts or their programs",
+		done: "a test of each channel under notify",
+		more: "There have to be two channels that do not depend on each other: by other hosts, or by other programs. What is written to this terminal (stdout) is none",
 		do:   "send a message that says it is a test, wait until somebody has seen it",
 		about: func(s guard.Scene) []topic {
 			var subjects []string

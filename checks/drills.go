@@ -3,6 +3,7 @@ package checks
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/golive-dev/golive/guard"
 )
@@ -13,18 +14,39 @@ var drillFresh = row(guard.Check{
 	`A plan that nobody has tried is a wish. The first rehearsal finds the password that is wrong and the person who has
 	left; it should not be the emergency that finds them.`,
 	record{
-		done: "each drill that the plan lists under drills, and of those that everybody needs, which are one around a table each month (drill.tabletop), one without a script each half year " +
-			"(drill.live), one of the whole system each year (drill.full_system), one against an attacker (drill.security) and one of any kind each quarter, unless the plan says how often",
+		done: "each drill that is due",
+		more: "Due are those that the plan lists under drills, and whatever it says: one around a table each month (drill.tabletop), one without a script each half " +
+			"year (drill.live), one of the whole system each year (drill.full_system), one against an attacker (drill.security) and one of any kind each quarter. " +
+			"How often these are due the plan can say, too",
 		do:    "rehearse it as if it were real, take the times",
 		about: func(s guard.Scene) (wanted []topic) { wanted, _ = rehearsals(s.Plan); return wanted },
 		lacks: func(s guard.Scene) (gaps []gap) { _, gaps = rehearsals(s.Plan); return gaps },
+		pick: func(s guard.Scene, l guard.Ledger, t topic) (guard.Entry, bool) {
+			if t.kind == anyDrill {
+				return latestDrill(s, l)
+			}
+			return latest(s, l, t)
+		},
 	})
 
+// anyDrill is a drill of any kind.
+const anyDrill = "drill.any"
+
+// latestDrill is the result of the last drill, of any kind and about anything.
+func latestDrill(s guard.Scene, l guard.Ledger) (newest guard.Entry, found bool) {
+	for _, e := range l.Entries {
+		if e.Act == guard.Result && strings.HasPrefix(e.Kind, "drill.") && e.For(s.Plan.Service, s.Plan.Environment) && !e.At.Before(newest.At) {
+			newest, found = e, true
+		}
+	}
+	return newest, found
+}
+
 // rehearsals are the drills that have to be fresh: those that everybody needs, as often as the plan says or else
-// as is usual, and those that the plan adds. A name that the ledger could not hold is a gap.
+// as is usual, and those that the plan adds. What the ledger could not hold is a gap.
 func rehearsals(p *guard.Plan) (wanted []topic, gaps []gap) {
 	wanted = []topic{
-		{"drill.any", "", days(92)},
+		{anyDrill, "", days(92)},
 		{"drill.tabletop", "", days(31)},
 		{"drill.live", "", days(183)},
 		{"drill.full_system", "", days(366)},
@@ -32,13 +54,15 @@ func rehearsals(p *guard.Plan) (wanted []topic, gaps []gap) {
 	}
 	for i, d := range p.Drills {
 		t := topic{"drill." + d.Name, d.Data, d.Every}
-		if !recordable(t.kind) {
-			path := fmt.Sprintf("drills[%d].name", i)
-			gaps = append(gaps, gap{
-				path: path, about: path, why: fmt.Sprintf("%q cannot be the name of a drill in the ledger", brief(d.Name)),
-				remedy: "write small letters, digits and underscores in",
-			})
-			continue
+		add := func(key, why, remedy string) {
+			path := fmt.Sprintf("drills[%d].%s", i, key)
+			gaps = append(gaps, gap{path: path, about: path, why: why, remedy: remedy})
+		}
+		switch {
+		case !recordable(t.kind):
+			add("name", fmt.Sprintf("%q cannot be the name of a drill in the ledger", brief(d.Name)), "write small letters, digits and underscores in")
+		case d.Name == "restore" && d.Data == "":
+			add("data", "it does not say which store is restored", "write the name of a store in")
 		}
 		same := func(other topic) bool { return other.kind == t.kind && other.subject == t.subject }
 		if at := slices.IndexFunc(wanted, same); at >= 0 {

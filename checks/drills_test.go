@@ -26,10 +26,12 @@ func TestDrillFresh(t *testing.T) {
 			"pass: drill.any\nfail: drill.tabletop" + never + "\nfail: drill.live" + never + "\nfail: drill.full_system" + never + "\nfail: drill.security" + never},
 		{"none for a quarter", drillFresh, withLedger(t, "\ndrills: [{name: tabletop, every: 200d}]", resultOf("drill.tabletop", "", 92*aDay+time.Second)),
 			"fail: drill.any: the latest is 1s older than it may be\npass: drill.tabletop\nfail: drill.live" + never + "\nfail: drill.full_system" + never + "\nfail: drill.security" + never},
-		{"as the plan has it", drillFresh, withLedger(t, "\ndata: [{name: orders}]\ndrills: [{name: tabletop, every: 7d}, {name: restore, every: 1d, data: orders}, {name: dns, every: 30d}, {name: Game Day, every: 30d}]",
+		{"as the plan has it", drillFresh, withLedger(t, "\ndata: [{name: orders}]\ndrills: [{name: tabletop, every: 7d}, {name: restore, every: 1d, data: orders}, {name: dns, every: 30d}]",
 			append(all(), resultOf("drill.restore", "orders", aDay), resultOf("drill.dns", "", 31*aDay))...),
-			"fail: drills[3].name: \"Game Day\" cannot be the name of a drill in the ledger\npass: drill.any\nfail: drill.tabletop: the latest is 24d older than it may be\n" +
+			"pass: drill.any\nfail: drill.tabletop: the latest is 24d older than it may be\n" +
 				"pass: drill.live\npass: drill.full_system\npass: drill.security\npass: drill.restore of orders\nfail: drill.dns: the latest is 1d older than it may be"},
+		{"of a name that the ledger does not take, and of no store", drillFresh, withLedger(t, "\ndrills: [{name: dns, every: 30d}, {name: Game Day, every: 30d}, {name: restore, every: 7d}]", all()...),
+			"fail: drills[1].name: \"Game Day\" cannot be the name of a drill in the ledger\nfail: drills[2].data: it does not say which store is restored"},
 	})
 }
 

@@ -55,7 +55,8 @@ var planDrift = row(guard.Check{
 	`A service gets a second database, a new way to move traffic, another dependency, and the plan is changed in that one
 	place only. Everything around it was thought through for the service as it was before.`,
 	record{
-		done: "a review of the plan, with the way traffic moves, the signals, the dependencies and the data stores that it has today",
+		done: "a review of the plan",
+		more: "It has to be a review of the way traffic moves, the signals, the dependencies and the data stores that the plan has today",
 		do:   "go through the whole plan together",
 		about: func(guard.Scene) []topic {
 			return topics("plan.reviewed", days(183), "")
@@ -159,7 +160,8 @@ var planCompared = row(guard.Check{
 	`The outages of others are the cheapest lessons there are. A plan that knows only what has happened here is surprised
 	by what happens everywhere.`,
 	record{
-		done: "a look at the outages of others (case-review, each quarter), and at the whole of the system (architecture-review, each year)",
+		done: "a look at the outages of others (case-review) and at the whole of the system (architecture-review)",
+		more: "The first is due each quarter, the second each year",
 		do:   "read how others failed, change the plan where that could happen here",
 		about: func(guard.Scene) []topic {
 			return append(topics("case-review", days(92), ""), topics("architecture-review", days(366), "")...)

@@ -40,15 +40,15 @@ func (l lint) asks() string            { return l.whether }
 func (l lint) mend(guard.Check) string { return l.write }
 
 func (l lint) find(ctx context.Context, s guard.Scene, c guard.Check) (findings []guard.Finding) {
-	var seen string
-	var gaps []gap
 	if l.ask == nil {
-		seen, gaps = l.look(s)
-	} else {
-		var err error
-		if seen, gaps, err = l.ask(ctx, s); err != nil {
-			return []guard.Finding{unknown(guard.Finding{Expected: l.want}, err, l.again)}
+		l.ask = func(_ context.Context, s guard.Scene) (string, []gap, error) {
+			seen, gaps := l.look(s)
+			return seen, gaps, nil
 		}
+	}
+	seen, gaps, err := l.ask(ctx, s)
+	if err != nil {
+		return []guard.Finding{unknown(guard.Finding{Expected: l.want}, err, l.again)}
 	}
 	for _, g := range gaps {
 		findings = append(findings, g.finding(s, c, l.want, seen))
@@ -59,18 +59,7 @@ func (l lint) find(ctx context.Context, s guard.Scene, c guard.Check) (findings 
 	return findings
 }
 
-// missing are the findings about what a plan lacks, where something else is asked too.
-func missing(s guard.Scene, c guard.Check, lacks func(s guard.Scene) []gap, want string) (findings []guard.Finding) {
-	if lacks == nil {
-		return nil
-	}
-	for _, g := range lacks(s) {
-		findings = append(findings, g.finding(s, c, want, "nothing"))
-	}
-	return findings
-}
-
-// finding is what a gap comes to.
+// finding is what a check says about a gap, where something was wanted and this was seen.
 func (g gap) finding(s guard.Scene, c guard.Check, want, seen string) guard.Finding {
 	f := guard.Finding{
 		Subject: brief(g.about), Verdict: guard.Fail, Path: g.path,

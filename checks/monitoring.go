@@ -84,8 +84,9 @@ var inspectionFresh = row(guard.Check{
 	`A fan that is loud, a battery that is old, a login from a strange country: no alarm goes off for any of them, and
 	all are seen by somebody who looks. A launch on top of one finds it for you.`,
 	record{
-		done: "the rounds of the machines each day (inspection.daily), of the whole system each week (inspection.weekly), " +
-			"of its logs each week (log-review), of its security (security-check) and of what backs it up (backup-system-check) each month",
+		done: "each round of the system",
+		more: "There is one of the machines each day (inspection.daily), of the whole system (inspection.weekly) and of its logs (log-review) each week, " +
+			"and of its security (security-check) and what backs it up (backup-system-check) each month",
 		do: "make the round",
 		about: func(guard.Scene) []topic {
 			return []topic{

@@ -122,7 +122,8 @@ var trainingFresh = row(guard.Check{
 	`Under pressure people do what they have done before, and nothing else. What nobody has trained is looked up, and what
 	is looked up at three in the morning is done in the wrong order.`,
 	record{
-		done: "a training of everybody whose role is on_duty, and under the clause new_tech one for each skill that roster.skills lists",
+		done: "a training of everybody whose role is on_duty",
+		more: "Under the clause new_tech there has to be one in each skill that roster.skills lists, too",
 		do:   "train them on this plan and on what is new",
 		about: func(s guard.Scene) (wanted []topic) {
 			for _, name := range firstCalled(s) {

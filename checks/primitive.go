@@ -93,32 +93,15 @@ func (t topic) about() string {
 	return t.kind + " of " + brief(t.subject)
 }
 
-// newest is the latest result about the topic.
-func (t topic) newest(l guard.Ledger, p *guard.Plan) (newest guard.Entry, found bool) {
-	prefix, anyKind := strings.CutSuffix(t.kind, "any")
-	anyKind = anyKind && strings.HasSuffix(prefix, ".")
-	if !anyKind {
-		return l.Newest(p, guard.Result, t.kind, t.subject)
-	}
-	for _, e := range l.Entries {
-		if e.Act == guard.Result && strings.HasPrefix(e.Kind, prefix) && e.For(p.Service, p.Environment) && !e.At.Before(newest.At) {
-			newest, found = e, true
-		}
-	}
-	return newest, found
-}
-
-// restoreDrill is the kind of what golive drill restore writes down.
-const restoreDrill = "drill.restore"
-
-// typed are the commands about what a plan has that says a little of everything, indented, each a line.
-func typed(about func(s guard.Scene) []topic, command func(topic) string) string {
+// typed are the commands for what a plan that has one of each makes topics of, indented, each a line; if it makes
+// none, the command for something of this kind.
+func typed(about func(s guard.Scene) []topic, kind string, command func(topic) string) string {
 	var b strings.Builder
 	for _, t := range about(guard.Scene{Plan: sample()}) {
 		fmt.Fprintf(&b, "    %s\n", command(t))
 	}
 	if b.Len() == 0 {
-		fmt.Fprintf(&b, "    %s\n", command(topic{kind: "KIND", subject: "SUBJECT"}))
+		fmt.Fprintf(&b, "    %s\n", command(topic{kind: orElse(kind, "KIND"), subject: "SUBJECT"}))
 	}
 	return b.String()
 }
@@ -126,7 +109,7 @@ func typed(about func(s guard.Scene) []topic, command func(topic) string) string
 // sample is a plan that has one of each, by names that stand for any.
 func sample() *guard.Plan {
 	return &guard.Plan{
-		Data:         []guard.Store{{Name: "STORE", Critical: true}},
+		Data:         []guard.Store{{Name: "STORE", Critical: true, Backups: []guard.BackupSource{{}}}},
 		Roster:       guard.Roster{People: []guard.Person{{Name: "NAME", Role: "on_duty"}}},
 		Scenarios:    []guard.Scenario{{Name: "SCENARIO"}},
 		Attestations: []guard.Attestation{{Kind: "KIND", Within: days(183)}},

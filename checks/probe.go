@@ -13,10 +13,10 @@ type probe struct {
 	whether string // what they are asked: "whether the standby answers"
 	want    string // the same in a few words, for findings
 	example string // a part that could be asked: `{use: http, with: {url: "https://standby.shop.test/health"}}`
-	// parts are those that stand elsewhere in the plan, with their paths; nil: those under checks.settings.
-	parts func(p *guard.Plan) (parts []guard.Part, path string)
 	// within is how long they may take, all at once; nil: as long as a check may.
 	within func(p *guard.Plan) guard.Duration
+	// parts are those that stand elsewhere in the plan, with their paths; nil: those under checks.settings.
+	parts func(p *guard.Plan) (parts []guard.Part, path string)
 }
 
 func (p probe) asks() string {
@@ -25,8 +25,7 @@ func (p probe) asks() string {
 
 func (p probe) mend(c guard.Check) string {
 	if p.parts != nil {
-		_, path := p.parts(sample())
-		return fmt.Sprintf("mend what the finding names, or what the plan says about it in %s:\n\n    %s", path, p.example)
+		return "mend what the finding names, or what the plan says about it:\n\n    " + p.example
 	}
 	return fmt.Sprintf("say whom to ask, or mend what they complain about:\n\n    checks:\n      settings:\n        %s: {ask: [%s]}", c.ID, p.example)
 }
@@ -46,6 +45,9 @@ func (p probe) find(ctx context.Context, s guard.Scene, c guard.Check) []guard.F
 			Reason: notConfigured + "the plan does not say " + p.whether, Remedy: remedy,
 		}}
 	}
+	if p.within != nil {
+		s.Ask = inTime(s.Ask, p.within(s.Plan))
+	}
 	indices := make([]int, len(parts))
 	for i := range indices {
 		indices[i] = i
@@ -58,13 +60,7 @@ func (p probe) find(ctx context.Context, s guard.Scene, c guard.Check) []guard.F
 // ask puts the question to one part.
 func (p probe) ask(ctx context.Context, s guard.Scene, part guard.Part, path string, many bool) guard.Finding {
 	mend := "mend the probe that is set up in " + place(s.Plan, path)
-	limited := ctx
-	if p.within != nil {
-		var cancel context.CancelFunc
-		limited, cancel = context.WithTimeout(ctx, p.within(s.Plan).Std())
-		defer cancel()
-	}
-	answer, err := s.Ask(limited, guard.Question{Probe: &part})
+	answer, err := s.Ask(ctx, guard.Question{Probe: &part})
 	said := answer.Finding
 	f := guard.Finding{
 		Verdict: said.Verdict, Title: guard.Line(said.Title, 300), Path: path,
@@ -78,11 +74,6 @@ func (p probe) ask(ctx context.Context, s guard.Scene, part guard.Part, path str
 		f.Expected = p.want
 	}
 	switch {
-	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
-		f.Verdict, f.Observed = guard.Fail, "no answer in time"
-		f.Reason = "it takes longer than " + p.within(s.Plan).String()
-		f.Remedy = "make it quicker, or give it more time; it is set up in " + place(s.Plan, path)
-		return f
 	case err != nil:
 		return unknown(f, err, mend)
 	case said.Verdict == guard.Pass:
@@ -102,6 +93,23 @@ func (p probe) ask(ctx context.Context, s guard.Scene, part guard.Part, path str
 	}
 	f.Evidence = evidence(part.Use+" of "+path, f.Observed, answer)
 	return f
+}
+
+// inTime makes no answer within a time an answer, which is no. An end that came from outside says nothing.
+func inTime(
+	ask func(context.Context, guard.Question) (guard.Answer, error), within guard.Duration,
+) func(context.Context, guard.Question) (guard.Answer, error) {
+	return func(ctx context.Context, q guard.Question) (guard.Answer, error) {
+		limited, cancel := context.WithTimeout(ctx, within.Std())
+		defer cancel()
+		answer, err := ask(limited, q)
+		if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+			return guard.Answer{Finding: guard.Finding{
+				Verdict: guard.Fail, Reason: "it takes longer than " + within.String(), Observed: "no answer in time",
+			}}, nil
+		}
+		return answer, err
+	}
 }
 
 func orElse(text, other string) string {
