@@ -37,13 +37,13 @@ func TestCommsChannelTest(t *testing.T) {
 		chat  = `{use: http, with: {url: "https://chat.test/${CHAT}"}}`
 		pager = `{use: http, with: {url: "https://PAGER.test/v1"}}`
 	)
-	both := []guard.Entry{resultOf("channel.test", "http#0", 31*aDay), resultOf("channel.test", "http#1", 31*aDay)}
+	both := []guard.Entry{resultOf("channel.test", "http#0", 31*oneDay), resultOf("channel.test", "http#1", 31*oneDay)}
 	tell(t, []tale{
 		{"two", commsChannelTest, notify(chat+", "+pager, both...), "pass: channel.test of http#0\npass: channel.test of http#1"},
 		{"of secret addresses", commsChannelTest, notify(`{use: http, with: {url: "${CHAT}"}}, {use: http, with: {url: "${PAGER}"}}`, both...), "pass: channel.test of http#0\npass: channel.test of http#1"},
 		{"by one host", commsChannelTest, notify(chat+`, {use: http, with: {url: "https://Chat.test/other"}}`, both...),
 			"fail: how many: not configured: there are 1 of at least 2 channels that are independent of each other"},
-		{"one too old, one never", commsChannelTest, notify(chat+", "+pager, resultOf("channel.test", "http#0", 31*aDay+time.Second)),
+		{"one too old, one never", commsChannelTest, notify(chat+", "+pager, resultOf("channel.test", "http#0", 31*oneDay+time.Second)),
 			"fail: channel.test of http#0: the latest is 1s older than it may be\nfail: channel.test of http#1: the ledger has no result of it"},
 		{"none", commsChannelTest, withLedger(t, ""), "fail: how many: not configured: there are 0 of at least 2 channels that are independent of each other"},
 		{"only this terminal", commsChannelTest, notify("{use: stdout}"), "fail: how many: not configured: there are 0 of at least 2 channels that are independent of each other"},

@@ -11,7 +11,7 @@ func TestDrillFresh(t *testing.T) {
 	const never = ": the ledger has no result of it"
 	all := func(change ...func(*guard.Entry)) []guard.Entry {
 		return []guard.Entry{
-			resultOf("drill.full_system", "", 366*aDay), resultOf("drill.live", "", 183*aDay), resultOf("drill.security", "", 92*aDay), resultOf("drill.tabletop", "", 31*aDay, change...),
+			resultOf("drill.full_system", "", 366*oneDay), resultOf("drill.live", "", 183*oneDay), resultOf("drill.security", "", 92*oneDay), resultOf("drill.tabletop", "", 31*oneDay, change...),
 		}
 	}
 	tell(t, []tale{
@@ -21,13 +21,13 @@ func TestDrillFresh(t *testing.T) {
 			"fail: drill.any" + never + "\nfail: drill.tabletop" + never + "\nfail: drill.live" + never + "\nfail: drill.full_system" + never + "\nfail: drill.security" + never},
 		{"the last went wrong", drillFresh, withLedger(t, "", all(went("nobody had the password"))...),
 			"fail: drill.any: the latest went wrong: nobody had the password\nfail: drill.tabletop: the latest went wrong: nobody had the password\npass: drill.live\npass: drill.full_system\npass: drill.security"},
-		{"any kind counts as one of any kind, of the service", drillFresh, withLedger(t, "", resultOf("drill.scenario", "crash", 92*aDay),
-			resultOf("drill.live", "", aDay, func(e *guard.Entry) { e.Service = "cart" }), resultOf("drilling", "", aDay)),
+		{"any kind counts as one of any kind, of the service", drillFresh, withLedger(t, "", resultOf("drill.scenario", "crash", 92*oneDay),
+			resultOf("drill.live", "", oneDay, func(e *guard.Entry) { e.Service = "cart" }), resultOf("drilling", "", oneDay)),
 			"pass: drill.any\nfail: drill.tabletop" + never + "\nfail: drill.live" + never + "\nfail: drill.full_system" + never + "\nfail: drill.security" + never},
-		{"none for a quarter", drillFresh, withLedger(t, "\ndrills: [{name: tabletop, every: 200d}]", resultOf("drill.tabletop", "", 92*aDay+time.Second)),
+		{"none for a quarter", drillFresh, withLedger(t, "\ndrills: [{name: tabletop, every: 200d}]", resultOf("drill.tabletop", "", 92*oneDay+time.Second)),
 			"fail: drill.any: the latest is 1s older than it may be\npass: drill.tabletop\nfail: drill.live" + never + "\nfail: drill.full_system" + never + "\nfail: drill.security" + never},
 		{"as the plan has it", drillFresh, withLedger(t, "\ndata: [{name: orders}]\ndrills: [{name: tabletop, every: 7d}, {name: restore, every: 1d, data: orders}, {name: dns, every: 30d}]",
-			append(all(), resultOf("drill.restore", "orders", aDay), resultOf("drill.dns", "", 31*aDay))...),
+			append(all(), resultOf("drill.restore", "orders", oneDay), resultOf("drill.dns", "", 31*oneDay))...),
 			"pass: drill.any\nfail: drill.tabletop: the latest is 24d older than it may be\n" +
 				"pass: drill.live\npass: drill.full_system\npass: drill.security\npass: drill.restore of orders\nfail: drill.dns: the latest is 1d older than it may be"},
 		{"of a name that the ledger does not take, and of no store", drillFresh, withLedger(t, "\ndrills: [{name: dns, every: 30d}, {name: Game Day, every: 30d}, {name: restore, every: 7d}]", all()...),
@@ -51,10 +51,10 @@ func TestDrillRemedies(t *testing.T) {
 
 func TestDrillRotation(t *testing.T) {
 	const two = "\nscenarios: [{name: crash, action: restart}, {name: attack, action: block}, {name: hardware, accept: it is rented}]"
-	crash := resultOf("drill.scenario", "crash", 366*aDay)
+	crash := resultOf("drill.scenario", "crash", 366*oneDay)
 	tell(t, []tale{
-		{"both", drillRotation, withLedger(t, two, crash, resultOf("drill.scenario", "attack", aDay)), "pass: drill.scenario of crash\npass: drill.scenario of attack"},
-		{"one never, one too long ago", drillRotation, withLedger(t, two, resultOf("drill.scenario", "crash", 367*aDay)),
+		{"both", drillRotation, withLedger(t, two, crash, resultOf("drill.scenario", "attack", oneDay)), "pass: drill.scenario of crash\npass: drill.scenario of attack"},
+		{"one never, one too long ago", drillRotation, withLedger(t, two, resultOf("drill.scenario", "crash", 367*oneDay)),
 			"fail: drill.scenario of crash: the latest is 1d older than it may be\nfail: drill.scenario of attack: the ledger has no result of it"},
 		{"all are accepted", drillRotation, withLedger(t, "\nscenarios: [{name: hardware, accept: it is rented}]"), "pass"},
 		{"none", drillRotation, withLedger(t, ""), "fail: not configured: the plan does not say what can go wrong"},
@@ -63,7 +63,7 @@ func TestDrillRotation(t *testing.T) {
 
 func TestDrillFindingsClosed(t *testing.T) {
 	found := func(due time.Duration) guard.Entry {
-		return guard.Entry{At: now.Add(-30 * aDay), Act: guard.Obliged, Kind: "drill-finding", Service: "shop", ID: "find-1", Says: "the password was wrong", Until: now.Add(due)}
+		return guard.Entry{At: now.Add(-30 * oneDay), Act: guard.Obliged, Kind: "drill-finding", Service: "shop", ID: "find-1", Says: "the password was wrong", Until: now.Add(due)}
 	}
 	tell(t, []tale{
 		{"none", drillFindingsClosed, withLedger(t, ""), "pass"},

@@ -11,7 +11,7 @@ import (
 	"github.com/golive-dev/golive/guard"
 )
 
-const aDay = 24 * time.Hour
+const oneDay = 24 * time.Hour
 
 // withLedger is a scene whose ledger holds these entries, each written under the plan of the scene unless it says
 // that it was under another.
@@ -46,7 +46,7 @@ func went(wrong string) func(*guard.Entry) {
 // statementOf is what somebody stated so long ago.
 func statementOf(kind, subject, by string, age time.Duration, changes ...func(*guard.Entry)) guard.Entry {
 	e := guard.Entry{
-		At: now.Add(-age), Act: guard.Attested, Kind: kind, Subject: subject, Service: "shop", By: by, Says: "it is so", Until: now.Add(500 * aDay),
+		At: now.Add(-age), Act: guard.Attested, Kind: kind, Subject: subject, Service: "shop", By: by, Says: "it is so", Until: now.Add(500 * oneDay),
 	}
 	for _, change := range changes {
 		change(&e)
@@ -119,14 +119,14 @@ func TestPlanApproved(t *testing.T) {
 		return withLedger(t, commanded, statementOf("plan.approved", "", by, age, changes...))
 	}
 	tell(t, []tale{
-		{"by the commander", planApproved, approved("Wang Fang", aDay), "pass"},
-		{"as old as it may be", planApproved, approved("Wang Fang", 366*aDay), "pass"},
-		{"too old", planApproved, approved("Wang Fang", 366*aDay+time.Second), "fail: it is 1s older than it may be"},
+		{"by the commander", planApproved, approved("Wang Fang", oneDay), "pass"},
+		{"as old as it may be", planApproved, approved("Wang Fang", 366*oneDay), "pass"},
+		{"too old", planApproved, approved("Wang Fang", 366*oneDay+time.Second), "fail: it is 1s older than it may be"},
 		{"never", planApproved, withLedger(t, commanded), "fail: nobody states it"},
-		{"by somebody who may not", planApproved, approved("Mei Lin", aDay), "fail: Mei Lin may not state it: that takes a commander, deputy or executive"},
-		{"by a stranger", planApproved, approved("Eve", aDay), "fail: Eve is not in the roster"},
-		{"before the plan was changed", planApproved, approved("Wang Fang", aDay, underAnotherPlan), "fail: the plan has changed since"},
-		{"from tomorrow", planApproved, approved("Wang Fang", -aDay), "unknown: clock skew: entry 1 of the ledger was written 1d from now"},
+		{"by somebody who may not", planApproved, approved("Mei Lin", oneDay), "fail: Mei Lin may not state it: that takes a commander, deputy or executive"},
+		{"by a stranger", planApproved, approved("Eve", oneDay), "fail: Eve is not in the roster"},
+		{"before the plan was changed", planApproved, approved("Wang Fang", oneDay, underAnotherPlan), "fail: the plan has changed since"},
+		{"from tomorrow", planApproved, approved("Wang Fang", -oneDay), "unknown: clock skew: entry 1 of the ledger was written 1d from now"},
 	})
 }
 
@@ -135,15 +135,15 @@ func TestPlanDrift(t *testing.T) {
 		return withLedger(t, "", resultOf("plan.reviewed", "", age, changes...))
 	}
 	tell(t, []tale{
-		{"reviewed", planDrift, reviewed(183 * aDay), "pass"},
-		{"too old", planDrift, reviewed(183*aDay + time.Second), "fail: the latest is 1s older than it may be"},
+		{"reviewed", planDrift, reviewed(183 * oneDay), "pass"},
+		{"too old", planDrift, reviewed(183*oneDay + time.Second), "fail: the latest is 1s older than it may be"},
 		{"never", planDrift, withLedger(t, ""), "fail: the ledger has no result of it"},
-		{"not content", planDrift, reviewed(aDay, went("the limits are guesses")), "fail: the latest went wrong: the limits are guesses"},
-		{"changed since", planDrift, reviewed(aDay, underAnotherPlan), "fail: the way traffic moves, the signals, the dependencies or the data stores have changed since"},
+		{"not content", planDrift, reviewed(oneDay, went("the limits are guesses")), "fail: the latest went wrong: the limits are guesses"},
+		{"changed since", planDrift, reviewed(oneDay, underAnotherPlan), "fail: the way traffic moves, the signals, the dependencies or the data stores have changed since"},
 	})
 	// What nobody had to think through again may change.
 	before := parse(t, "")
-	s := withLedger(t, "\nowner: somebody else", resultOf("plan.reviewed", "", aDay, func(e *guard.Entry) {
+	s := withLedger(t, "\nowner: somebody else", resultOf("plan.reviewed", "", oneDay, func(e *guard.Entry) {
 		e.Plan, e.Method = before.Digest(), before.Method("plan.reviewed")
 	}))
 	if got := told(t, planDrift, s); got != "pass" {
@@ -166,7 +166,7 @@ func TestPlanUnique(t *testing.T) {
 }
 
 func TestPlanAcknowledged(t *testing.T) {
-	mei, bo := statementOf("plan.acknowledged", "Mei Lin", "Mei Lin", aDay), statementOf("plan.acknowledged", "Bo Ek", "Bo Ek", aDay)
+	mei, bo := statementOf("plan.acknowledged", "Mei Lin", "Mei Lin", oneDay), statementOf("plan.acknowledged", "Bo Ek", "Bo Ek", oneDay)
 	changed := func(e guard.Entry, change func(*guard.Entry)) guard.Entry { change(&e); return e }
 	const fine = "pass: plan.acknowledged of Mei Lin\n"
 	tell(t, []tale{
@@ -192,10 +192,10 @@ func TestRiskRegister(t *testing.T) {
 func TestPlanReferencesAndCompared(t *testing.T) {
 	const cases, whole = "case-review", "architecture-review"
 	tell(t, []tale{
-		{"stated by anybody", planReferences, withLedger(t, commanded, statementOf("plan.references", "", "Mei Lin", 366*aDay)), "pass"},
-		{"too old", planReferences, withLedger(t, commanded, statementOf("plan.references", "", "Mei Lin", 367*aDay)), "fail: it is 1d older than it may be"},
-		{"both", planCompared, withLedger(t, "", resultOf(cases, "", 92*aDay), resultOf(whole, "", 366*aDay)), "pass: case-review\npass: architecture-review"},
-		{"too old", planCompared, withLedger(t, "", resultOf(cases, "", 93*aDay), resultOf(whole, "", 367*aDay)),
+		{"stated by anybody", planReferences, withLedger(t, commanded, statementOf("plan.references", "", "Mei Lin", 366*oneDay)), "pass"},
+		{"too old", planReferences, withLedger(t, commanded, statementOf("plan.references", "", "Mei Lin", 367*oneDay)), "fail: it is 1d older than it may be"},
+		{"both", planCompared, withLedger(t, "", resultOf(cases, "", 92*oneDay), resultOf(whole, "", 366*oneDay)), "pass: case-review\npass: architecture-review"},
+		{"too old", planCompared, withLedger(t, "", resultOf(cases, "", 93*oneDay), resultOf(whole, "", 367*oneDay)),
 			"fail: case-review: the latest is 1d older than it may be\nfail: architecture-review: the latest is 1d older than it may be"},
 		{"never", planCompared, withLedger(t, ""), "fail: case-review: the ledger has no result of it\nfail: architecture-review: the ledger has no result of it"},
 	})

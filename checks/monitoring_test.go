@@ -14,11 +14,11 @@ func TestAlertPath(t *testing.T) {
 		return withLedger(t, "", resultOf("alert.path", "", age, append(changes, func(e *guard.Entry) { e.Took = guard.Duration(took) })...))
 	}
 	tell(t, []tale{
-		{"in time", alertPath, answered(31*aDay, 5*time.Minute), "pass"},
-		{"too slow", alertPath, answered(aDay, 5*time.Minute+time.Second), "fail: it took 1s longer than it may until somebody answered"},
-		{"no time", alertPath, answered(aDay, 0), "fail: it does not say how long it took until somebody answered"},
-		{"too old", alertPath, answered(31*aDay+time.Second, time.Minute), "fail: the latest is 1s older than it may be"},
-		{"not answered", alertPath, answered(aDay, time.Minute, went("nobody woke up")), "fail: the latest went wrong: nobody woke up"},
+		{"in time", alertPath, answered(31*oneDay, 5*time.Minute), "pass"},
+		{"too slow", alertPath, answered(oneDay, 5*time.Minute+time.Second), "fail: it took 1s longer than it may until somebody answered"},
+		{"no time", alertPath, answered(oneDay, 0), "fail: it does not say how long it took until somebody answered"},
+		{"too old", alertPath, answered(31*oneDay+time.Second, time.Minute), "fail: the latest is 1s older than it may be"},
+		{"not answered", alertPath, answered(oneDay, time.Minute, went("nobody woke up")), "fail: the latest went wrong: nobody woke up"},
 		{"never", alertPath, withLedger(t, ""), "fail: the ledger has no result of it"},
 	})
 }
@@ -43,7 +43,7 @@ func TestIncidentsNone(t *testing.T) {
 func TestInspectionFresh(t *testing.T) {
 	rounds := func(late time.Duration) (all []guard.Entry) {
 		for kind, age := range map[string]time.Duration{"inspection.daily": 1, "inspection.weekly": 7, "log-review": 7, "security-check": 31, "backup-system-check": 31} {
-			all = append(all, resultOf(kind, "", age*aDay+late))
+			all = append(all, resultOf(kind, "", age*oneDay+late))
 		}
 		return all
 	}

@@ -9,11 +9,11 @@ import (
 
 func TestContactReachable(t *testing.T) {
 	const two = "\nroster: {people: [{name: Wang Fang, role: commander}, {name: Wang Fang, role: deputy}, {name: Mei Lin, role: on_duty}, {name: TODO, role: comms}]}"
-	wang := resultOf("contact.test", "Wang Fang", 31*aDay)
+	wang := resultOf("contact.test", "Wang Fang", 31*oneDay)
 	tell(t, []tale{
 		{"all", contactReachable, withLedger(t, two, wang, resultOf("contact.test", "Mei Lin", 0)), "pass: contact.test of Wang Fang\npass: contact.test of Mei Lin"},
 		{"one is too old, one did not answer", contactReachable,
-			withLedger(t, two, resultOf("contact.test", "Wang Fang", 31*aDay+time.Second), resultOf("contact.test", "Mei Lin", 2*aDay), resultOf("contact.test", "Mei Lin", aDay, went("voicemail"))),
+			withLedger(t, two, resultOf("contact.test", "Wang Fang", 31*oneDay+time.Second), resultOf("contact.test", "Mei Lin", 2*oneDay), resultOf("contact.test", "Mei Lin", oneDay, went("voicemail"))),
 			"fail: contact.test of Wang Fang: the latest is 1s older than it may be\nfail: contact.test of Mei Lin: the latest went wrong: voicemail"},
 		{"nobody", contactReachable, withLedger(t, ""), "fail: not configured: the roster is empty"},
 	})
@@ -44,10 +44,10 @@ func TestRosterSkills(t *testing.T) {
 
 func TestTrainingFresh(t *testing.T) {
 	const skilled = "\nroster: {skills: [postgres], people: [{name: Mei Lin, role: on_duty}, {name: Wang Fang, role: commander}]}"
-	trained, inSkill := resultOf("training", "Mei Lin", 366*aDay), resultOf("training", "Mei Lin: postgres", 366*aDay)
+	trained, inSkill := resultOf("training", "Mei Lin", 366*oneDay), resultOf("training", "Mei Lin: postgres", 366*oneDay)
 	tell(t, []tale{
 		{"trained", trainingFresh, withLedger(t, skilled, trained), "pass"},
-		{"too long ago", trainingFresh, withLedger(t, skilled, resultOf("training", "Mei Lin", 367*aDay)), "fail: the latest is 1d older than it may be"},
+		{"too long ago", trainingFresh, withLedger(t, skilled, resultOf("training", "Mei Lin", 367*oneDay)), "fail: the latest is 1d older than it may be"},
 		{"never", trainingFresh, withLedger(t, skilled), "fail: the ledger has no result of it"},
 		{"nobody is on duty", trainingFresh, withLedger(t, ""), "fail: not configured: the roster names nobody as on_duty"},
 		{"not in what is new", trainingFresh, withLedger(t, "\nclauses: [new_tech]"+skilled, trained),
