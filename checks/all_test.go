@@ -52,15 +52,32 @@ calendar:
   freezes: [{from: 2026-12-20, to: 2027-01-03, reason: year-end closing}]
 roster:
   verified: 2026-11-01
+  owners: {domain: Ada Obi, datacentre: Luis Vega, customers: Tom Reed, public_relations: PayCo}
+  skills: [postgres]
   people:
     - {name: Wang Fang, role: commander, tz: Asia/Shanghai, reach: [{phone: "+44 20 7946 0005"}, {email: wf@shop.test}]}
     - {name: Ada Obi, role: deputy, tz: Europe/London, on_call: true, reach: [{phone: "+44 20 7946 0001"}, {email: ada@shop.test}]}
-    - {name: Luis Vega, role: technical_lead, tz: Europe/London, reach: [{email: luis@shop.test}, {slack: "@luis"}]}
+    - {name: Luis Vega, role: technical_lead, tz: Europe/London, skills: [postgres], reach: [{email: luis@shop.test}, {slack: "@luis"}]}
     - {name: Mei Lin, role: on_duty, tz: Asia/Shanghai, reach: [{phone: "+44 20 7946 0004"}, {email: mei@shop.test}]}
     - {name: Tom Reed, role: comms, tz: Europe/London, reach: [{phone: "+44 20 7946 0003"}, {url: "https://shop.test/tom"}]}
   shifts: {file: oncall.ics}
   vendors:
     - {name: PayCo, reach: [{phone: "+44 808 157 0123"}], contract: {id: C-118, until: 2027-12-31}, sla: {respond: 15m, hours: 24x7}}
+depends_on: [payments]
+risks: [{risk: caches are cold, likelihood: high, impact: low, response: the first step is small}]
+severity:
+  - {level: 1, when: errors > 20%, lead: commander, page: everyone}
+  - {level: 2, when: errors > 5%, lead: technical_lead, page: [commander, on_duty]}
+  - {level: 3, when: "true", lead: on_duty, page: on_duty}
+escalate: [{after: 15m, to: commander}, {after: 60m, to: [PayCo, customer, management]}]
+scenarios: [{name: crash, trigger: a page, owner: technical_lead, action: golive rollback, within: 5m}, {name: hardware, accept: it is rented}]
+messages:
+  - {scenario: any, audience: customer, text: "{{.Nature}} {{.Scope}} {{.Progress}} {{.ETA}} {{.NextUpdate}}"}
+  - {scenario: any, audience: management, text: "{{.Nature}} {{.Scope}} {{.Progress}} {{.ETA}} {{.NextUpdate}}"}
+inventory: [{name: disks, kind: spare, quantity: 4, minimum: 2, owner: Ada Obi, contact: room 4, priority: 1, expires: 2028-01-31}]
+drills: [{name: restore, every: 7d, data: orders}, {name: live, every: 92d}]
+evidence: {collect: [{use: command, with: {run: journalctl -u shop}}]}
+notify: [{use: http, with: {url: "https://chat.test/${CHAT}"}}, {use: http, with: {url: "https://pager.test/v1"}}]
 `
 
 // parse reads a plan of the service shop, from no file, so that remedies name places without line and column.
@@ -102,6 +119,7 @@ func good() guard.Answer {
 		Path:     "/usr/bin/tool",
 		Finding:  guard.Finding{Verdict: guard.Pass, Title: "the probe is content", Expected: "a yes", Observed: "yes"},
 		Ledger:   &guard.Ledger{},
+		Plans:    []string{},
 		Text:     calendar("SUMMARY:On duty: Mei Lin", "DTSTART;TZID=Asia/Shanghai:20261102T080000", "DURATION:PT12H", "RRULE:FREQ=DAILY"),
 	}
 }

@@ -65,7 +65,7 @@ It answers S55.
 func compareClocks(f guard.Finding, skew guard.Skew) guard.Finding {
 	const remedy = "set the clocks of this machine and of the source by the network (NTP), then check again"
 	off := skew.Ahead.Abs()
-	f.Observed = told(skew)
+	f.Observed = skewText(skew)
 	switch {
 	case skew.NoClock:
 		f.Verdict, f.Observed = guard.Warn, "no clock"
@@ -81,8 +81,8 @@ func compareClocks(f guard.Finding, skew guard.Skew) guard.Finding {
 	return f
 }
 
-// told says how a clock compares with ours, to the tenth of a second.
-func told(skew guard.Skew) string {
+// skewText says how a clock compares with ours, to the tenth of a second.
+func skewText(skew guard.Skew) string {
 	const exactly = 100 * time.Millisecond
 	direction := "ahead"
 	if skew.Ahead < 0 {

@@ -14,6 +14,9 @@ type lint struct {
 	want    string // the same in a few words, for findings
 	// look says what is in the plan, in a few words, and what is missing.
 	look func(s guard.Scene) (seen string, gaps []gap)
+	// ask is look for what stands around the plan. An error means that it could not find out; again mends that.
+	ask   func(ctx context.Context, s guard.Scene) (seen string, gaps []gap, err error)
+	again string
 }
 
 // A gap is one thing that a plan lacks.
@@ -36,24 +39,38 @@ const notConfigured = "not configured: "
 func (l lint) asks() string            { return l.whether }
 func (l lint) mend(guard.Check) string { return l.write }
 
-func (l lint) find(_ context.Context, s guard.Scene, c guard.Check) (findings []guard.Finding) {
-	seen, gaps := l.look(s)
+func (l lint) find(ctx context.Context, s guard.Scene, c guard.Check) (findings []guard.Finding) {
+	if l.ask == nil {
+		l.ask = func(_ context.Context, s guard.Scene) (string, []gap, error) {
+			seen, gaps := l.look(s)
+			return seen, gaps, nil
+		}
+	}
+	seen, gaps, err := l.ask(ctx, s)
+	if err != nil {
+		return []guard.Finding{unknown(guard.Finding{Expected: l.want}, err, l.again)}
+	}
 	for _, g := range gaps {
-		f := guard.Finding{
-			Subject: brief(g.about), Verdict: guard.Fail, Path: g.path,
-			Reason: g.why, Remedy: fmt.Sprintf("%s %s", g.remedy, place(s.Plan, g.path)),
-			Expected: l.want, Observed: brief(seen),
-		}
-		if g.about != "" {
-			f.Title = fmt.Sprintf("%s (%s)", c.Title, brief(g.about))
-		}
-		if g.soft {
-			f.Verdict = guard.Warn
-		}
-		findings = append(findings, f)
+		findings = append(findings, g.finding(s, c, l.want, seen))
 	}
 	if len(findings) == 0 {
 		findings = append(findings, guard.Finding{Verdict: guard.Pass, Expected: l.want, Observed: brief(seen)})
 	}
 	return findings
+}
+
+// finding is what a check says about a gap, where something was wanted and this was seen.
+func (g gap) finding(s guard.Scene, c guard.Check, want, seen string) guard.Finding {
+	f := guard.Finding{
+		Subject: brief(g.about), Verdict: guard.Fail, Path: g.path,
+		Reason: g.why, Remedy: fmt.Sprintf("%s %s", g.remedy, place(s.Plan, g.path)),
+		Expected: want, Observed: brief(seen),
+	}
+	if g.about != "" {
+		f.Title = fmt.Sprintf("%s (%s)", c.Title, brief(g.about))
+	}
+	if g.soft {
+		f.Verdict = guard.Warn
+	}
+	return f
 }

@@ -28,8 +28,9 @@ type primitive interface {
 // row makes a row of the catalogue: a check that finds out by a primitive. Why it matters is what a reader of its
 // doc cannot see from the rest.
 func row(c guard.Check, why string, by primitive) guard.Check {
+	first, rest, _ := strings.Cut(strings.TrimSpace(by.mend(c)), "\n\n")
 	c.Doc = fmt.Sprintf("\n%s\n\n%s\n\n%s\n\nIt answers %s.\n",
-		fold("It asks "+by.asks()+"."), fold(why), "To mend it, "+strings.TrimSpace(by.mend(c)), demands(c.S))
+		fold("It asks "+by.asks()+"."), fold(why), strings.TrimSpace(fold("To mend it, "+first)+"\n\n"+rest), demands(c.S))
 	c.Run = func(ctx context.Context, s guard.Scene) ([]guard.Finding, error) {
 		return by.find(ctx, s, c), nil
 	}
@@ -90,6 +91,30 @@ func (t topic) about() string {
 		return t.kind
 	}
 	return t.kind + " of " + brief(t.subject)
+}
+
+// typed are the commands for what a plan that has one of each makes topics of, indented, each a line; if it makes
+// none, the command for something of this kind.
+func typed(about func(s guard.Scene) []topic, kind string, command func(topic) string) string {
+	var b strings.Builder
+	for _, t := range about(guard.Scene{Plan: sample()}) {
+		fmt.Fprintf(&b, "    %s\n", command(t))
+	}
+	if b.Len() == 0 {
+		fmt.Fprintf(&b, "    %s\n", command(topic{kind: orElse(kind, "KIND"), subject: "SUBJECT"}))
+	}
+	return b.String()
+}
+
+// sample is a plan that has one of each, by names that stand for any.
+func sample() *guard.Plan {
+	return &guard.Plan{
+		Data:         []guard.Store{{Name: "STORE", Critical: true, Backups: []guard.BackupSource{{}}}},
+		Roster:       guard.Roster{People: []guard.Person{{Name: "NAME", Role: "on_duty"}}},
+		Scenarios:    []guard.Scenario{{Name: "SCENARIO"}},
+		Attestations: []guard.Attestation{{Kind: "KIND", Within: days(183)}},
+		Notify:       []guard.Channel{{Part: guard.Part{Use: "CHANNEL"}}},
+	}
 }
 
 // each subject of a kind is a topic.

@@ -13,6 +13,8 @@ type probe struct {
 	whether string // what they are asked: "whether the standby answers"
 	want    string // the same in a few words, for findings
 	example string // a part that could be asked: `{use: http, with: {url: "https://standby.shop.test/health"}}`
+	// within is how long they may take, all at once; nil: as long as a check may.
+	within func(p *guard.Plan) guard.Duration
 	// parts are those that stand elsewhere in the plan, with their paths; nil: those under checks.settings.
 	parts func(p *guard.Plan) (parts []guard.Part, path string)
 }
@@ -34,11 +36,17 @@ func (p probe) find(ctx context.Context, s guard.Scene, c guard.Check) []guard.F
 		parts, path = p.parts(s.Plan)
 	}
 	if len(parts) == 0 {
+		remedy := fmt.Sprintf("write %s: {ask: [%s]} in %s", c.ID, p.example, place(s.Plan, "checks.settings"))
+		if p.parts != nil {
+			remedy = fmt.Sprintf("write [%s] in %s", p.example, place(s.Plan, path))
+		}
 		return []guard.Finding{{
 			Verdict: guard.Fail, Path: path, Expected: p.want, Observed: "nobody to ask",
-			Reason: notConfigured + "the plan does not say " + p.whether,
-			Remedy: fmt.Sprintf("write %s: {ask: [%s]} in %s", c.ID, p.example, place(s.Plan, "checks.settings")),
+			Reason: notConfigured + "the plan does not say " + p.whether, Remedy: remedy,
 		}}
+	}
+	if p.within != nil {
+		s.Ask = inTime(s.Ask, p.within(s.Plan))
 	}
 	indices := make([]int, len(parts))
 	for i := range indices {
@@ -85,6 +93,23 @@ func (p probe) ask(ctx context.Context, s guard.Scene, part guard.Part, path str
 	}
 	f.Evidence = evidence(part.Use+" of "+path, f.Observed, answer)
 	return f
+}
+
+// inTime makes no answer within a time an answer, which is no. An end that came from outside says nothing.
+func inTime(
+	ask func(context.Context, guard.Question) (guard.Answer, error), within guard.Duration,
+) func(context.Context, guard.Question) (guard.Answer, error) {
+	return func(ctx context.Context, q guard.Question) (guard.Answer, error) {
+		limited, cancel := context.WithTimeout(ctx, within.Std())
+		defer cancel()
+		answer, err := ask(limited, q)
+		if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+			return guard.Answer{Finding: guard.Finding{
+				Verdict: guard.Fail, Reason: "it takes longer than " + within.String(), Observed: "no answer in time",
+			}}, nil
+		}
+		return answer, err
+	}
 }
 
 func orElse(text, other string) string {

@@ -14,11 +14,11 @@ var rosterDepth = guard.Check{
 	ID:    "roster.depth",
 	Title: "nobody in the roster is the only one who can act",
 	Path:  "roster.people",
-	S:     []int{39},
+	S:     []int{39, 146},
 	Doc: `
 It asks whether the roster stands when one person falls out: the deputy has to be somebody else than the commander,
-and in a critical service every role needs two people. Whoever holds more than two roles is warned about; five
-things cannot be done at once.
+and in a critical service every role needs two people, as the project_office of a large upgrade does in any. Whoever
+holds more than two roles is warned about; five things cannot be done at once.
 
 A roster whose deputy is the commander looks complete and is not: when that person is on a plane, nobody decides.
 The same holds for the one engineer who can restore the database.
@@ -30,12 +30,15 @@ To mend it, name a second person, and list both with the role:
         - {name: Wang Fang, role: commander, reach: [{phone: "+44 20 7946 0005"}, {email: wf@shop.test}]}
         - {name: Ada Obi, role: deputy, reach: [{phone: "+44 20 7946 0001"}, {email: ada@shop.test}]}
 
-It answers S39.
+It answers S39 and S146.
 `,
 	Run: func(_ context.Context, s guard.Scene) ([]guard.Finding, error) {
 		findings := []guard.Finding{deputised(s.Plan)}
-		if s.Plan.Tier != guard.Standard {
-			findings = append(findings, doubled(s.Plan))
+		switch {
+		case s.Plan.Tier != guard.Standard:
+			findings = append(findings, doubled(s.Plan, rolesOf(s.Plan)))
+		case slices.Contains(s.Plan.Clauses, guard.LargeUpgrade):
+			findings = append(findings, doubled(s.Plan, []string{projectOffice}))
 		}
 		people := s.Plan.Roster.People
 		for _, name := range names(people) {
@@ -80,9 +83,8 @@ func deputised(p *guard.Plan) guard.Finding {
 }
 
 // doubled says whether every role has a second person.
-func doubled(p *guard.Plan) guard.Finding {
+func doubled(p *guard.Plan, needed []string) guard.Finding {
 	var single []string
-	needed := rolesOf(p)
 	for _, role := range needed {
 		if len(names(holding(p, role))) < 2 {
 			single = append(single, role)
@@ -92,7 +94,7 @@ func doubled(p *guard.Plan) guard.Finding {
 		Subject:  "every role",
 		Verdict:  guard.Pass,
 		Title:    "every role is held by two people",
-		Expected: "two people for each role, as the tier is critical",
+		Expected: "two people for each of " + strings.Join(needed, ", "),
 		Observed: count(len(needed), "role") + " with two or more",
 	}
 	if len(single) > 0 {

@@ -53,6 +53,9 @@ func TestRosterRoles(t *testing.T) {
 			Verdict: guard.Fail, Observed: held,
 			Reason: "the roster names nobody as data_recovery, network, test, business, executive, scribe, customer",
 		}}},
+		{Name: "nobody keeps a large upgrade together", Scene: of(all, guard.Standard, guard.LargeUpgrade), Want: []guard.Finding{{
+			Verdict: guard.Fail, Observed: held, Reason: "the roster names nobody as project_office",
+		}}},
 	})
 }
 
@@ -84,6 +87,9 @@ func TestRosterDepth(t *testing.T) {
 		}},
 		{Name: "two for each role of a critical service", Scene: of(rostered(t, append([]string{"people:"}, full...)...), guard.Critical), Want: []guard.Finding{
 			{Verdict: guard.Pass}, {Verdict: guard.Pass, Subject: "every role", Observed: "12 roles with two or more"},
+		}},
+		{Name: "nobody keeps a large upgrade together", Scene: of(two, guard.Standard, guard.LargeUpgrade), Want: []guard.Finding{
+			{Verdict: guard.Pass}, {Verdict: guard.Fail, Subject: "every role", Remedy: "name a second person with role: project_office in roster.people"},
 		}},
 	})
 }

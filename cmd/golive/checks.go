@@ -18,24 +18,44 @@ const asMarkdown output = "markdown"
 
 func (p *program) checksCommand() *cobra.Command {
 	form := catalogueForm(p.settings.Output)
+	var demands bool
 	c := &cobra.Command{
 		Use:   "checks",
 		Short: "List the checks, and what each asks",
 		Long: `checks lists what golive check asks, in the order in which it is printed: the checks that golive brings, and
 those of the plugins that the plan names, and the plan's own (checks.extra). golive explain CODE says of one why it asks, and how to mend what it finds.`,
 		Example: `  golive checks
-  golive checks -o markdown`,
+  golive checks -o markdown
+  golive checks --demands`,
 		Args: cobra.NoArgs,
 	}
 	c.Flags().VarP(&form, "output", "o", "text, json or markdown")
+	c.Flags().BoolVar(&demands, "demands", false, "list the demands on an emergency plan, S1 to S171, and what answers each")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		all, err := p.catalogue(c.Context(), c.Flags().Changed("plan"))
 		if err != nil {
 			return err
 		}
+		if demands {
+			return p.listDemands(checks.Coverage(all), output(form))
+		}
 		return p.listChecks(all, output(form))
 	}
 	return c
+}
+
+// listDemands says what answers each demand; "later" is what this version does not answer yet.
+func (p *program) listDemands(covered []checks.Answered, form output) error {
+	switch form {
+	case asJSON:
+		return p.answer(covered)
+	case asMarkdown:
+		return fail(exitUsage, "the demands are listed as text or json")
+	}
+	for _, a := range covered {
+		fmt.Fprintf(p.out, "S%-4d %-8s %s\n", a.Demand, a.By, a.With)
+	}
+	return nil
 }
 
 // catalogueForm is the form of the catalogue.

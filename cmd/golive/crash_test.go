@@ -97,6 +97,11 @@ roster:
   verified: 2026-01-01
   shifts: [{name: D, when: 24x7}]
   vendors: []
+severity:
+  - {level: 1, when: errors > 20%, lead: commander, page: everyone}
+  - {level: 2, when: errors > 5%, lead: technical_lead, page: on_duty}
+  - {level: 3, when: "true", lead: on_duty, page: on_duty}
+escalate: [{after: 60m, to: [customer, management]}]
 calendar: {allowed: [24x7]}
 `,
 	} {

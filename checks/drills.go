@@ -1,0 +1,117 @@
+package checks
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/golive-dev/golive/guard"
+)
+
+var drillFresh = row(guard.Check{
+	Code: "GL601", ID: "drill.fresh", Title: "an emergency is rehearsed", Path: "drills", Standard: guard.Advisory, S: []int{88, 90, 91, 92, 101},
+},
+	`A plan that nobody has tried is a wish. The first rehearsal finds the password that is wrong and the person who has
+	left; it should not be the emergency that finds them.`,
+	record{
+		done: "each drill that is due",
+		more: "Due are those that the plan lists under drills, and whatever it says: one around a table each month (drill.tabletop), one without a script each half " +
+			"year (drill.live), one of the whole system each year (drill.full_system), one against an attacker (drill.security) and one of any kind each quarter. " +
+			"How often these are due the plan can say, too",
+		do:    "rehearse it as if it were real, take the times",
+		about: func(s guard.Scene) (wanted []topic) { wanted, _ = rehearsals(s.Plan); return wanted },
+		lacks: func(s guard.Scene) (gaps []gap) { _, gaps = rehearsals(s.Plan); return gaps },
+		pick: func(s guard.Scene, l guard.Ledger, t topic) (guard.Entry, bool) {
+			if t.kind == anyDrill {
+				return latestDrill(s, l)
+			}
+			return latest(s, l, t)
+		},
+	})
+
+// anyDrill is a drill of any kind.
+const anyDrill = "drill.any"
+
+// latestDrill is the result of the last drill, of any kind and about anything.
+func latestDrill(s guard.Scene, l guard.Ledger) (newest guard.Entry, found bool) {
+	for _, e := range l.Entries {
+		if e.Act == guard.Result && strings.HasPrefix(e.Kind, "drill.") && e.For(s.Plan.Service, s.Plan.Environment) && !e.At.Before(newest.At) {
+			newest, found = e, true
+		}
+	}
+	return newest, found
+}
+
+// rehearsals are the drills that have to be fresh: those that everybody needs, as often as the plan says or else
+// as is usual, and those that the plan adds. What the ledger could not hold is a gap.
+func rehearsals(p *guard.Plan) (wanted []topic, gaps []gap) {
+	wanted = []topic{
+		{anyDrill, "", days(92)},
+		{"drill.tabletop", "", days(31)},
+		{"drill.live", "", days(183)},
+		{"drill.full_system", "", days(366)},
+		{"drill.security", "", days(92)},
+	}
+	for i, d := range p.Drills {
+		t := topic{"drill." + d.Name, d.Data, d.Every}
+		add := func(key, why, remedy string) {
+			path := fmt.Sprintf("drills[%d].%s", i, key)
+			gaps = append(gaps, gap{path: path, about: path, why: why, remedy: remedy})
+		}
+		switch {
+		case !recordable(t.kind):
+			add("name", fmt.Sprintf("%q cannot be the name of a drill in the ledger", brief(d.Name)), "write small letters, digits and underscores in")
+		case d.Name == "restore" && d.Data == "":
+			add("data", "it does not say which store is restored", "write the name of a store in")
+		}
+		same := func(other topic) bool { return other.kind == t.kind && other.subject == t.subject }
+		if at := slices.IndexFunc(wanted, same); at >= 0 {
+			wanted[at] = t
+		} else {
+			wanted = append(wanted, t)
+		}
+	}
+	return wanted, gaps
+}
+
+// recordable says whether the ledger takes results of a kind.
+func recordable(kind string) bool {
+	e := guard.Entry{At: guard.Date{}.AddDate(1, 0, 0), Act: guard.Result, Kind: kind, Outcome: guard.Pass}
+	return e.Check() == nil
+}
+
+// acted are the scenarios about which something is done.
+func acted(p *guard.Plan) (names []string) {
+	for _, scenario := range p.Scenarios {
+		if scenario.Accept == "" {
+			names = append(names, scenario.Name)
+		}
+	}
+	return names
+}
+
+var drillRotation = row(guard.Check{
+	Code: "GL602", ID: "drill.rotation", Title: "every scenario is rehearsed in turn", Path: "scenarios", Standard: guard.Off, Critical: guard.Advisory,
+	S: []int{94},
+},
+	`People like to rehearse what they are good at. The scenario that nobody has ever played is the one for which the list
+	of steps was never finished.`,
+	record{
+		done:  "a drill of each scenario that the plan does not accept",
+		do:    "rehearse it",
+		about: func(s guard.Scene) []topic { return topics("drill.scenario", days(366), acted(s.Plan)...) },
+		lacks: func(s guard.Scene) []gap {
+			if len(s.Plan.Scenarios) > 0 {
+				return nil
+			}
+			_, gaps := unset("scenarios", "what can go wrong", "[{name: bad_release, trigger: WHAT, owner: ROLE, action: WHAT, within: TIME}]")
+			return gaps
+		},
+		none: "the plan accepts every scenario",
+	})
+
+var drillFindingsClosed = row(guard.Check{
+	Code: "GL603", ID: "drill.findings_closed", Title: "whatever the drills found is mended", Path: "drills", Standard: guard.Advisory, S: []int{95},
+},
+	`A drill that found a hole, which is still there, was worse than none: now everybody believes that it was mended.`,
+	obligation{owed: "what drills have found", kinds: []string{"drill-finding"}, do: "mend what the drill has found"})
