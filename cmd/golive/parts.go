@@ -15,6 +15,7 @@ import (
 	"github.com/golive-dev/golive/plugins/alertmanager"
 	"github.com/golive-dev/golive/plugins/borg"
 	"github.com/golive-dev/golive/plugins/command"
+	"github.com/golive-dev/golive/plugins/disk"
 	"github.com/golive-dev/golive/plugins/dump"
 	"github.com/golive-dev/golive/plugins/file"
 	"github.com/golive-dev/golive/plugins/github"
@@ -22,6 +23,7 @@ import (
 	"github.com/golive-dev/golive/plugins/pgbackrest"
 	"github.com/golive-dev/golive/plugins/prometheus"
 	"github.com/golive-dev/golive/plugins/restic"
+	"github.com/golive-dev/golive/plugins/sarif"
 	"github.com/golive-dev/golive/plugins/scrape"
 	"github.com/golive-dev/golive/plugins/stdout"
 	"github.com/golive-dev/golive/plugins/tls"
@@ -46,10 +48,12 @@ func builtin(out io.Writer) plugins.Kit {
 		Probes: map[string]func(guard.With) (guard.Probe, error){
 			"alerts":         alertmanager.NewProbe,
 			"command":        command.NewProbe,
+			"disk":           disk.NewProbe,
 			"github-alerts":  github.NewAlerts,
 			"github-reviews": github.NewReviews,
 			"github-status":  github.NewStatus,
 			"http":           http.NewProbe,
+			"sarif":          sarif.NewProbe,
 			"tls":            tls.NewProbe,
 		},
 		Vaults: map[string]func(guard.With) (guard.Vault, error){

@@ -191,8 +191,12 @@ func TestNeverAPass(t *testing.T) {
 }
 
 func TestAge(t *testing.T) {
-	ended := func(ago time.Duration) string {
-		return strings.Replace(file(), `"results"`, `"invocations":[{"endTimeUtc":"`+time.Now().Add(-ago).UTC().Format(time.RFC3339)+`"}],"results"`, 1)
+	ended := func(agos ...time.Duration) string {
+		var all []string
+		for _, ago := range agos {
+			all = append(all, `{"endTimeUtc":"`+time.Now().Add(-ago).UTC().Format(time.RFC3339)+`"}`)
+		}
+		return strings.Replace(file(), `"results"`, `"invocations":[`+strings.Join(all, ",")+`],"results"`, 1)
 	}
 	const day = 24 * time.Hour
 	for name, c := range map[string]struct {
@@ -206,6 +210,7 @@ func TestAge(t *testing.T) {
 		"old enough for others":    {[]string{file()}, 8 * day, "9d", guard.Pass},
 		"old scan in a young file": {[]string{ended(8 * day)}, 0, "7d", guard.Fail},
 		"young scan in an old one": {[]string{ended(time.Hour)}, 8 * day, "7d", guard.Pass},
+		"a part of it is old":      {[]string{ended(time.Hour, 8*day, time.Hour)}, 0, "7d", guard.Fail},
 		"one of two is old":        {[]string{ended(time.Hour), ended(8 * day)}, 0, "7d", guard.Fail},
 		"file of a hasty clock":    {[]string{file()}, -4 * time.Minute, "7d", guard.Pass},
 	} {
