@@ -19,6 +19,7 @@ import (
 	"github.com/golive-dev/golive/plugins/dump"
 	"github.com/golive-dev/golive/plugins/file"
 	"github.com/golive-dev/golive/plugins/github"
+	"github.com/golive-dev/golive/plugins/haproxy"
 	"github.com/golive-dev/golive/plugins/http"
 	"github.com/golive-dev/golive/plugins/pgbackrest"
 	"github.com/golive-dev/golive/plugins/prometheus"
@@ -35,6 +36,7 @@ func builtin(out io.Writer) plugins.Kit {
 	return plugins.Kit{
 		Backends: map[string]func(guard.With) (guard.Backend, error){
 			"command": command.NewBackend,
+			"haproxy": haproxy.NewBackend,
 			"http":    http.NewBackend,
 		},
 		Sources: map[string]func(guard.With) (guard.Source, error){

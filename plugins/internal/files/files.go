@@ -133,3 +133,26 @@ func Measure(dir string) (count int, bytes int64, err error) {
 	})
 	return count, bytes, err
 }
+
+// Replace puts a file in the place of another at once: a reader sees the old one or the new one, and never a part
+// of either. The file keeps the rights of the old one; a new one is for its owner only.
+func Replace(path string, content []byte) (err error) {
+	mode := fs.FileMode(0o600)
+	if old, err := os.Stat(path); err == nil {
+		mode = old.Mode().Perm()
+	}
+	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = os.Remove(file.Name()) // it is no use to anybody
+		}
+	}()
+	_, err = file.Write(content)
+	if err = errors.Join(err, file.Chmod(mode), file.Sync(), file.Close()); err != nil {
+		return err
+	}
+	return os.Rename(file.Name(), path)
+}
