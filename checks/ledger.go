@@ -39,22 +39,35 @@ const ledgerRemedy = "look at the ledger: golive ledger verify"
 type record struct {
 	done string // what was done, in a sentence: "a test of the standby"
 	do   string // how it is done: "switch to the standby and back". The command that records it is added
+	more string // what else its doc has to say of the result: sentences, without the last full stop
 	// about lists what has to be recorded.
 	about func(s guard.Scene) []topic
 	// doubt says why a result that is fresh and good is not enough all the same; nil: it is.
 	doubt func(s guard.Scene, t topic, e guard.Entry) string
-	// command records it; empty: golive record.
+	// lacks lists what the plan has to say before a result could be judged by it; nil: nothing.
+	lacks func(s guard.Scene) []gap
+	// pick chooses the entry that counts; nil: the newest of the kind about the subject.
+	pick func(s guard.Scene, l guard.Ledger, t topic) (guard.Entry, bool)
+	// command records it; empty: golive record, or golive drill where there is such a drill.
 	command string
+	// kind is what the doc shows to be recorded; empty: KIND.
+	kind string
+	// options go on with the command, where they are not the same for all topics; nil: nothing.
+	options func(s guard.Scene, t topic) string
 	// none says why there is nothing to record.
 	none string
 }
 
 func (r record) asks() string {
-	return "the ledger for the latest result of " + r.done + ": whether it went well, and is recent enough"
+	text := "the ledger for the latest result of " + r.done + ": whether it went well, and is recent enough"
+	if r.more != "" {
+		text += ". " + r.more
+	}
+	return text
 }
 
 func (r record) mend(c guard.Check) string {
-	return fold(r.do+", and have it written down") + ":\n\n    " + r.with("KIND", "SUBJECT") + "\n\n" +
+	return fold(r.do+", and have it written down") + ":\n\n    " + r.with(orElse(r.kind, "KIND"), "SUBJECT") + "\n\n" +
 		fold(fmt.Sprintf("How old a result may be, the plan can say: checks: {settings: {%s: {within: 31d}}}.", c.ID))
 }
 
@@ -62,6 +75,9 @@ func (r record) mend(c guard.Check) string {
 func (r record) with(kind, subject string) string {
 	if r.command != "" {
 		return r.command
+	}
+	if kind == "drill.restore" || kind == "drill.verify" {
+		return "golive drill restore --data " + quote(subject)
 	}
 	text := "golive record " + kind
 	if subject != "" {
@@ -81,6 +97,14 @@ func quote(word string) string {
 }
 
 func (r record) find(ctx context.Context, s guard.Scene, c guard.Check) (findings []guard.Finding) {
+	if r.lacks != nil {
+		for _, g := range r.lacks(s) {
+			findings = append(findings, g.finding(s, c, r.done, "nothing to judge it by"))
+		}
+	}
+	if len(findings) > 0 {
+		return findings
+	}
 	wanted := r.about(s)
 	if len(wanted) == 0 {
 		return []guard.Finding{{Verdict: guard.Pass, Expected: r.done, Observed: orElse(r.none, "there is nothing to record")}}
@@ -93,6 +117,9 @@ func (r record) find(ctx context.Context, s guard.Scene, c guard.Check) (finding
 		f := guard.Finding{
 			Title: titled(c, t, len(wanted) > 1), Expected: fmt.Sprintf("%s, at most %s ago", t.about(), t.within),
 			Remedy: r.do + ", then: " + r.with(t.kind, t.subject),
+		}
+		if r.options != nil {
+			f.Remedy += r.options(s, t)
 		}
 		if len(wanted) > 1 {
 			f.Subject = t.about()
@@ -108,7 +135,11 @@ func (r record) find(ctx context.Context, s guard.Scene, c guard.Check) (finding
 
 // judge looks at the latest result about one topic.
 func (r record) judge(s guard.Scene, l guard.Ledger, t topic, f guard.Finding) guard.Finding {
-	e, found := l.Newest(s.Plan, guard.Result, t.kind, t.subject)
+	pick := r.pick
+	if pick == nil {
+		pick = latest
+	}
+	e, found := pick(s, l, t)
 	if !found {
 		f.Verdict, f.Observed = guard.Fail, "no result"
 		f.Reason = "the ledger has no result of it"
@@ -138,11 +169,19 @@ func (r record) judge(s guard.Scene, l guard.Ledger, t topic, f guard.Finding) g
 	return f
 }
 
+// latest is the result about a topic that was written last.
+func latest(s guard.Scene, l guard.Ledger, t topic) (guard.Entry, bool) {
+	return l.Newest(s.Plan, guard.Result, t.kind, t.subject)
+}
+
 // toldOf says what an entry is, in a few words.
 func toldOf(e guard.Entry, age time.Duration) string {
 	text := fmt.Sprintf("%s, %s ago", e.At.UTC().Format(time.DateOnly), span(max(0, age)))
 	if e.Outcome == guard.Pass || e.Outcome == guard.Fail {
 		text = e.Outcome.String() + " on " + text
+	}
+	if e.Proof != nil {
+		text += ", " + e.Proof.Rung.String()
 	}
 	if e.Took > 0 {
 		text += ", took " + e.Took.String()

@@ -3,6 +3,7 @@ package checks
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/golive-dev/golive/guard"
 )
@@ -39,21 +40,43 @@ func (l lint) mend(guard.Check) string { return l.write }
 func (l lint) find(_ context.Context, s guard.Scene, c guard.Check) (findings []guard.Finding) {
 	seen, gaps := l.look(s)
 	for _, g := range gaps {
-		f := guard.Finding{
-			Subject: brief(g.about), Verdict: guard.Fail, Path: g.path,
-			Reason: g.why, Remedy: fmt.Sprintf("%s %s", g.remedy, place(s.Plan, g.path)),
-			Expected: l.want, Observed: brief(seen),
-		}
-		if g.about != "" {
-			f.Title = fmt.Sprintf("%s (%s)", c.Title, brief(g.about))
-		}
-		if g.soft {
-			f.Verdict = guard.Warn
-		}
-		findings = append(findings, f)
+		findings = append(findings, g.finding(s, c, l.want, seen))
 	}
 	if len(findings) == 0 {
 		findings = append(findings, guard.Finding{Verdict: guard.Pass, Expected: l.want, Observed: brief(seen)})
 	}
 	return findings
+}
+
+// finding is what a check says about a gap, where something was wanted and this was seen.
+func (g gap) finding(s guard.Scene, c guard.Check, want, seen string) guard.Finding {
+	f := guard.Finding{
+		Subject: brief(g.about), Verdict: guard.Fail, Path: g.path,
+		Reason: g.why, Remedy: fmt.Sprintf("%s %s", g.remedy, place(s.Plan, g.path)),
+		Expected: want, Observed: brief(seen),
+	}
+	if g.about != "" {
+		f.Title = fmt.Sprintf("%s (%s)", c.Title, brief(g.about))
+	}
+	if g.soft {
+		f.Verdict = guard.Warn
+	}
+	return f
+}
+
+// A key is something that a part of the plan has to say, and how that may be written.
+type key struct {
+	set     bool
+	example string
+}
+
+// lacking is how to write the keys that are not set: "name: WHO, goal: WHAT".
+func lacking(keys ...key) string {
+	var examples []string
+	for _, k := range keys {
+		if !k.set {
+			examples = append(examples, k.example)
+		}
+	}
+	return strings.Join(examples, ", ")
 }
