@@ -129,7 +129,7 @@ itself when the new one does harm.`,
 	}{
 		{"before", []*cobra.Command{p.initCommand(), p.checkCommand(), p.checksCommand(), p.backtestCommand(), p.schemaCommand(), p.pluginsCommand()}},
 		{"during", []*cobra.Command{p.rolloutCommand(), p.watchCommand(), p.rollbackCommand(), p.orderCommand()}},
-		{"after", []*cobra.Command{p.statusCommand(), p.explainCommand(), p.replayCommand(), p.journalCommand()}},
+		{"after", []*cobra.Command{p.statusCommand(), p.explainCommand(), p.replayCommand(), p.journalCommand(), p.drillCommand()}},
 		{"", []*cobra.Command{p.versionCommand()}},
 	} {
 		for _, c := range group.commands {

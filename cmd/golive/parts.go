@@ -55,6 +55,12 @@ func builtin(out io.Writer) plugins.Kit {
 	}
 }
 
+// restorers are the parts that bring data back. They run as part of golive only: what they restore is too much, and
+// takes too long, to be carried over from a plugin.
+var restorers = map[string]func(guard.With) (guard.Restorer, error){
+	"command": command.NewRestorer,
+}
+
 // kit is every part that a plan can name: ours, and those of the plugins it lists. The caller closes it.
 func (p *program) kit(ctx context.Context, plan *guard.Plan) (plugins.Kit, func(), error) {
 	kits := []plugins.Kit{builtin(p.err)}
@@ -114,6 +120,7 @@ func (p *program) assemble(plan *guard.Plan, kit plugins.Kit) (made engine.Parts
 	}
 	made.Vault = func(part guard.Part) (guard.Vault, error) { return makePart(p, plan, "", kit.Vaults, part) }
 	made.Probe = func(part guard.Part) (guard.Probe, error) { return makePart(p, plan, "", kit.Probes, part) }
+	made.Restorer = func(part guard.Part) (guard.Restorer, error) { return makePart(p, plan, "", restorers, part) }
 	if made.Backend, err = makePart(p, plan, "rollout.backend", kit.Backends, plan.Rollout.Backend); err != nil {
 		return made, err
 	}

@@ -27,6 +27,7 @@ type Parts struct {
 	Checks    []guard.Check
 	Vault     func(guard.Part) (guard.Vault, error) // makes the vaults that checks ask for
 	Probe     func(guard.Part) (guard.Probe, error) // and the probes
+	Restorer  func(guard.Part) (guard.Restorer, error)
 }
 
 // A Rollout is one history in the making.
