@@ -91,7 +91,7 @@ var backupPlanComplete = row(guard.Check{
 					key{store.Retention > 0, "retention: 30d"},
 					key{!placeholder(store.Owner), "owner: NAME"},
 					key{store.Restore != nil, "restore: {use: command, with: {run: ..., verify: ...}, expected: 20m}"},
-					key{store.Restore == nil || store.Restore.Expected > 0, "restore.expected: 20m"},
+					key{store.Restore == nil || store.Restore.Expected > 0, "expected: 20m under restore"},
 				)
 				if missing != "" {
 					gaps = append(gaps, gap{
