@@ -14,7 +14,7 @@ var rtoEvidence = row(guard.Check{
 	`How long a service may be away is written down in a contract by people who have never restored it. Only what was
 	measured shows whether that can be kept; it should not be the customers who find out.`,
 	record{
-		done: "a drill that brought the service back",
+		done: "a drill that brought the service back within the RTO",
 		more: `The last drill of the way back, and the last restore of each critical store with a vault, have to have taken no
 			longer than the service may be away (objectives.rto), and may be 92 days old`,
 		do:    "rehearse it, and measure how long it takes",
@@ -42,7 +42,7 @@ var rpoEvidence = row(guard.Check{
 	`How much of the latest work may be lost is a promise, too. A nightly backup cannot keep that of an hour, whatever the
 	contract says; and what a restore really brings back shows only when somebody looks for the last order in it.`,
 	record{
-		done: "a restore of a critical store",
+		done: "a restore of a critical store that lost no more than the RPO",
 		more: `It may be 92 days old, and may have lost no more of the latest work than objectives.rpo allows. The plan, too, has to
 			say that the store is backed up as often as that (schedule), and to have a vault that accepts no older backup
 			(max_age)`,

@@ -76,7 +76,7 @@ var rollbackTime = row(guard.Check{
 	`The time in which a service has to be back begins when it fails, and not when somebody starts to go back. What takes
 	all of it in a drill, by day, with everybody there, takes more at night.`,
 	record{
-		done:  "a drill of the way back",
+		done:  "a drill of the way back that was well within the RTO",
 		more:  "What it took has to fit one and a half times into the time that the service may be away (objectives.rto)",
 		do:    "find out what takes so long, make it shorter, and go back once more",
 		lacks: noRTO,
