@@ -20,7 +20,7 @@ var backupVerify = row(guard.Check{
 			verified. That is checked unless the plan says otherwise, and restored in the critical tier. A flaw counts until a
 			proof comes further than it; a store whose backups need only be listed is not asked about, for backup.age lists
 			them`,
-		do: "have the newest backup proven", kind: "drill.restore",
+		do: "have the newest backup proven", shows: topic{kind: "drill.restore", subject: "STORE"},
 		options: func(s guard.Scene, t topic) string {
 			if rung := assurance(s.Plan, t.subject); rung < guard.RungVerified {
 				return " --to " + rung.String()
@@ -108,7 +108,7 @@ var backupRestoreDrill = row(guard.Check{
 		done: "a drill that restored a store",
 		more: `Every store with a vault has to have been restored, and its data compared with the original, in the last month, and
 			in the critical tier in the last week`,
-		do: "restore it into a scratch place, and compare", kind: "drill.restore",
+		do: "restore it into a scratch place, and compare", shows: topic{kind: "drill.restore", subject: "STORE"},
 		about: func(s guard.Scene) (wanted []topic) {
 			for _, store := range s.Plan.Data {
 				within := days(31)

@@ -50,8 +50,8 @@ type record struct {
 	pick func(s guard.Scene, l guard.Ledger, t topic) (guard.Entry, bool)
 	// command records it; empty: golive record, or golive drill where there is such a drill.
 	command string
-	// kind is what the doc shows to be recorded; empty: KIND.
-	kind string
+	// shows is what the doc shows to be recorded, for example; zero: any kind and subject.
+	shows topic
 	// options go on with the command, where they are not the same for all topics; nil: nothing.
 	options func(s guard.Scene, t topic) string
 	// none says why there is nothing to record.
@@ -67,7 +67,11 @@ func (r record) asks() string {
 }
 
 func (r record) mend(c guard.Check) string {
-	return fold(r.do+", and have it written down") + ":\n\n    " + r.with(orElse(r.kind, "KIND"), "SUBJECT") + "\n\n" +
+	shown := r.shows
+	if shown.kind == "" {
+		shown = topic{kind: "KIND", subject: "SUBJECT"}
+	}
+	return fold(r.do+", and have it written down") + ":\n\n    " + r.with(shown.kind, shown.subject) + "\n\n" +
 		fold(fmt.Sprintf("How old a result may be, the plan can say: checks: {settings: {%s: {within: 31d}}}.", c.ID))
 }
 

@@ -18,6 +18,7 @@ var rtoEvidence = row(guard.Check{
 		more: `The last drill of the way back, and the last restore of each critical store with a vault, have to have taken no
 			longer than the service may be away (objectives.rto), and may be 92 days old`,
 		do:    "rehearse it, and measure how long it takes",
+		shows: topic{kind: "drill.rollback"},
 		lacks: noRTO,
 		about: func(s guard.Scene) []topic {
 			return append(topics("drill.rollback", days(92), ""), topics("drill.restore", days(92), criticalStores(s.Plan)...)...)
@@ -46,7 +47,7 @@ var rpoEvidence = row(guard.Check{
 		more: `It may be 92 days old, and may have lost no more of the latest work than objectives.rpo allows. The plan, too, has to
 			say that the store is backed up as often as that (schedule), and to have a vault that accepts no older backup
 			(max_age)`,
-		do: "restore it into a scratch place, and compare", kind: "drill.restore",
+		do: "restore it into a scratch place, and compare", shows: topic{kind: "drill.restore", subject: "STORE"},
 		lacks: func(s guard.Scene) (gaps []gap) {
 			rpo := s.Plan.Objectives.RPO
 			if rpo <= 0 {
@@ -159,6 +160,7 @@ var newtechValidation = row(guard.Check{
 		done:  "a validation of the new technology, such as a load test or a trial",
 		do:    "try it out under the load that it will have",
 		about: func(guard.Scene) []topic { return topics("validation", days(92), "") },
+		shows: topic{kind: "validation"},
 	})
 
 var watchHeightened = row(guard.Check{

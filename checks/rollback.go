@@ -20,6 +20,7 @@ var rollbackDrill = row(guard.Check{
 		about: func(guard.Scene) []topic {
 			return topics("drill.rollback", days(92), "")
 		},
+		shows: topic{kind: "drill.rollback"},
 		doubt: func(s guard.Scene, t topic, e guard.Entry) string {
 			if e.Method != s.Plan.Method(t.kind) {
 				return "the way back has changed since: rollout has another backend, verify or needs"
@@ -39,7 +40,7 @@ var rollbackCompat = row(guard.Check{
 		more: `Those are the stores with migrations: irreversible. The plan has to say of each what is done in place of going back
 			(forward_only), and a backup of it has to have been restored in the last week. A release without migrations, or
 			with such as the old version can live with, passes`,
-		do: "have the newest backup restored", kind: "drill.restore",
+		do: "have the newest backup restored", shows: topic{kind: "drill.restore", subject: "STORE"},
 		lacks: func(s guard.Scene) (gaps []gap) {
 			for i, store := range s.Plan.Data {
 				if store.Migrations == "irreversible" && placeholder(store.ForwardOnly) {
@@ -81,6 +82,7 @@ var rollbackTime = row(guard.Check{
 		do:    "find out what takes so long, make it shorter, and go back once more",
 		lacks: noRTO,
 		about: func(guard.Scene) []topic { return topics("drill.rollback", days(92), "") },
+		shows: topic{kind: "drill.rollback"},
 		doubt: func(s guard.Scene, _ topic, e guard.Entry) string {
 			return tooLong(s.Plan, e, 1.5)
 		},
