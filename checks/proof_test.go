@@ -1,9 +1,12 @@
 package checks
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/golive-dev/golive/checks/checktest"
 	"github.com/golive-dev/golive/guard"
@@ -162,4 +165,21 @@ func TestBackupRestorePath(t *testing.T) {
 		}}},
 		{Name: "no data", Scene: scene(t, "\ndata: []", guard.Answer{}), Want: []guard.Finding{{Verdict: guard.Pass}}},
 	})
+}
+
+// Whoever restores is asked whether it could, and no probe of the same name.
+func TestBackupRestorePathAsks(t *testing.T) {
+	s := scene(t, "\ndata: [{name: orders, restore: {use: command, with: {run: psql}}}]", guard.Answer{})
+	var asked []guard.Question
+	s.Ask = func(_ context.Context, q guard.Question) (guard.Answer, error) {
+		asked = append(asked, q)
+		return guard.Answer{}, nil
+	}
+	if _, err := backupRestorePath.Run(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	want := []guard.Question{{Restore: &guard.Part{Use: "command", With: guard.With{"run": "psql"}}}}
+	if diff := cmp.Diff(want, asked); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
 }
