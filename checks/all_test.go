@@ -31,10 +31,15 @@ const whole = `
 plugins: [{name: flags}]
 rollout:
   backend: {use: command, with: {inspect: "haproxyctl show", shift: ./shift.sh}}
-  steps: [10, 100]
+  needs: [haproxy, deploy-account]
+  steps:
+    - {percent: 1, name: our own people, goal: orders work, risk: old clients, at_least: 1h}
+    - {percent: 5, name: one region, goal: the load is as computed, risk: the database, at_least: 1h}
+    - 100
+  bake: {for: 1h}
 watch:
   source: {use: scrape}
-  every: 10s
+  every: 5s
   signals:
     - {name: errors, total: requests, bad: failures, never: 5%}
     - {name: latency, histogram: seconds, never: {p99: 1s}}
@@ -42,11 +47,28 @@ watch:
 data:
   - name: orders
     critical: true
-    backups: [{use: file}, {use: restic}]
+    owner: Ada Obi
+    schedule: 1h
+    retention: 30d
+    migrations: irreversible
+    forward_only: the new version gets a correction
+    backups: [{use: file, medium: disk}, {use: restic, medium: object-store, offsite: true}]
+    restore: {use: command, with: {run: ./restore.sh, verify: ./compare.sh}, expected: 20m}
+scenarios:
+  - {name: bad_release, trigger: golive goes back, owner: technical_lead, action: find out why, within: 1h}
+  - {name: crash, trigger: an alert, owner: on_duty, action: restart it, within: 10m}
+  - {name: network, trigger: an alert, owner: on_duty, action: call the provider, within: 15m}
+  - {name: hardware, accept: the provider replaces machines by itself}
+  - {name: data_loss, trigger: a customer, owner: technical_lead, action: restore it, within: 30m}
+  - {name: data_leak, trigger: a report, owner: commander, action: stop the service, within: 10m}
+  - {name: vulnerability, trigger: an advisory, owner: technical_lead, action: decide on a fix, within: 1d}
+  - {name: attack, trigger: an alert, owner: commander, action: block it, within: 10m}
+  - {name: operator_error, trigger: whoever did it, owner: on_duty, action: say so, within: 5m}
+  - {name: vendor_outage, trigger: an alert, owner: deputy, action: call the vendor, within: 15m}
 clauses: [cross_border, third_party]
 owner: release-engineering
 reviewed: 2026-10-12
-objectives: {rto: 30m, rpo: 1h}
+objectives: {rto: 30m, rpo: 1d}
 calendar:
   allowed: ["Mon-Fri 09:00-16:00 Asia/Shanghai"]
   freezes: [{from: 2026-12-20, to: 2027-01-03, reason: year-end closing}]
@@ -70,7 +92,6 @@ severity:
   - {level: 2, when: errors > 5%, lead: technical_lead, page: [commander, on_duty]}
   - {level: 3, when: "true", lead: on_duty, page: on_duty}
 escalate: [{after: 15m, to: commander}, {after: 60m, to: [PayCo, customer, management]}]
-scenarios: [{name: crash, trigger: a page, owner: technical_lead, action: golive rollback, within: 5m}, {name: hardware, accept: it is rented}]
 messages:
   - {scenario: any, audience: customer, text: "{{.Nature}} {{.Scope}} {{.Progress}} {{.ETA}} {{.NextUpdate}}"}
   - {scenario: any, audience: management, text: "{{.Nature}} {{.Scope}} {{.Progress}} {{.ETA}} {{.NextUpdate}}"}
@@ -115,12 +136,15 @@ func good() guard.Answer {
 		Standing: guard.Standing{Undo: guard.Undo{Open: true}},
 		Readings: []guard.Reading{traffic(now, 100_000), traffic(now.Add(10*time.Second), 150_000)},
 		Clock:    guard.Skew{Ahead: 300 * time.Millisecond, Within: 520 * time.Millisecond},
-		Backups:  []guard.Backup{{ID: "nightly", Ended: now.Add(-time.Hour)}},
-		Path:     "/usr/bin/tool",
-		Finding:  guard.Finding{Verdict: guard.Pass, Title: "the probe is content", Expected: "a yes", Observed: "yes"},
-		Ledger:   &guard.Ledger{},
-		Plans:    []string{},
-		Text:     calendar("SUMMARY:On duty: Mei Lin", "DTSTART;TZID=Asia/Shanghai:20261102T080000", "DURATION:PT12H", "RRULE:FREQ=DAILY"),
+		Backups: []guard.Backup{
+			{ID: "nightly", Ended: now.Add(-time.Hour), Bytes: 3 << 20},
+			{ID: "the one before", Ended: now.Add(-25 * time.Hour), Bytes: 2 << 20},
+		},
+		Path:    "/usr/bin/tool",
+		Finding: guard.Finding{Verdict: guard.Pass, Title: "the probe is content", Expected: "a yes", Observed: "yes"},
+		Ledger:  &guard.Ledger{},
+		Plans:   []string{},
+		Text:    calendar("SUMMARY:On duty: Mei Lin", "DTSTART;TZID=Asia/Shanghai:20261102T080000", "DURATION:PT12H", "RRULE:FREQ=DAILY"),
 	}
 }
 
@@ -342,7 +366,7 @@ func TestTitles(t *testing.T) {
 }
 
 func TestCodes(t *testing.T) {
-	code, id := regexp.MustCompile(`^GL\d{3}$`), regexp.MustCompile(`^[a-z]+\.[a-z_]+$`)
+	code, id := regexp.MustCompile(`^GL\d{3}$`), regexp.MustCompile(`^[a-z]+\.[a-z0-9_]+$`)
 	ids := map[string]bool{}
 	previous := ""
 	for _, c := range All() {

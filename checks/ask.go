@@ -45,15 +45,15 @@ func possible(s guard.Scene, answer guard.Answer) (err error) {
 	return err
 }
 
-// each asks about all items at once and returns the findings in the order of the items. A panic comes out
+// each asks about all items at once and returns the answers in the order of the items. A panic comes out
 // where each was called, as if nothing had been done at once.
-func each[T any](items []T, ask func(T) guard.Finding) []guard.Finding {
-	findings, panics := make([]guard.Finding, len(items)), make([]any, len(items))
+func each[T, A any](items []T, ask func(T) A) []A {
+	answers, panics := make([]A, len(items)), make([]any, len(items))
 	var asking sync.WaitGroup
 	for i, item := range items {
 		asking.Go(func() {
 			defer func() { panics[i] = recover() }()
-			findings[i] = ask(item)
+			answers[i] = ask(item)
 		})
 	}
 	asking.Wait()
@@ -62,7 +62,7 @@ func each[T any](items []T, ask func(T) guard.Finding) []guard.Finding {
 			panic(p)
 		}
 	}
-	return findings
+	return answers
 }
 
 // unknown makes f the finding of a question that got no answer.

@@ -8,9 +8,6 @@ import (
 	"testing"
 )
 
-// onAnotherBranch are the demands that the rows of backups, the way back and objectives answer.
-var onAnotherBranch = []int{3, 4, 5, 6, 7, 14, 15, 16, 23, 32, 84, 89, 96, 147, 148, 149, 150, 155, 157}
-
 // Each demand has one kind of answer, and each answer is there.
 func TestCoverage(t *testing.T) {
 	covered := Coverage(All())
@@ -25,8 +22,8 @@ func TestCoverage(t *testing.T) {
 			t.Errorf("S%d has %d kinds of answers: %+v", n, len(of), of)
 		}
 	}
-	if !slices.Equal(open, onAnotherBranch) {
-		t.Errorf("nothing answers S%v, and it should be S%v", open, onAnotherBranch)
+	if len(open) > 0 {
+		t.Errorf("nothing answers S%v", open)
 	}
 	ids := map[string]bool{}
 	for _, c := range All() {

@@ -3,6 +3,7 @@ package checks
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/golive-dev/golive/guard"
 )
@@ -73,4 +74,21 @@ func (g gap) finding(s guard.Scene, c guard.Check, want, seen string) guard.Find
 		f.Verdict = guard.Warn
 	}
 	return f
+}
+
+// A key is something that a part of the plan has to say, and how that may be written.
+type key struct {
+	set     bool
+	example string
+}
+
+// lacking is how to write the keys that are not set: "name: WHO, goal: WHAT".
+func lacking(keys ...key) string {
+	var examples []string
+	for _, k := range keys {
+		if !k.set {
+			examples = append(examples, k.example)
+		}
+	}
+	return strings.Join(examples, ", ")
 }

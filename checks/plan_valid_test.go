@@ -15,7 +15,7 @@ func TestPlanValid(t *testing.T) {
 			Want: []guard.Finding{{
 				Verdict: guard.Pass,
 				Title:   "the plan is valid",
-				Observed: "shop in production, mode enforce: 2 steps, 3 signals, 1 data store, 5 roles, 1 vendor, digest " +
+				Observed: "shop in production, mode enforce: 3 steps, 3 signals, 1 data store, 5 roles, 1 vendor, digest " +
 					parse(t, whole).Digest()[:12],
 			}},
 		},

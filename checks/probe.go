@@ -17,20 +17,36 @@ type probe struct {
 	within func(p *guard.Plan) guard.Duration
 	// parts are those that stand elsewhere in the plan, with their paths; nil: those under checks.settings.
 	parts func(p *guard.Plan) (parts []guard.Part, path string)
+	// things have a part each, which is asked whether it could restore them now; nil: there are none, see parts.
+	things func(p *guard.Plan) []thing
+}
+
+// A thing is something in the plan that a part answers for.
+type thing struct {
+	name, path string
+	part       *guard.Part // nil: nobody answers for it
+	unsaid     string      // what the plan does not say then: "how it is restored"
+	soft       bool        // the plan can do without
 }
 
 func (p probe) asks() string {
+	if p.things != nil {
+		return p.whether
+	}
 	return p.whether + ". The plan says whom to ask; each of them has to say yes"
 }
 
 func (p probe) mend(c guard.Check) string {
-	if p.parts != nil {
+	if p.parts != nil || p.things != nil {
 		return "mend what the finding names, or what the plan says about it:\n\n    " + p.example
 	}
 	return fmt.Sprintf("say whom to ask, or mend what they complain about:\n\n    checks:\n      settings:\n        %s: {ask: [%s]}", c.ID, p.example)
 }
 
 func (p probe) find(ctx context.Context, s guard.Scene, c guard.Check) []guard.Finding {
+	if p.things != nil {
+		return p.findThings(ctx, s, c)
+	}
 	parts, path := setting(s.Plan, c).Ask, settingPath(c)+".ask"
 	if p.parts != nil {
 		parts, path = p.parts(s.Plan)
@@ -53,22 +69,41 @@ func (p probe) find(ctx context.Context, s guard.Scene, c guard.Check) []guard.F
 		indices[i] = i
 	}
 	return each(indices, func(i int) guard.Finding {
-		return p.ask(ctx, s, parts[i], fmt.Sprintf("%s[%d]", path, i), len(parts) > 1)
+		path := fmt.Sprintf("%s[%d]", path, i)
+		f := p.ask(ctx, s, guard.Question{Probe: &parts[i]}, parts[i].Use, path)
+		if len(parts) > 1 {
+			f.Subject = fmt.Sprintf("%s in %s", brief(parts[i].Use), path)
+		}
+		return f
+	})
+}
+
+// findThings asks the part of each thing.
+func (p probe) findThings(ctx context.Context, s guard.Scene, c guard.Check) []guard.Finding {
+	things := p.things(s.Plan)
+	if len(things) == 0 {
+		return []guard.Finding{{Verdict: guard.Pass, Expected: p.want, Observed: "the plan has nothing to ask about"}}
+	}
+	return each(things, func(t thing) guard.Finding {
+		if t.part == nil {
+			g := gap{path: t.path, about: t.name, soft: t.soft, why: notConfigured + "the plan does not say " + t.unsaid, remedy: "add " + p.example + " to"}
+			return g.finding(s, c, p.want, "nobody to ask")
+		}
+		f := p.ask(ctx, s, guard.Question{Restore: t.part}, t.part.Use, t.path)
+		f.Subject, f.Title = brief(t.name), fmt.Sprintf("%s (%s)", c.Title, brief(t.name))
+		return f
 	})
 }
 
 // ask puts the question to one part.
-func (p probe) ask(ctx context.Context, s guard.Scene, part guard.Part, path string, many bool) guard.Finding {
-	mend := "mend the probe that is set up in " + place(s.Plan, path)
-	answer, err := s.Ask(ctx, guard.Question{Probe: &part})
+func (p probe) ask(ctx context.Context, s guard.Scene, q guard.Question, use, path string) guard.Finding {
+	mend := "mend what is set up in " + place(s.Plan, path)
+	answer, err := s.Ask(ctx, q)
 	said := answer.Finding
 	f := guard.Finding{
 		Verdict: said.Verdict, Title: guard.Line(said.Title, 300), Path: path,
 		Reason: brief(said.Reason), Remedy: brief(said.Remedy),
 		Expected: brief(said.Expected), Observed: brief(said.Observed),
-	}
-	if many {
-		f.Subject = fmt.Sprintf("%s in %s", brief(part.Use), path)
 	}
 	if f.Expected == "" {
 		f.Expected = p.want
@@ -91,7 +126,7 @@ func (p probe) ask(ctx context.Context, s guard.Scene, part guard.Part, path str
 	if f.Verdict != guard.Pass && f.Remedy == "" {
 		f.Remedy = "find out what it complains about; it is set up in " + place(s.Plan, path)
 	}
-	f.Evidence = evidence(part.Use+" of "+path, f.Observed, answer)
+	f.Evidence = evidence(use+" of "+path, f.Observed, answer)
 	return f
 }
 

@@ -161,6 +161,10 @@ func Climb(ctx context.Context, v Vault, want Rung, ascents []Ascent) (Proof, er
 
 // A Restorer brings a data store back from one of its backups.
 type Restorer interface {
+	// Ready says whether a restore could begin now: whether its programs are there, and whether it is let in. It
+	// changes nothing, and may be repeated. A finding that is not Pass says what is missing; an error means that it
+	// could not find out.
+	Ready(ctx context.Context) (Finding, error)
 	// Restore puts the backup into the directory into, which is empty, absolute and of no use to anybody else,
 	// and compares what has arrived there with the original. It stops whatever it started there; the caller
 	// removes the directory. The rung of the proof is RungVerified, or lower with a flaw. An error means that it

@@ -71,6 +71,12 @@ func builtin(out io.Writer) plugins.Kit {
 	}
 }
 
+// restorers are the parts that bring data back. They run as part of golive only: what they restore is too much, and
+// takes too long, to be carried over from a plugin.
+var restorers = map[string]func(guard.With) (guard.Restorer, error){
+	"command": command.NewRestorer,
+}
+
 // kit is every part that a plan can name: ours, and those of the plugins it lists. Behind the checks of these are
 // the plan's own. The caller closes it.
 func (p *program) kit(ctx context.Context, plan *guard.Plan) (plugins.Kit, func(), error) {
@@ -134,6 +140,7 @@ func (p *program) assemble(plan *guard.Plan, kit plugins.Kit) (made engine.Parts
 	made.Ledger = p.readLedger
 	made.Plans = func() ([]string, error) { return otherPlans(plan) }
 	made.Probe = func(part guard.Part) (guard.Probe, error) { return makePart(p, plan, "", kit.Probes, part) }
+	made.Restorer = func(part guard.Part) (guard.Restorer, error) { return makePart(p, plan, "", restorers, part) }
 	if made.Backend, err = makePart(p, plan, "rollout.backend", kit.Backends, plan.Rollout.Backend); err != nil {
 		return made, err
 	}

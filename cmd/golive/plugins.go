@@ -38,6 +38,7 @@ type supplier struct {
 	Notifiers []string `json:"notifiers,omitempty"`
 	Probes    []string `json:"probes,omitempty"`
 	Vaults    []string `json:"vaults,omitempty"`
+	Restorers []string `json:"restorers,omitempty"`
 	Checks    []string `json:"checks,omitempty"`
 }
 
@@ -59,6 +60,7 @@ func names[T any](makers map[string]func(guard.With) (T, error)) []string {
 
 func (p *program) listPlugins(c *cobra.Command) error {
 	suppliers := []supplier{supplies("golive", "", builtin(p.err))}
+	suppliers[0].Restorers = names(restorers)
 	plan, _, err := p.readPlan()
 	if _, missing := os.Stat(p.settings.Plan); errors.Is(missing, os.ErrNotExist) && !c.Flags().Changed("plan") {
 		plan, err = &guard.Plan{}, nil
@@ -101,7 +103,7 @@ func (s supplier) write(p *program) {
 		parts []string
 	}{
 		{"backends", s.Backends}, {"sources", s.Sources}, {"notifiers", s.Notifiers},
-		{"probes", s.Probes}, {"vaults", s.Vaults}, {"checks", s.Checks},
+		{"probes", s.Probes}, {"vaults", s.Vaults}, {"restorers", s.Restorers}, {"checks", s.Checks},
 	} {
 		if len(kind.parts) > 0 {
 			fmt.Fprintf(p.out, "  %-11s%s\n", kind.name, strings.Join(kind.parts, ", "))

@@ -149,13 +149,25 @@ func (s *secrets) findings(findings []guard.Finding) []guard.Finding {
 		for _, text := range []*string{&f.Reason, &f.Remedy, &f.Expected, &f.Observed, &f.Path} {
 			*text = s.clean(*text)
 		}
-		f.Evidence = slices.Clone(f.Evidence)
-		for j := range f.Evidence {
-			e := &f.Evidence[j]
-			e.Asked, e.Answer, e.Digest = s.clean(e.Asked), s.clean(e.Answer), s.clean(e.Digest)
-		}
+		f.Evidence = s.evidence(f.Evidence)
 	}
 	return cleaned
+}
+
+// evidence cleans what findings and proofs rest on.
+func (s *secrets) evidence(all []guard.Evidence) []guard.Evidence {
+	all = slices.Clone(all)
+	for i := range all {
+		e := &all[i]
+		e.Asked, e.Answer, e.Digest = s.clean(e.Asked), s.clean(e.Answer), s.clean(e.Digest)
+	}
+	return all
+}
+
+func (s *secrets) proof(p guard.Proof) guard.Proof {
+	p.Backup.ID, p.Flaw = s.name(p.Backup.ID), s.clean(p.Flaw)
+	p.Evidence = s.evidence(p.Evidence)
+	return p
 }
 
 // readings cleans the names of instances; every other text of a reading is one that golive asked for.
@@ -183,7 +195,13 @@ func keepQuiet[T any](s *secrets, made T) T {
 	case *guard.Probe:
 		*part = quietProbe{*part, s}
 	case *guard.Vault:
-		*part = quietVault{*part, s}
+		if prover, climbs := (*part).(guard.Prover); climbs {
+			*part = quietProver{quietVault{*part, s}, prover}
+		} else {
+			*part = quietVault{*part, s}
+		}
+	case *guard.Restorer:
+		*part = quietRestorer{*part, s}
 	default:
 		panic(fmt.Sprintf("nobody knows which secrets a %T tells", made))
 	}
@@ -243,6 +261,14 @@ type (
 	}
 	quietVault struct {
 		part    guard.Vault
+		secrets *secrets
+	}
+	quietProver struct {
+		quietVault
+		climbs guard.Prover
+	}
+	quietRestorer struct {
+		part    guard.Restorer
 		secrets *secrets
 	}
 )
@@ -305,6 +331,26 @@ func (s *secrets) scene(scene guard.Scene) guard.Scene {
 		return answer, s.error(err)
 	}
 	return scene
+}
+
+func (q quietProver) Prove(ctx context.Context, want guard.Rung) (guard.Proof, error) {
+	proof, err := q.climbs.Prove(ctx, want)
+	return q.secrets.proof(proof), q.secrets.error(err)
+}
+
+func (q quietRestorer) Ready(ctx context.Context) (guard.Finding, error) {
+	finding, err := q.part.Ready(ctx)
+	return q.secrets.findings([]guard.Finding{finding})[0], q.secrets.error(err)
+}
+
+// Restore refuses a backup whose name was cleaned of a secret: the part would find none of that name, and call that
+// a flaw.
+func (q quietRestorer) Restore(ctx context.Context, b guard.Backup, into string) (guard.Proof, error) {
+	if strings.Contains(b.ID, "${") {
+		return guard.Proof{}, fmt.Errorf("the name of the backup %s holds a secret, and so nobody can be told which one to restore", b.ID)
+	}
+	proof, err := q.part.Restore(ctx, b, into)
+	return q.secrets.proof(proof), q.secrets.error(err)
 }
 
 // check is a check whose findings tell no secrets: one of a plugin can learn them from its parts.

@@ -101,6 +101,9 @@ func TestPartsKeepQuiet(t *testing.T) {
 		"command probe, contains":  {"command", guard.With{"run": "echo ${TOKEN}; exit 1", "contains": "${TOKEN}"}, askProbe(release), true},
 		"command vault":            {"command", guard.With{"list": "echo 2026-11-24T03:00:00Z ${TOKEN}"}, askVault, true},
 		"command vault, nonsense":  {"command", guard.With{"list": "echo ${TOKEN}"}, askVault, true},
+		"command restorer, check":  {"command", guard.With{"run": "true", "verify": "true", "check": "echo ${TOKEN}; exit 1"}, askRestorer, true},
+		"command restorer":         {"command", guard.With{"run": "true", "verify": "echo id ${TOKEN} x"}, restore, true},
+		"command restorer, run":    {"command", guard.With{"run": "set -x; : ${TOKEN}; exit 1", "verify": "true"}, restore, true},
 		"file vault":               {"file", guard.With{"path": "/nowhere/${TOKEN}/*"}, askVault, true},
 		"scrape, down":             {"scrape", guard.With{"canary": list(closed + "/${TOKEN}"), "stable": list(closed + "/${TOKEN}")}, askSource(query), true},
 		"scrape, instance":         {"scrape", guard.With{"canary": list(echo.URL + "/${TOKEN}"), "stable": list(echo.URL + "/${TOKEN}")}, askSource(query), true},
@@ -175,6 +178,22 @@ func askNotifier(ctx context.Context, p *program, part guard.Part) (any, error) 
 		return nil, err
 	}
 	return notifier.Notify(ctx, guard.Notice{Title: "v2 is live"})
+}
+
+func askRestorer(ctx context.Context, p *program, part guard.Part) (any, error) {
+	restorer, err := makePart(p, nil, "", restorers, part)
+	if err != nil {
+		return nil, err
+	}
+	return restorer.Ready(ctx)
+}
+
+func restore(ctx context.Context, p *program, part guard.Part) (any, error) {
+	restorer, err := makePart(p, nil, "", restorers, part)
+	if err != nil {
+		return nil, err
+	}
+	return restorer.Restore(ctx, guard.Backup{ID: "nightly", Ended: time.Now()}, "/nowhere")
 }
 
 func askVault(ctx context.Context, p *program, part guard.Part) (any, error) {
@@ -267,7 +286,12 @@ func (teller) Notify(context.Context, guard.Notice) (guard.Receipt, error) {
 func (teller) Probe(context.Context, guard.Release) (guard.Finding, error) {
 	return tell[guard.Finding]()
 }
-func (teller) Backups(context.Context) ([]guard.Backup, error) { return tell[[]guard.Backup]() }
+func (teller) Backups(context.Context) ([]guard.Backup, error)        { return tell[[]guard.Backup]() }
+func (teller) Prove(context.Context, guard.Rung) (guard.Proof, error) { return tell[guard.Proof]() }
+func (teller) Ready(context.Context) (guard.Finding, error)           { return tell[guard.Finding]() }
+func (teller) Restore(context.Context, guard.Backup, string) (guard.Proof, error) {
+	return tell[guard.Proof]()
+}
 func (teller) Run(context.Context, guard.Scene) ([]guard.Finding, error) {
 	return tell[[]guard.Finding]()
 }
@@ -299,7 +323,14 @@ func TestNothingIsForgotten(t *testing.T) {
 		},
 		"Probe":   func() (any, error) { return keepQuiet[guard.Probe](&s, teller{}).Probe(t.Context(), guard.Release{}) },
 		"Backups": func() (any, error) { return keepQuiet[guard.Vault](&s, teller{}).Backups(t.Context()) },
-		"Run":     func() (any, error) { return s.check(guard.Check{Run: teller{}.Run}).Run(t.Context(), guard.Scene{}) },
+		"Prove": func() (any, error) {
+			return guard.Prove(t.Context(), keepQuiet[guard.Vault](&s, teller{}), guard.RungRead)
+		},
+		"Ready": func() (any, error) { return keepQuiet[guard.Restorer](&s, teller{}).Ready(t.Context()) },
+		"Restore": func() (any, error) {
+			return keepQuiet[guard.Restorer](&s, teller{}).Restore(t.Context(), guard.Backup{}, "")
+		},
+		"Run": func() (any, error) { return s.check(guard.Check{Run: teller{}.Run}).Run(t.Context(), guard.Scene{}) },
 	} {
 		got, err := ask()
 		if text := fmt.Sprintf("%+v", got); strings.Contains(text, "s3cr3t") {

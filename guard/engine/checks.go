@@ -284,6 +284,11 @@ func (w *witness) look(ctx context.Context, q guard.Question) (a guard.Answer, e
 		}
 	case q.Plans:
 		a.Plans, err = w.parts.Plans()
+	case q.Restore != nil:
+		var restorer guard.Restorer
+		if restorer, err = w.parts.Restorer(*q.Restore); err == nil {
+			a.Finding, err = restorer.Ready(ctx)
+		}
 	case q.Tool != "":
 		a.Path, err = lookPath(q.Tool)
 	case q.File != "":

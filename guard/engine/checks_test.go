@@ -249,3 +249,35 @@ func timeChecks(b *testing.B, checks []guard.Check) time.Duration {
 	}
 	return b.Elapsed() / time.Duration(b.N)
 }
+
+// ready is a restorer that could begin, or cannot say.
+type ready struct {
+	guard.Restorer
+	err error
+}
+
+func (r ready) Ready(context.Context) (guard.Finding, error) {
+	return guard.Finding{Verdict: guard.Pass, Observed: "it could begin"}, r.err
+}
+
+func TestAskForRestore(t *testing.T) {
+	ask := func(r ready, made error) (guard.Answer, error) {
+		parts := Parts{Restorer: func(part guard.Part) (guard.Restorer, error) {
+			if part.Use != "command" {
+				t.Errorf("made of %+v", part)
+			}
+			return r, made
+		}}
+		scene := parts.Scene(t.Context(), &guard.Plan{}, guard.Release{}, time.Now())
+		return scene.Ask(t.Context(), guard.Question{Restore: &guard.Part{Use: "command"}})
+	}
+	if a, err := ask(ready{}, nil); err != nil || a.Finding.Observed != "it could begin" {
+		t.Errorf("%+v, error %v", a.Finding, err)
+	}
+	if _, err := ask(ready{err: errors.New("no shell")}, nil); err == nil || err.Error() != "no shell" {
+		t.Errorf("error %v, want no shell", err)
+	}
+	if _, err := ask(ready{}, errors.New("no such part")); err == nil || err.Error() != "no such part" {
+		t.Errorf("error %v, want no such part", err)
+	}
+}

@@ -29,6 +29,7 @@ type Parts struct {
 	Probe     func(guard.Part) (guard.Probe, error) // and the probes
 	Ledger    func() (guard.Ledger, error)          // reads what is remembered
 	Plans     func() ([]string, error)              // finds the other plans for the same service
+	Restorer  func(guard.Part) (guard.Restorer, error)
 }
 
 // A Rollout is one history in the making.

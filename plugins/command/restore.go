@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -16,14 +17,17 @@ import (
 
 // Restorer brings data back with one command, and compares it with another.
 type Restorer struct {
-	run, verify string
-	within      guard.Share
-	timeout     time.Duration
+	run, verify, check string
+	within             guard.Share
+	timeout            time.Duration
 }
 
 var _ guard.Restorer = (*Restorer)(nil)
 
-// NewRestorer reads {run, verify, within, timeout}. The run command restores the backup that GOLIVE_BACKUP
+// readyWithin bounds the check command: checks before a launch have seconds, not hours.
+const readyWithin = 30 * time.Second
+
+// NewRestorer reads {run, verify, check, within, timeout}. The run command restores the backup that GOLIVE_BACKUP
 // names into GOLIVE_INTO, an empty directory. The verify command prints what there is in the original and in
 // what was restored, one thing a line: its name, its value in the one, its value in the other, like
 //
@@ -32,10 +36,13 @@ var _ guard.Restorer = (*Restorer)(nil)
 // The values are compared here: what a command thinks of its own success does not count for more than that
 // there is something to compare. Numbers may differ by the share within, like 0.1%, for an original that has
 // moved on since; unless it is given, they may not. Timeout bounds each command, an hour unless said otherwise.
+// The check command, which need not be there, says by its exit status whether a restore could begin now, such as
+// "restic cat config"; it changes nothing, and has half a minute.
 func NewRestorer(with guard.With) (guard.Restorer, error) {
 	config := struct {
 		Run     string         `json:"run"`
 		Verify  string         `json:"verify"`
+		Check   string         `json:"check"`
 		Within  guard.Share    `json:"within"`
 		Timeout guard.Duration `json:"timeout"`
 	}{Timeout: guard.Duration(time.Hour)}
@@ -43,7 +50,57 @@ func NewRestorer(with guard.With) (guard.Restorer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Restorer{config.Run, config.Verify, config.Within, config.Timeout.Std()}, nil
+	return &Restorer{config.Run, config.Verify, config.Check, config.Within, config.Timeout.Std()}, nil
+}
+
+// plainWord is a word that a shell takes as it stands, and may run.
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./][A-Za-z0-9_./+-]*$`)
+
+// Ready asks the shell whether it understands the commands and finds the program that each begins with, and runs
+// the check command, if there is one. What a command runs further on, only the check can know.
+func (r *Restorer) Ready(ctx context.Context) (guard.Finding, error) {
+	f := guard.Finding{
+		Title: "a restore can begin now", Verdict: guard.Pass,
+		Expected: "commands that can be run", Observed: "the programs of run and verify are here",
+	}
+	refuse := func(reason, remedy string) (guard.Finding, error) {
+		f.Verdict, f.Observed, f.Reason, f.Remedy = guard.Fail, "commands that cannot be run", reason, remedy
+		return f, nil
+	}
+	for _, step := range []struct{ name, script string }{{"run", r.run}, {"verify", r.verify}} {
+		_, err := run.Command{Program: "sh", Args: []string{"-n", "-c", step.script}, Timeout: readyWithin}.Run(ctx)
+		switch _, refused := refusal(err); {
+		case refused:
+			return refuse(fmt.Sprintf("the shell does not understand the %s command: %v", step.name, err), "mend the "+step.name+" command")
+		case err != nil:
+			return guard.Finding{}, fmt.Errorf("the %s command: %w", step.name, err)
+		}
+		first := strings.Fields(step.script)[0]
+		if !plainWord.MatchString(first) {
+			continue
+		}
+		_, err = run.Shell("command -v "+first+" >/dev/null || exit 1", readyWithin).Run(ctx)
+		switch _, refused := refusal(err); {
+		case refused:
+			return refuse(fmt.Sprintf("there is no program %s, which the %s command begins with", first, step.name), "install "+first+", or write where it is")
+		case err != nil:
+			return guard.Finding{}, fmt.Errorf("look for %s: %w", first, err)
+		}
+	}
+	if r.check == "" {
+		f.Observed += ", and no check command says more"
+		return f, nil
+	}
+	output, err := run.Shell(r.check, readyWithin).Run(ctx)
+	switch _, refused := refusal(err); {
+	case refused && !output.Trouble():
+		return refuse(fmt.Sprintf("the check command ended with %v", err), "mend what the check command complains about")
+	case err != nil:
+		return guard.Finding{}, fmt.Errorf("the check command: %w", err)
+	}
+	f.Observed += ", and the check command succeeds"
+	f.Evidence = []guard.Evidence{output.Evidence("the check command")}
+	return f, nil
 }
 
 // Restore runs both commands and compares what the second one prints. A command that says no is a flaw of the

@@ -3,12 +3,15 @@
 package command
 
 import (
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/golive-dev/golive/guard"
 	"github.com/golive-dev/golive/plugins/internal/backuptest"
+	"github.com/golive-dev/golive/plugins/plugintest"
 )
 
 var lastNight = guard.Backup{ID: "b 1", Ended: time.Date(2026, 11, 24, 3, 0, 0, 0, time.UTC)}
@@ -102,6 +105,54 @@ func TestRestorePostgres(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			checkRestore(t, with, guard.Backup{ID: c.file, Ended: lastNight.Ended}, c.rung, c.flaw, c.err)
 		})
+	}
+}
+
+func TestRestorerContract(t *testing.T) {
+	plugintest.Restorer(t, plugintest.Make(t, NewRestorer, guard.With{
+		"run": `echo 7 > "$GOLIVE_INTO/orders"`, "verify": `echo orders 7 "$(cat "$GOLIVE_INTO/orders")"`, "check": "true",
+	}), lastNight)
+}
+
+func TestReady(t *testing.T) {
+	marks := t.TempDir()
+	for name, c := range map[string]struct {
+		with        guard.With
+		verdict     guard.Verdict
+		reason, err string
+	}{
+		"programs are here":       {with: guard.With{}, verdict: guard.Pass},
+		"a builtin":               {with: guard.With{"run": "set -eu; true"}, verdict: guard.Pass},
+		"nobody knows":            {with: guard.With{"run": `"$HOME"/restore`, "verify": "PGHOST=x psql"}, verdict: guard.Pass},
+		"not installed":           {with: guard.With{"run": "no-such-program-here --fast"}, verdict: guard.Fail, reason: "there is no program no-such-program-here, which the run command begins with"},
+		"no such script":          {with: guard.With{"verify": "./no-such-script-here"}, verdict: guard.Fail, reason: "no program ./no-such-script-here, which the verify command"},
+		"half a script":           {with: guard.With{"run": "if true; then"}, verdict: guard.Fail, reason: "the shell does not understand the run command: exit status 2: "},
+		"the check succeeds":      {with: guard.With{"check": "echo repository 7"}, verdict: guard.Pass},
+		"the check says no":       {with: guard.With{"check": "echo wrong password >&2; exit 1"}, verdict: guard.Fail, reason: "the check command ended with exit status 1: wrong password"},
+		"the check cannot be run": {with: guard.With{"check": "no-such-program-here"}, err: "the check command: exit status 127"},
+		"the way is shut":         {with: guard.With{"check": "echo connection refused >&2; exit 1"}, err: "the check command: exit status 1: connection refused"},
+		"nothing is restored":     {with: guard.With{"run": "touch " + marks + "/run", "verify": "touch " + marks + "/verify"}, verdict: guard.Pass},
+	} {
+		t.Run(name, func(t *testing.T) {
+			with := guard.With{"run": "true", "verify": "echo orders 1 1"}
+			for key, value := range c.with {
+				with[key] = value
+			}
+			finding, err := plugintest.Make(t, NewRestorer, with).Ready(t.Context())
+			if c.err != "" {
+				backuptest.Error(t, err, c.err)
+				return
+			}
+			if err != nil || finding.Verdict != c.verdict || !strings.Contains(finding.Reason, c.reason) {
+				t.Errorf("%+v, error %v, want %s because %q", finding, err, c.verdict, c.reason)
+			}
+			if finding.Verdict != guard.Pass && finding.Remedy == "" {
+				t.Error("there is no remedy")
+			}
+		})
+	}
+	if left, err := os.ReadDir(marks); err != nil || len(left) > 0 {
+		t.Errorf("Ready has run what it should only look at: %v, error %v", left, err)
 	}
 }
 

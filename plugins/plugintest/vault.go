@@ -71,3 +71,33 @@ func Prover(t *testing.T, v guard.Vault, top guard.Rung) {
 	}
 	heedsContext(t, "Prove", func(ctx context.Context) error { _, err := guard.Prove(ctx, v, top); return err })
 }
+
+// Restorer holds a restorer to its contract; b is a sound backup that it can restore.
+func Restorer(t *testing.T, r guard.Restorer, b guard.Backup) {
+	t.Helper()
+	for range 2 { // it may be repeated
+		finding, err := r.Ready(t.Context())
+		if err != nil {
+			t.Fatalf("Ready: %v", err)
+		}
+		if finding.Verdict != guard.Pass || finding.Title == "" || finding.Observed == "" {
+			t.Errorf("Ready: %+v is no pass that says what was found", finding)
+		}
+		into := t.TempDir()
+		proof, err := r.Restore(t.Context(), b, into)
+		if err != nil {
+			t.Fatalf("Restore: %v", err)
+		}
+		if err := proof.Check(); err != nil {
+			t.Errorf("Restore: %v", err)
+		}
+		if !proof.Reaches(guard.RungVerified) || len(proof.Evidence) == 0 {
+			t.Errorf("Restore: a sound backup comes up to %s with the flaw %q and %d pieces of evidence", proof.Rung, proof.Flaw, len(proof.Evidence))
+		}
+		if diff := cmp.Diff(b, proof.Backup); diff != "" {
+			t.Errorf("Restore: the proof is of another backup (-want +got):\n%s", diff)
+		}
+	}
+	heedsContext(t, "Ready", func(ctx context.Context) error { _, err := r.Ready(ctx); return err })
+	heedsContext(t, "Restore", func(ctx context.Context) error { _, err := r.Restore(ctx, b, t.TempDir()); return err })
+}
