@@ -24,7 +24,7 @@ type report struct {
 }
 
 func (r report) String() string {
-	return fmt.Sprintf("%d of %d open, of %d results by %s", len(r.bad), r.open, r.all, guard.Line(strings.Join(r.tools, ", "), 200))
+	return fmt.Sprintf("%d that count, of %d open and %d results by %s", len(r.bad), r.open, r.all, guard.Line(strings.Join(r.tools, ", "), 200))
 }
 
 // A result is one thing that a tool found.

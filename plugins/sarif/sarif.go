@@ -170,7 +170,7 @@ func (p *Probe) judge(reports []report, now time.Time) (guard.Finding, error) {
 	}
 	slices.Sort(tools)
 	age := max(0, now.Sub(oldest.ended))
-	f.Observed = fmt.Sprintf("%d of %d open, of %d results by %s; the oldest report is %s old",
+	f.Observed = fmt.Sprintf("%d that count, of %d open and %d results by %s; the oldest report is %s old",
 		len(bad), open, all, guard.Line(strings.Join(slices.Compact(tools), ", "), 200), span(age))
 	switch {
 	case len(bad) > 0:

@@ -248,7 +248,7 @@ func TestSeveralFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := "2 of 3 open, of 4 results by Trivy, gosec; the oldest report is "; !strings.HasPrefix(got.Observed, want) || got.Verdict != guard.Fail {
+	if want := "2 that count, of 3 open and 4 results by Trivy, gosec; the oldest report is "; !strings.HasPrefix(got.Observed, want) || got.Verdict != guard.Fail {
 		t.Errorf("%s, observed %q, want %q", got.Verdict, got.Observed, want)
 	}
 	if want := "CVE-2 (security severity 5.5); style (error)"; got.Reason != want || len(got.Evidence) != 2 {
