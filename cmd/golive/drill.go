@@ -117,7 +117,7 @@ func (p *program) drillRestore(ctx context.Context, d restoreDrill) error {
 	entry.At = time.Now().UTC().Round(0)
 	entry.Took = guard.Duration(entry.At.Sub(began).Round(time.Millisecond))
 	switch {
-	case ctx.Err() != nil:
+	case ctx.Err() != nil: // whatever came of it, it was interrupted, and that is no result
 		return context.Cause(ctx)
 	case err == nil:
 		err = proof.Check()
