@@ -154,7 +154,7 @@ var planReferences = row(guard.Check{
 	})
 
 var planCompared = row(guard.Check{
-	Code: "GL012", ID: "plan.compared", Title: "the plan is held against what happened elsewhere", Standard: guard.Advisory, Critical: guard.Advisory,
+	Code: "GL013", ID: "plan.compared", Title: "the plan is held against what happened elsewhere", Standard: guard.Advisory, Critical: guard.Advisory,
 	S: []int{163},
 },
 	`The outages of others are the cheapest lessons there are. A plan that knows only what has happened here is surprised
