@@ -22,7 +22,7 @@ func TestDrillFresh(t *testing.T) {
 		{"the last went wrong", drillFresh, withLedger(t, "", all(went("nobody had the password"))...),
 			"fail: drill.any: the latest went wrong: nobody had the password\nfail: drill.tabletop: the latest went wrong: nobody had the password\npass: drill.live\npass: drill.full_system\npass: drill.security"},
 		{"any kind counts as one of any kind, of the service", drillFresh, withLedger(t, "", resultOf("drill.scenario", "crash", 92*oneDay),
-			resultOf("drill.live", "", oneDay, func(e *guard.Entry) { e.Service = "cart" }), resultOf("drilling", "", oneDay)),
+			resultOf("drill.live", "", oneDay, went("wrong"), func(e *guard.Entry) { e.Service = "cart" }), resultOf("drilling", "", oneDay, went("wrong"))),
 			"pass: drill.any\nfail: drill.tabletop" + never + "\nfail: drill.live" + never + "\nfail: drill.full_system" + never + "\nfail: drill.security" + never},
 		{"none for a quarter", drillFresh, withLedger(t, "\ndrills: [{name: tabletop, every: 200d}]", resultOf("drill.tabletop", "", 92*oneDay+time.Second)),
 			"fail: drill.any: the latest is 1s older than it may be\npass: drill.tabletop\nfail: drill.live" + never + "\nfail: drill.full_system" + never + "\nfail: drill.security" + never},

@@ -56,8 +56,8 @@ func statementOf(kind, subject, by string, age time.Duration, changes ...func(*g
 
 func underAnotherPlan(e *guard.Entry) { e.Plan, e.Method = "another", "another" }
 
-// told are the findings of a check about a scene, in short: the verdict, the subject and the reason of each.
-func told(t *testing.T, c guard.Check, s guard.Scene) string {
+// inShort are the findings of a check about a scene, in short: the verdict, the subject and the reason of each.
+func inShort(t *testing.T, c guard.Check, s guard.Scene) string {
 	t.Helper()
 	for _, problem := range checktest.Problems(t.Context(), c, s) {
 		t.Errorf("%s: %s", c.ID, problem)
@@ -91,7 +91,7 @@ func tell(t *testing.T, tales []tale) {
 	t.Helper()
 	for _, tc := range tales {
 		t.Run(tc.check.ID+" "+tc.name, func(t *testing.T) {
-			if got := told(t, tc.check, tc.scene); got != tc.want {
+			if got := inShort(t, tc.check, tc.scene); got != tc.want {
 				t.Errorf("told:\n%s\nwant:\n%s", got, tc.want)
 			}
 		})
@@ -146,7 +146,7 @@ func TestPlanDrift(t *testing.T) {
 	s := withLedger(t, "\nowner: somebody else", resultOf("plan.reviewed", "", oneDay, func(e *guard.Entry) {
 		e.Plan, e.Method = before.Digest(), before.Method("plan.reviewed")
 	}))
-	if got := told(t, planDrift, s); got != "pass" {
+	if got := inShort(t, planDrift, s); got != "pass" {
 		t.Errorf("after a change of the owner: %s", got)
 	}
 }
