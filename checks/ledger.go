@@ -141,7 +141,7 @@ func (r record) judge(s guard.Scene, l guard.Ledger, t topic, f guard.Finding) g
 	}
 	e, found := pick(s, l, t)
 	if !found {
-		f.Verdict, f.Observed = guard.Fail, "no result"
+		f.Verdict, f.Observed, f.Unset = guard.Fail, "no result", true
 		f.Reason = "the ledger has no result of it"
 		return f
 	}
@@ -277,7 +277,7 @@ func (a attest) find(ctx context.Context, s guard.Scene, c guard.Check) (finding
 func (a attest) judge(s guard.Scene, l guard.Ledger, t topic, f guard.Finding) guard.Finding {
 	e, found := l.Newest(s.Plan, guard.Attested, t.kind, t.subject)
 	if !found {
-		f.Verdict, f.Observed, f.Reason = guard.Fail, "no statement", "nobody states it"
+		f.Verdict, f.Observed, f.Reason, f.Unset = guard.Fail, "no statement", "nobody states it", true
 		return f
 	}
 	age := s.Now.Sub(e.At)

@@ -27,11 +27,14 @@ type gap struct {
 	why    string // why the plan cannot do without
 	remedy string // goes on with the place: "add an owner to"
 	soft   bool   // it can do without
+	unset  bool   // the plan says nothing about it at all
 }
 
 // unset is what a plan lacks that says nothing about it at all.
 func unset(path, what, example string) (string, []gap) {
-	return "nothing", []gap{{path: path, why: notConfigured + "the plan does not say " + what, remedy: "write " + example + " in"}}
+	return "nothing", []gap{{
+		path: path, why: notConfigured + "the plan does not say " + what, remedy: "write " + example + " in", unset: true,
+	}}
 }
 
 // notConfigured begins the reason of whatever a plan leaves open.
@@ -65,7 +68,7 @@ func (g gap) finding(s guard.Scene, c guard.Check, want, seen string) guard.Find
 	f := guard.Finding{
 		Subject: brief(g.about), Verdict: guard.Fail, Path: g.path,
 		Reason: g.why, Remedy: fmt.Sprintf("%s %s", g.remedy, place(s.Plan, g.path)),
-		Expected: want, Observed: brief(seen),
+		Expected: want, Observed: brief(seen), Unset: g.unset,
 	}
 	if g.about != "" {
 		f.Title = fmt.Sprintf("%s (%s)", c.Title, brief(g.about))

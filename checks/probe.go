@@ -57,7 +57,7 @@ func (p probe) find(ctx context.Context, s guard.Scene, c guard.Check) []guard.F
 			remedy = fmt.Sprintf("write [%s] in %s", p.example, place(s.Plan, path))
 		}
 		return []guard.Finding{{
-			Verdict: guard.Fail, Path: path, Expected: p.want, Observed: "nobody to ask",
+			Verdict: guard.Fail, Path: path, Expected: p.want, Observed: "nobody to ask", Unset: true,
 			Reason: notConfigured + "the plan does not say " + p.whether, Remedy: remedy,
 		}}
 	}

@@ -39,7 +39,7 @@ var rollbackCompat = row(guard.Check{
 		more: `Those are the stores with migrations: irreversible. The plan has to say of each what is done in place of going back
 			(forward_only), and a backup of it has to have been restored in the last week. A release without migrations, or
 			with such as the old version can live with, passes`,
-		do: "have the newest backup restored",
+		do: "have the newest backup restored", kind: "drill.restore",
 		lacks: func(s guard.Scene) (gaps []gap) {
 			for i, store := range s.Plan.Data {
 				if store.Migrations == "irreversible" && placeholder(store.ForwardOnly) {

@@ -80,7 +80,7 @@ func TestRollbackIndependent(t *testing.T) {
 	checktest.Run(t, rollbackIndependent, []checktest.Case{
 		{Name: "it says what", Scene: needs(", needs: [haproxy, vpn]"), Want: []guard.Finding{{Verdict: guard.Pass, Observed: "haproxy, vpn"}}},
 		{Name: "it says nothing", Scene: needs(""), Want: []guard.Finding{{
-			Verdict: guard.Fail, Reason: "not configured: the plan does not say what going back depends on", Remedy: "write needs: [PROGRAM, ACCOUNT] in rollout",
+			Verdict: guard.Fail, Unset: true, Reason: "not configured: the plan does not say what going back depends on", Remedy: "write needs: [PROGRAM, ACCOUNT] in rollout",
 		}}},
 		{Name: "nothing is needed", Scene: needs(", needs: []"), Want: []guard.Finding{{Verdict: guard.Pass, Observed: "nothing is needed"}}},
 		{Name: "the service itself", Scene: needs(", needs: [vpn, shop]"), Want: []guard.Finding{{
@@ -129,7 +129,7 @@ func TestScenarioCoverage(t *testing.T) {
 			{Verdict: guard.Fail, Subject: "flood", Reason: unsaid, Path: "scenarios[1]"},
 		}, missing...)},
 		{Name: "none", Scene: scene(t, roster, guard.Answer{}), Want: []guard.Finding{{
-			Verdict: guard.Fail, Reason: "not configured: the plan does not say what is done when something goes wrong", Path: "scenarios",
+			Verdict: guard.Fail, Unset: true, Reason: "not configured: the plan does not say what is done when something goes wrong", Path: "scenarios",
 		}}},
 	})
 }

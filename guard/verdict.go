@@ -76,6 +76,7 @@ type Finding struct {
 	Observed string     `json:"observed,omitempty"` // what was found
 	Path     string     `json:"path,omitempty"`     // the key of the plan that it is about: "roster.people[0]"; empty: all of it
 	Evidence []Evidence `json:"evidence,omitempty"`
+	Unset    bool       `json:"unset,omitempty"` // nobody has set up what it asks for: it says nothing of the world
 	At       time.Time  `json:"at,omitzero"`
 	// Waived says that the release may go live in spite of the finding, and who answers for that; nil: it may not.
 	// Only Scene.Waive sets it.

@@ -310,6 +310,7 @@ type blocks struct {
 	verbose  bool
 	discreet func(guard.Finding) guard.Finding // nil: nobody but the person at the terminal reads it
 	category string
+	unset    []string // IDs of checks that were passed over in print
 }
 
 func (b *blocks) begin(a report.Assessment) {
@@ -329,6 +330,12 @@ func (b *blocks) found(f guard.Finding) {
 	if b.discreet != nil {
 		f = b.discreet(f)
 	}
+	if !b.verbose && optional(f) {
+		if !slices.Contains(b.unset, f.ID) {
+			b.unset = append(b.unset, f.ID)
+		}
+		return
+	}
 	if c := category(f.ID); c != b.category {
 		if b.category != "" {
 			fmt.Fprintln(b.out)
@@ -339,7 +346,15 @@ func (b *blocks) found(f guard.Finding) {
 	fmt.Fprintln(b.out, hang(0, findingText(f, b.ink, b.verbose), b.ink.width))
 }
 
+// optional says that a finding is about what a plan may do without, and does: a person who has not asked for it need
+// not read how to set it up before each launch.
+func optional(f guard.Finding) bool { return f.Unset && f.Verdict == guard.Warn && f.Waived == nil }
+
 func (b *blocks) end(a report.Assessment) error {
+	if len(b.unset) > 0 {
+		text := fmt.Sprintf("%s not set up, and not required: %s (golive check -v says how)", b.ink.mark(guard.Warn), strings.Join(b.unset, ", "))
+		fmt.Fprintf(b.out, "\n%s\n", hang(2, text, b.ink.width))
+	}
 	if len(a.Skipped) > 0 {
 		fmt.Fprintf(b.out, "\n%s\n", b.ink.paint(faint, "skipped: "+strings.Join(a.Skipped, ", ")))
 	}

@@ -67,6 +67,9 @@ func (v *view) found(f guard.Finding) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.story.findings = true
+	if optional(f) {
+		return
+	}
 	v.show(time.Now(), []line{findingLine(f, v.ink)})
 }
 
