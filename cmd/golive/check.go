@@ -355,8 +355,13 @@ func (b *blocks) end(a report.Assessment) error {
 		text := fmt.Sprintf("%s not set up, and not required: %s (golive check -v says how)", b.ink.mark(guard.Warn), strings.Join(b.unset, ", "))
 		fmt.Fprintf(b.out, "\n%s\n", hang(2, text, b.ink.width))
 	}
-	if len(a.Skipped) > 0 {
-		fmt.Fprintf(b.out, "\n%s\n", b.ink.paint(faint, "skipped: "+strings.Join(a.Skipped, ", ")))
+	if n := len(a.Skipped); n > 0 {
+		const few = 8
+		text := strings.Join(a.Skipped, ", ")
+		if n > few && !b.verbose {
+			text = plural(n, "check") + " (golive check -v lists them)"
+		}
+		fmt.Fprintf(b.out, "\n%s\n", b.ink.paint(faint, hang(0, "skipped: "+text, b.ink.width)))
 	}
 	if len(a.Off) > 0 {
 		fmt.Fprintf(b.out, "\n%s\n", b.ink.paint(faint, "off: "+plural(len(a.Off), "check")+" that the plan has no tier and no clause for (golive checks lists them)"))
