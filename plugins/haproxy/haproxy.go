@@ -185,8 +185,11 @@ func (b *Backend) algorithm(ctx context.Context) (string, error) {
 		return "", err
 	}
 	rows, err := csv.NewReader(strings.NewReader(strings.TrimPrefix(text, "# "))).ReadAll()
-	if err != nil || len(rows) != 2 {
-		return "", fmt.Errorf("haproxy tells of %d backends %s: %v", max(0, len(rows)-1), b.name, err)
+	if err != nil {
+		return "", fmt.Errorf("haproxy printed %.200q, which is no table: %w", text, err)
+	}
+	if len(rows) != 2 {
+		return "", fmt.Errorf("haproxy tells of %d backends %s", max(0, len(rows)-1), b.name)
 	}
 	for i, column := range rows[0] {
 		if column == "algo" && i < len(rows[1]) && rows[1][i] != "" {
