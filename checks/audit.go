@@ -9,10 +9,13 @@ import (
 )
 
 var ledgerIntact = row(guard.Check{
-	Code: "GL802", ID: "ledger.intact", Title: "the ledger is whole and unchanged", S: []int{125},
+	Code: "GL802", ID: "ledger.intact", Title: "the ledger is whole and unchanged", Unwaivable: true, S: []int{125},
 },
 	`Drills, proofs and approvals count for something because nobody can add, change or drop one afterwards without
-	being noticed. A ledger that does not fit together proves nothing, and everything that rests on it is unknown.`,
+	being noticed. A ledger that does not fit together proves nothing, and everything that rests on it is unknown. One
+	that is missing is no better: what was owed is owed still, on whatever machine it was written down.
+
+	It cannot be waived: broken glass obliges to a report, and the ledger is where that is written.`,
 	intact{})
 
 // intact is the obligation of the ledger itself: nothing may be wrong with it.
@@ -35,6 +38,8 @@ func (intact) find(ctx context.Context, s guard.Scene, _ guard.Check) []guard.Fi
 		return []guard.Finding{unknown(f, err, ledgerRemedy)}
 	case answer.Ledger == nil:
 		return []guard.Finding{unknown(f, errors.New("there is no ledger"), ledgerRemedy)}
+	case answer.Ledger.Missing:
+		return []guard.Finding{unknown(f, errNoLedger, "bring it to this machine, beside the plan, or begin one: golive ledger init")}
 	case answer.Ledger.Broken != "":
 		f.Verdict, f.Observed, f.Reason = guard.Fail, "one that was changed", brief(answer.Ledger.Broken)
 		f.Remedy = "find out who changed it, and bring back the last copy that is whole: golive ledger verify"

@@ -10,7 +10,7 @@ import (
 	"github.com/golive-dev/golive/guard"
 )
 
-// ledger asks what is remembered. A ledger that cannot be trusted is no answer.
+// ledger asks what is remembered. A ledger that cannot be trusted is no answer. One that is missing has no entries.
 func ledger(ctx context.Context, s guard.Scene) (guard.Ledger, error) {
 	answer, err := s.Ask(ctx, guard.Question{Ledger: true})
 	switch {
@@ -34,6 +34,9 @@ func ledger(ctx context.Context, s guard.Scene) (guard.Ledger, error) {
 
 // ledgerRemedy mends a ledger that gives no answer.
 const ledgerRemedy = "look at the ledger: golive ledger verify"
+
+// errNoLedger says why nobody knows what is owed.
+var errNoLedger = errors.New("there is no ledger, so nobody can tell what is owed")
 
 // A record asks whether something was done lately, and went well.
 type record struct {
@@ -359,6 +362,9 @@ func (o obligation) find(ctx context.Context, s guard.Scene, c guard.Check) (fin
 		want = "none"
 	}
 	l, err := ledger(ctx, s)
+	if err == nil && l.Missing {
+		err = errNoLedger
+	}
 	if err != nil {
 		return []guard.Finding{unknown(guard.Finding{Expected: want}, err, ledgerRemedy)}
 	}

@@ -37,8 +37,11 @@ func row(c guard.Check, why string, by primitive) guard.Check {
 	return c
 }
 
-// fold breaks a paragraph into lines that fit on a terminal.
+// fold breaks paragraphs into lines that fit on a terminal.
 func fold(text string) string {
+	if first, rest, more := strings.Cut(text, "\n\n"); more {
+		return fold(first) + "\n\n" + fold(rest)
+	}
 	const width = 110
 	var b strings.Builder
 	line := 0

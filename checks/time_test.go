@@ -76,21 +76,21 @@ func TestWindowAllowed(t *testing.T) {
 		{Name: "long before the freeze", Scene: frozen("2026-11-24T03:00:00Z"), Want: []guard.Finding{open, clear}},
 		{Name: "just before the freeze", Scene: frozen("2026-12-19T15:10:00Z"), Want: []guard.Finding{open, clear}},
 		{Name: "a long launch runs into the freeze", Scene: frozen("2026-12-19T15:10:01Z"), Want: []guard.Finding{open, {
-			Verdict: guard.Warn, Subject: "freezes",
+			Verdict: guard.Warn, Subject: "2026-12-20 year-end closing",
 			Reason: "a launch that needs all its time is not over at Sun 2026-12-20 00:00 CST, when the freeze for year-end closing begins",
 			Remedy: "wait until Mon 2027-01-04 00:00 CST, or ask Wang Fang to lift it in calendar.freezes[0]",
 		}}},
-		{Name: "any launch runs into the freeze", Scene: frozen("2026-12-19T15:29:01Z"), Want: []guard.Finding{open, {Verdict: guard.Fail, Subject: "freezes"}}},
+		{Name: "any launch runs into the freeze", Scene: frozen("2026-12-19T15:29:01Z"), Want: []guard.Finding{open, {Verdict: guard.Fail, Subject: "2026-12-20 year-end closing"}}},
 		{Name: "the freeze begins", Scene: frozen("2026-12-19T16:00:00Z"), Want: []guard.Finding{open, {
-			Verdict: guard.Fail, Subject: "freezes", Reason: "the freeze for year-end closing is on",
+			Verdict: guard.Fail, Subject: "2026-12-20 year-end closing", Reason: "the freeze for year-end closing is on",
 			Observed: "frozen Sun 2026-12-20 00:00 CST to Mon 2027-01-04 00:00 CST in Asia/Shanghai",
 		}}},
-		{Name: "its last second", Scene: frozen("2027-01-03T15:59:59Z"), Want: []guard.Finding{open, {Verdict: guard.Fail, Subject: "freezes"}}},
+		{Name: "its last second", Scene: frozen("2027-01-03T15:59:59Z"), Want: []guard.Finding{open, {Verdict: guard.Fail, Subject: "2026-12-20 year-end closing"}}},
 		{Name: "it is over", Scene: frozen("2027-01-03T16:00:00Z"), Want: []guard.Finding{open, {Verdict: guard.Pass, Subject: "freezes", Observed: "none is planned"}}},
-		{Name: "the worst of several", Scene: calendar("2026-12-24T12:00:00Z", "allowed: [24x7]\n  freezes: [{from: 2027-02-01, to: 2027-02-02, reason: a}, {from: 2026-12-24, to: 2026-12-24, reason: b}, {from: 2026-12-25, to: 2026-12-25, reason: c}]"),
-			Want: []guard.Finding{open, {Verdict: guard.Fail, Subject: "freezes", Reason: "the freeze for b is on"}}},
+		{Name: "each of several", Scene: calendar("2026-12-24T12:00:00Z", "allowed: [24x7]\n  freezes: [{from: 2027-02-01, to: 2027-02-02, reason: a}, {from: 2026-12-24, to: 2026-12-24, reason: b}, {from: 2026-12-23, to: 2026-12-24, reason: c}]"),
+			Want: []guard.Finding{open, {Verdict: guard.Fail, Subject: "2026-12-24 b", Reason: "the freeze for b is on"}, {Verdict: guard.Fail, Subject: "2026-12-23 c"}}},
 		{Name: "a freeze nowhere", Scene: calendar("2026-12-24T12:00:00Z", "allowed: [24x7]\n  freezes: [{from: 2027-02-01, to: 2027-02-02, tz: Mars/Olympus, reason: a}]"),
-			Want: []guard.Finding{open, {Verdict: guard.Unknown, Subject: "freezes", Reason: `there is no time zone "Mars/Olympus"`}}},
+			Want: []guard.Finding{open, {Verdict: guard.Unknown, Subject: "2027-02-01 a", Reason: `there is no time zone "Mars/Olympus"`}}},
 	})
 }
 

@@ -78,7 +78,7 @@ func TestUnwaivable(t *testing.T) {
 			unwaivable = append(unwaivable, c.ID)
 		}
 	}
-	for _, id := range []string{"plan.valid", "rollback.target", "rollback.dry_run", "metrics.live", "tools.present"} {
+	for _, id := range []string{"plan.valid", "rollback.target", "rollback.dry_run", "metrics.live", "ledger.intact", "tools.present"} {
 		if !slices.Contains(unwaivable, id) {
 			t.Errorf("%s can be waived", id)
 		}

@@ -40,7 +40,7 @@ To mend it, wait until the time that golive prints, or make the launch shorter. 
 It answers S27.
 `,
 	Run: func(ctx context.Context, s guard.Scene) ([]guard.Finding, error) {
-		findings := []guard.Finding{inWindow(s), clearOfFreezes(s)}
+		findings := append([]guard.Finding{inWindow(s)}, clearOfFreezes(s)...)
 		if f, asked := beforeHandOver(ctx, s); asked {
 			findings = append(findings, f)
 		}
@@ -90,9 +90,10 @@ func inWindow(s guard.Scene) guard.Finding {
 	return f
 }
 
-// clearOfFreezes says whether the launch stays clear of all of them.
-func clearOfFreezes(s guard.Scene) guard.Finding {
-	f := guard.Finding{
+// clearOfFreezes says whether the launch stays clear of all of them: a finding for each of which it does not, as each
+// has an owner and a reason of its own.
+func clearOfFreezes(s guard.Scene) (findings []guard.Finding) {
+	clear := guard.Finding{
 		Subject:  "freezes",
 		Verdict:  guard.Pass,
 		Title:    "the launch is clear of every freeze",
@@ -101,33 +102,35 @@ func clearOfFreezes(s guard.Scene) guard.Finding {
 	}
 	for i, freeze := range s.Plan.Calendar.Freezes {
 		path := fmt.Sprintf("calendar.freezes[%d]", i)
+		because := "the freeze for " + brief(freeze.Reason)
+		f := guard.Finding{Path: path, Subject: brief(freeze.From.String() + " " + freeze.Reason), Title: clear.Title, Expected: clear.Expected}
 		in, err := zone(freeze.TZ)
 		if err != nil {
-			f.Path = path
-			return unknown(f, err, zoneRemedy+place(s.Plan, path))
+			findings = append(findings, unknown(f, err, zoneRemedy+place(s.Plan, path)))
+			continue
 		}
 		frozen := freeze.Period(in)
-		one := guard.Finding{Path: path, Subject: f.Subject, Title: f.Title, Expected: f.Expected}
-		switch because := "the freeze for " + brief(freeze.Reason); {
+		switch {
 		case frozen.Has(s.Now):
-			one.Verdict, one.Observed = guard.Fail, "frozen "+clocks(frozen, []*time.Location{in})
-			one.Reason = because + " is on"
+			f.Verdict, f.Observed = guard.Fail, "frozen "+clocks(frozen, []*time.Location{in})
+			f.Reason = because + " is on"
 		case frozen.To.After(s.Now):
-			one = fits(one, s, frozen.From, because+" begins", in)
-		default:
-			continue // it is over
+			f = fits(f, s, frozen.From, because+" begins", in)
+			clear.Observed = f.Observed
 		}
-		if one.Verdict != guard.Pass {
-			one.Remedy = "wait until " + frozen.To.In(in).Format(moment) + ", or change " + place(s.Plan, path)
-			if freeze.Owner != "" {
-				one.Remedy = "wait until " + frozen.To.In(in).Format(moment) + ", or ask " + brief(freeze.Owner) + " to lift it in " + place(s.Plan, path)
-			}
+		if f.Verdict == guard.Unknown || f.Verdict == guard.Pass {
+			continue // it is over, or far away
 		}
-		if f.Observed == "none is planned" || guard.Worst([]guard.Finding{f}) == guard.Pass || one.Verdict == guard.Fail {
-			f = one
+		f.Remedy = "wait until " + frozen.To.In(in).Format(moment) + ", or change " + place(s.Plan, path)
+		if freeze.Owner != "" {
+			f.Remedy = "wait until " + frozen.To.In(in).Format(moment) + ", or ask " + brief(freeze.Owner) + " to lift it in " + place(s.Plan, path)
 		}
+		findings = append(findings, f)
 	}
-	return f
+	if len(findings) == 0 {
+		findings = append(findings, clear)
+	}
+	return findings
 }
 
 // beforeHandOver says whether somebody stays on duty for the whole launch. It is not asked where nobody is on duty

@@ -15,6 +15,7 @@ import (
 // is still owed. Entries are only ever added.
 type Ledger struct {
 	Entries []Entry `json:"entries,omitempty"` // in the order in which they were written
+	Missing bool    `json:"missing,omitempty"` // there is none: nobody can tell what was done and what is owed
 	Broken  string  `json:"broken,omitempty"`  // why it cannot be trusted; then it has no entries
 }
 
@@ -22,6 +23,7 @@ type Ledger struct {
 type Act string
 
 const (
+	Begun    Act = "begun"       // the ledger begins; what was before, nobody knows
 	Result   Act = "result"      // something was tried: a drill, a proof, an inspection
 	Attested Act = "attestation" // somebody states that something is so, until a moment
 	Obliged  Act = "obligation"  // something is owed, until a moment
@@ -63,6 +65,7 @@ func (e Entry) Check() error {
 		problems = append(problems, errors.New("an entry without a time"))
 	}
 	switch e.Act {
+	case Begun:
 	case Result:
 		if e.Outcome != Pass && e.Outcome != Fail {
 			problems = append(problems, errors.New("a result has to be pass or fail"))

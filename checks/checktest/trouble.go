@@ -58,7 +58,7 @@ func otherwise(q guard.Question) guard.Answer {
 		Finding:  guard.Finding{Verdict: guard.Pass, Title: "all is well", Expected: "good", Observed: "good"},
 		Path:     "/bin/true",
 		Text:     "good",
-		Ledger:   &guard.Ledger{},
+		Ledger:   &guard.Ledger{Entries: []guard.Entry{{At: time.Unix(1, 0), Act: guard.Begun, Kind: "ledger"}}},
 		Plans:    []string{},
 	}
 	switch {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -51,9 +52,13 @@ func owedFor(b guard.BreakGlass, r guard.Release, at time.Time) guard.Entry {
 	}
 }
 
-// owe writes an obligation into the ledger, and says so. It is called once the fact that obliges is in the journal; a
-// ledger that cannot be written does not hold up a launch that could not wait for anything else either.
+// owe writes an obligation into the ledger, and says so, unless it stands there already. It is called whenever the
+// traffic has moved, so that a crash in between loses nothing; a ledger that cannot be written does not hold up a launch
+// that could not wait for anything else either.
 func (p *program) owe(ctx context.Context, e guard.Entry) {
+	if l, err := p.readLedger(); err == nil && slices.ContainsFunc(l.Entries, func(old guard.Entry) bool { return old.ID == e.ID }) {
+		return
+	}
 	fmt.Fprintf(p.err, "OWED by %s until %s: %s\n", e.By, moment(e.Until), e.Says)
 	if err := p.remember(ctx, e); err != nil {
 		fmt.Fprintf(p.err, "golive: this is not in the ledger, so remember it yourself: %v\n", err)

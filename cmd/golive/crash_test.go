@@ -109,6 +109,9 @@ calendar: {allowed: [24x7]}
 			t.Fatal(err)
 		}
 	}
+	if err := beginLedger(s.dir); err != nil {
+		t.Fatal(err)
+	}
 	return &crashSite{dir: s.dir, addr: strings.TrimPrefix(server.URL, "http://")}
 }
 

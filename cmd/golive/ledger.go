@@ -35,17 +35,24 @@ func (p *program) ledgerPath() string {
 	return strings.TrimSuffix(p.settings.Plan, filepath.Ext(p.settings.Plan)) + ledgerExtension
 }
 
-// readLedger reads what is remembered. A ledger that does not exist yet is empty; one that was changed says so,
-// and has no entries.
+// readLedger reads what is remembered. A ledger that does not exist, or does not begin, is missing; one that was
+// changed says so, and has no entries. So does one whose last record is torn: nobody can tell a crash in the middle
+// of a record from an end that was cut off.
 func (p *program) readLedger() (l guard.Ledger, err error) {
+	sum, err := journal.Verify(p.ledgerPath())
+	var broken *journal.BrokenError
+	switch {
+	case errors.Is(err, os.ErrNotExist), err == nil && sum.Records == 0:
+		return guard.Ledger{Missing: true}, nil
+	case errors.As(err, &broken):
+		return guard.Ledger{Broken: fmt.Sprintf("%s is broken at line %d: %s", broken.Path, broken.Line, broken.Reason)}, nil
+	case err != nil:
+		return guard.Ledger{}, err
+	case sum.Torn > 0:
+		return guard.Ledger{Broken: fmt.Sprintf("%d bytes behind the last record of %s are no record", sum.Torn, p.ledgerPath())}, nil
+	}
 	for r, err := range journal.Read(p.ledgerPath()) {
-		var broken *journal.BrokenError
-		switch {
-		case errors.Is(err, os.ErrNotExist):
-			return guard.Ledger{}, nil
-		case errors.As(err, &broken):
-			return guard.Ledger{Broken: fmt.Sprintf("%s is broken at line %d: %s", broken.Path, broken.Line, broken.Reason)}, nil
-		case err != nil:
+		if err != nil {
 			return guard.Ledger{}, err
 		}
 		var e guard.Entry
@@ -88,7 +95,9 @@ func (p *program) openLedger(ctx context.Context) (*journal.Journal, error) {
 	for {
 		j, err := journal.Open(p.ledgerPath())
 		if errors.Is(err, os.ErrNotExist) {
-			j, err = journal.Create(p.ledgerPath())
+			if j, err = journal.Create(p.ledgerPath()); err == nil {
+				err = p.beginLedger(j)
+			}
 		}
 		var locked *journal.LockedError
 		if !errors.As(err, &locked) && !errors.Is(err, os.ErrExist) {
@@ -102,6 +111,34 @@ func (p *program) openLedger(ctx context.Context) (*journal.Journal, error) {
 	}
 }
 
+// beginLedger writes the first entry.
+func (p *program) beginLedger(j *journal.Journal) error {
+	e := guard.Entry{At: time.Now().UTC().Round(0), Act: guard.Begun, Kind: "ledger", By: p.settings.By}
+	if _, err := j.Append(string(e.Act), e.At, e); err != nil {
+		return errors.Join(err, j.Close())
+	}
+	return nil
+}
+
+// initLedger begins a ledger where there is none.
+func (p *program) initLedger(ctx context.Context) error {
+	if l, err := p.readLedger(); err != nil || !l.Missing {
+		return fail(exitUsage, "there is a ledger already: %s", p.ledgerPath())
+	}
+	j, err := p.openLedger(ctx)
+	if err == nil && j.Summary().Records == 0 {
+		err = p.beginLedger(j)
+	}
+	if err == nil {
+		err = j.Close()
+	}
+	if err != nil {
+		return fail(exitInternal, "%w", err)
+	}
+	fmt.Fprintf(p.out, "%s begins; commit it with the plan\n", p.ledgerPath())
+	return nil
+}
+
 // ledgerCommand shows and verifies what is remembered.
 func (p *program) ledgerCommand() *cobra.Command {
 	c := &cobra.Command{
@@ -110,11 +147,12 @@ func (p *program) ledgerCommand() *cobra.Command {
 		Long: `The ledger remembers what no launch can find out anew: drills and how they went, what people state, and
 what is owed. It lies beside the plan as golive.ledger ($GOLIVE_LEDGER), belongs into the same repository, and is
 only ever added to; its entries are tied to each other by hashes, like those of a journal.`,
-		Example: `  golive ledger show
+		Example: `  golive ledger init
+  golive ledger show
   golive ledger verify`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return fail(exitUsage, "say show or verify: golive ledger --help")
+			return fail(exitUsage, "say init, show or verify: golive ledger --help")
 		},
 	}
 	var kind string
@@ -127,7 +165,15 @@ only ever added to; its entries are tied to each other by hashes, like those of 
 		RunE:    func(*cobra.Command, []string) error { return p.showLedger(kind) },
 	}
 	show.Flags().StringVar(&kind, "kind", "", "only entries of this kind")
-	c.AddCommand(show, &cobra.Command{
+	c.AddCommand(&cobra.Command{
+		Use:   "init",
+		Short: "Begin a ledger",
+		Long: `init begins a ledger where there is none. golive does not do so by itself before it has something to remember:
+a ledger that was left behind on another machine would be taken for one in which nothing is owed.`,
+		Example: `  golive ledger init`,
+		Args:    cobra.NoArgs,
+		RunE:    func(c *cobra.Command, _ []string) error { return p.initLedger(c.Context()) },
+	}, show, &cobra.Command{
 		Use:     "verify",
 		Short:   "Check that the ledger is whole and unchanged",
 		Long:    `verify checks each entry against its hash and the one before, and changes nothing. Exit codes: 0 whole, 3 not.`,
@@ -153,8 +199,8 @@ func (p *program) showLedger(kind string) error {
 			Entries []guard.Entry `json:"entries"`
 		}{p.ledgerPath(), append([]guard.Entry{}, entries...)})
 	}
-	if len(entries) == 0 {
-		fmt.Fprintln(p.out, "nothing is remembered; golive record and golive attest add to the ledger")
+	if l.Missing {
+		fmt.Fprintf(p.out, "there is no %s; golive ledger init begins one\n", p.ledgerPath())
 	}
 	for _, e := range entries {
 		fmt.Fprintln(p.out, guard.Printable(entryText(e)))
@@ -168,6 +214,8 @@ func entryText(e guard.Entry) string {
 	switch e.Act {
 	case guard.Result:
 		words = append(words, e.Outcome.String())
+	case guard.Begun:
+		return words[0] + "  the ledger begins"
 	case guard.Settled:
 		words = append(words, "settled", e.Settles)
 	default:
@@ -289,9 +337,8 @@ that the plan is approved. It holds for so long (--for), and where it is about t
 			if e.Kind == acknowledged && e.Subject == "" {
 				e.Subject = e.By // each for themselves
 			}
-			known := slices.ContainsFunc(plan.Roster.People, func(person guard.Person) bool { return person.Name == e.By })
-			if !known {
-				return fail(exitUsage, "%q is not in the roster of %s: say --by NAME as it stands there", e.By, p.settings.Plan)
+			if err := p.inRoster(plan, e.By); err != nil {
+				return err
 			}
 			return p.write(c.Context(), e)
 		},
@@ -301,6 +348,14 @@ that the plan is approved. It holds for so long (--for), and where it is about t
 	return c
 }
 
+// inRoster refuses what is said by somebody whom the plan does not know.
+func (p *program) inRoster(plan *guard.Plan, name string) error {
+	if slices.ContainsFunc(plan.Roster.People, func(person guard.Person) bool { return person.Name == name }) {
+		return nil
+	}
+	return fail(exitUsage, "%q is not in the roster of %s: say --by NAME as it stands there", name, p.settings.Plan)
+}
+
 func (p *program) settleCommand() *cobra.Command {
 	var n note
 	c := &cobra.Command{
@@ -308,11 +363,17 @@ func (p *program) settleCommand() *cobra.Command {
 		Short: "Write down that what was owed is done",
 		Long: `settle meets an obligation of the ledger: the report on an incident, an action that a drill led to.
 golive ledger show lists what is owed.`,
-		Example: `  golive settle report-20261124-031207 --says "filed as OPS-71" --evidence report.md`,
+		Example: `  golive settle report-20261124-031207 --by "Mei Lin" --says "filed as OPS-71" --evidence report.md`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			e, plan, err := n.entry(p, guard.Settled, "")
 			if err != nil {
+				return err
+			}
+			if strings.TrimSpace(n.says) == "" && n.evidence == "" {
+				return fail(exitUsage, "say what was done, with --says or --evidence")
+			}
+			if err := p.inRoster(plan, e.By); err != nil {
 				return err
 			}
 			l, err := p.readLedger()

@@ -25,6 +25,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/golive-dev/golive/guard"
+	"github.com/golive-dev/golive/guard/journal"
 	"github.com/golive-dev/golive/plugins"
 )
 
@@ -169,9 +170,21 @@ func openShop(ts *testscript.TestScript, _ bool, _ []string) {
 	for name, text := range map[string]string{"percent": "0\n", "errors": "0.1\n"} {
 		ts.Check(os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o600))
 	}
+	ts.Check(beginLedger(s.dir))
 	server := httptest.NewServer(s)
 	ts.Defer(server.Close)
 	ts.Setenv("SHOP", strings.TrimPrefix(server.URL, "http://"))
+}
+
+// beginLedger begins the ledger of the plan golive.yaml, in which nothing is owed.
+func beginLedger(dir string) error {
+	j, err := journal.Create(filepath.Join(dir, "golive.ledger"))
+	if err != nil {
+		return err
+	}
+	at := time.Now().UTC()
+	_, err = j.Append(string(guard.Begun), at, guard.Entry{At: at, Act: guard.Begun, Kind: "ledger"})
+	return errors.Join(err, j.Close())
 }
 
 // ServeHTTP answers /canary and /stable with the metrics of that version.

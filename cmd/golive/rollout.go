@@ -289,8 +289,8 @@ func (p *program) engage(ctx context.Context, h *history, parts engine.Parts, j 
 			begun()
 			tape.saw(e, s)
 			view.saw(e, s)
-			if opened, is := e.Fact.(guard.Opened); is && opened.BreakGlass != nil {
-				p.owe(ctx, owedFor(*opened.BreakGlass, opened.Release, e.At))
+			if _, moved := e.Fact.(guard.Shifted); moved && s.BreakGlass != nil && s.Purpose != guard.ToRollback {
+				p.owe(ctx, owedFor(*s.BreakGlass, s.Release, e.At))
 			}
 		},
 		Found: view.found,

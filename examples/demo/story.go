@@ -140,6 +140,9 @@ func (s *story) notReady(ctx context.Context) error {
 	if err := s.writePlan(draft); err != nil {
 		return err
 	}
+	if err := s.run(ctx, goliveOK, "ledger", "init"); err != nil {
+		return err
+	}
 	return s.run(ctx, goliveNoGo, "check", "--from", "v1", "--to", "v2")
 }
 

@@ -1,6 +1,10 @@
 // Package haproxy moves traffic between the servers of an HAProxy backend by their weights, over HAProxy's runtime
 // API. Nothing is reloaded, and no connection is cut. It works with HAProxy 2.0 and later.
 //
+// A weight says where new clients go. Clients that stick to a server, by a cookie or by a stick table, stay with it at
+// weight 0 too, so that there is no way back for them: a backend with cookies has none, and a stick table, of which
+// HAProxy does not tell here, must not be in the backend.
+//
 // HAProxy says "ok" with an empty line and everything else with text, and forgets weights when it is reloaded. So
 // every weight is read back after it was set, and a state file is kept for the next reload, if one is named.
 package haproxy
@@ -94,7 +98,7 @@ func (b *Backend) Inspect(ctx context.Context, r guard.Release) (guard.Standing,
 	if err != nil {
 		return guard.Standing{}, err
 	}
-	algorithm, err := b.algorithm(ctx)
+	algorithm, sticky, err := b.balance(ctx)
 	if err != nil {
 		return guard.Standing{}, err
 	}
@@ -105,6 +109,8 @@ func (b *Backend) Inspect(ctx context.Context, r guard.Release) (guard.Standing,
 	switch {
 	case level != "admin":
 		s.Undo = guard.Undo{Detail: fmt.Sprintf("the socket has the level %s, and setting weights takes level admin", level)}
+	case sticky:
+		s.Undo = guard.Undo{Detail: "the servers have cookies: whoever has met the new version stays with it, whatever its weight; take cookie out of the backend"}
 	case !pool.stable.anyUp():
 		s.Undo = guard.Undo{Detail: fmt.Sprintf("no server of %s is up: %s", r.From, pool.stable.states())}
 	}
@@ -145,8 +151,7 @@ func (b *Backend) Shift(ctx context.Context, o guard.Order, percent int) error {
 	return b.keep(ctx)
 }
 
-// Finish drains the old servers, if it is to: they have no weight any more, and then take not even those
-// connections that stick to them.
+// Finish drains the old servers, if it is to, so that a weight that is set by mistake gives them no traffic.
 func (b *Backend) Finish(ctx context.Context, o guard.Order) error {
 	pool, err := b.pool(ctx, o.Release)
 	if err != nil || !b.drain {
@@ -178,25 +183,30 @@ func (b *Backend) keep(ctx context.Context) error {
 	return nil
 }
 
-// algorithm is how the backend chooses servers.
-func (b *Backend) algorithm(ctx context.Context) (string, error) {
-	text, err := b.api.ask(ctx, "show stat "+b.name+" 2 -1") // 2: backends only
+// balance is how the backend chooses servers, and whether clients stick to one by a cookie.
+func (b *Backend) balance(ctx context.Context) (algorithm string, sticky bool, err error) {
+	text, err := b.api.ask(ctx, "show stat "+b.name+" 6 -1") // 2: the backend, and 4: its servers
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	rows, err := csv.NewReader(strings.NewReader(strings.TrimPrefix(text, "# "))).ReadAll()
 	if err != nil {
-		return "", fmt.Errorf("haproxy printed %.200q, which is no table: %w", text, err)
+		return "", false, fmt.Errorf("haproxy printed %.200q, which is no table: %w", text, err)
 	}
-	if len(rows) != 2 {
-		return "", fmt.Errorf("haproxy tells of %d backends %s", max(0, len(rows)-1), b.name)
-	}
-	for i, column := range rows[0] {
-		if column == "algo" && i < len(rows[1]) && rows[1][i] != "" {
-			return rows[1][i], nil
+	for _, row := range rows[min(1, len(rows)):] {
+		for i, column := range rows[0] {
+			switch {
+			case column == "algo" && row[i] != "":
+				algorithm = row[i]
+			case column == "cookie" && row[i] != "" && row[1] != "BACKEND":
+				sticky = true
+			}
 		}
 	}
-	return "", errors.New("haproxy does not say how it balances (show stat has no algo)")
+	if algorithm == "" {
+		return "", false, fmt.Errorf("haproxy does not say how %s balances (show stat has no algo)", b.name)
+	}
+	return algorithm, sticky, nil
 }
 
 // A server is one server of the backend.
@@ -395,6 +405,9 @@ func (p pool) percent() (percent int, exact bool) {
 		return 0, false
 	}
 	near := (200*canary + canary + stable) / (2 * (canary + stable)) // rounded
+	if canary > 0 && stable > 0 {
+		near = min(max(near, 1), 99) // a little is not nothing
+	}
 	for _, asked := range []int{near, near - 1, near + 1} {
 		if asked < 0 || asked > 100 {
 			continue

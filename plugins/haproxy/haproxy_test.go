@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -325,6 +326,26 @@ func TestBalance(t *testing.T) {
 	w := newWorld(t, "leastconn")
 	if s := inspect(t, w.backend(t)); len(s.Shares) != 1 || s.Shares[0] != 100 || !strings.Contains(s.Detail, "balance leastconn does not keep to weights") {
 		t.Errorf("leastconn: %+v", s)
+	}
+}
+
+// Who has met the new version stays with it, so there is no way back.
+func TestCookies(t *testing.T) {
+	w := newWorld(t, "roundrobin\n  cookie SRV insert")
+	w.stop()
+	w.config = regexp.MustCompile(`(server (\S+) .*)`).ReplaceAllString(w.config, "$1 cookie $2")
+	w.start(t)
+	if s := inspect(t, w.backend(t)); s.Undo.Open || !strings.Contains(s.Undo.Detail, "stays with it") {
+		t.Errorf("with cookies: %+v", s)
+	}
+}
+
+// A share that is hardly there is there.
+func TestAlmost(t *testing.T) {
+	for _, p := range []pool{{repeat(1, 1), repeat(1, 256)}, {repeat(1, 256), repeat(1, 1)}} {
+		if percent, _ := p.percent(); percent != 1 && percent != 99 {
+			t.Errorf("weights of %d and %d are %d%%", p.canary.sum(), p.stable.sum(), percent)
+		}
 	}
 }
 
