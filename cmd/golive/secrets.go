@@ -45,6 +45,26 @@ func (s *secrets) from(env envconfig.Lookuper) func(name string) (string, bool) 
 	}
 }
 
+// of looks up all that a plan names, before anything is told: whatever is asked first, and of whom, no answer can
+// hold a value that nobody knows yet.
+func (s *secrets) of(plan *guard.Plan, env envconfig.Lookuper) {
+	lookup := s.from(env)
+	for _, name := range variablesOf(plan) {
+		lookup(name)
+	}
+}
+
+// variablesOf are the variables of the environment that a plan names, each once.
+func variablesOf(plan *guard.Plan) (names []string) {
+	note := func(name string) (string, bool) {
+		names = append(names, name)
+		return "", true
+	}
+	_, _ = guard.With(tree(plan).(map[string]any)).Expand(note) // what is wrong with a name, its part says
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
 func (s *secrets) remember(name, value string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -162,6 +182,20 @@ func (s *secrets) evidence(all []guard.Evidence) []guard.Evidence {
 		e.Asked, e.Answer, e.Digest = s.clean(e.Asked), s.clean(e.Answer), s.clean(e.Digest)
 	}
 	return all
+}
+
+// entry cleans what a ledger is to remember. The service and the environment are those of the plan, by which the
+// entry is found again; digests hold nothing.
+func (s *secrets) entry(e guard.Entry) guard.Entry {
+	for _, text := range []*string{&e.Kind, &e.Subject, &e.By, &e.ID, &e.Settles} {
+		*text = s.name(*text)
+	}
+	e.Says, e.Evidence = s.clean(e.Says), s.evidence(e.Evidence)
+	if e.Proof != nil {
+		proof := s.proof(*e.Proof)
+		e.Proof = &proof
+	}
+	return e
 }
 
 func (s *secrets) proof(p guard.Proof) guard.Proof {
