@@ -156,8 +156,23 @@ func (s *secrets) error(err error) error {
 	if err == nil {
 		return nil
 	}
-	return errors.New(s.clean(err.Error())) // and not what it wraps, which still says it
+	said := cleaned{text: s.clean(err.Error())}
+	for _, end := range []error{context.DeadlineExceeded, context.Canceled} {
+		if errors.Is(err, end) {
+			said.end = end
+		}
+	}
+	return said
 }
+
+// A cleaned error tells no secrets. Of what it wrapped, which still does, it keeps only that the time was over.
+type cleaned struct {
+	text string
+	end  error // of a context; nil: it was something else
+}
+
+func (c cleaned) Error() string { return c.text }
+func (c cleaned) Unwrap() error { return c.end }
 
 func (s *secrets) findings(findings []guard.Finding) []guard.Finding {
 	cleaned := slices.Clone(findings)
