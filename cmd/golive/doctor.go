@@ -189,19 +189,16 @@ var variable = regexp.MustCompile(`(?:^|[^$])\$\{([^{}\s]+)\}`)
 // mistakes is searched as a text.
 func (p *program) variables(plan *guard.Plan, source []byte) (findings []guard.Finding) {
 	var names []string
-	note := func(name string) (string, bool) {
-		names = append(names, name)
-		return "", true
-	}
 	if plan != nil {
-		_, _ = guard.With(tree(plan).(map[string]any)).Expand(note) // what is wrong with a name, its part says
+		names = variablesOf(plan)
 	} else {
 		for _, found := range variable.FindAllSubmatch(source, -1) {
-			note(string(found[1]))
+			names = append(names, string(found[1]))
 		}
+		slices.Sort(names)
+		names = slices.Compact(names)
 	}
-	slices.Sort(names)
-	for _, name := range slices.Compact(names) {
+	for _, name := range names {
 		f := guard.Finding{ID: "environment." + name, Verdict: guard.Pass, Title: name + " is set", Expected: "a value", Observed: "one"}
 		value, set := p.env.Lookup(name)
 		switch {

@@ -73,7 +73,7 @@ func (p *program) remember(ctx context.Context, e guard.Entry) error {
 	if e.By == "" {
 		e.By = p.settings.By
 	}
-	e.Says = p.secrets.clean(e.Says)
+	e = p.secrets.entry(e)
 	if err := e.Check(); err != nil {
 		return fail(exitUsage, "%w", err)
 	}
@@ -402,6 +402,7 @@ golive ledger show lists what is owed.`,
 
 // write remembers an entry, and says so.
 func (p *program) write(ctx context.Context, e guard.Entry) error {
+	e = p.secrets.entry(e) // it is told, too
 	if err := p.remember(ctx, e); err != nil {
 		return err
 	}

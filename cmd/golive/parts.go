@@ -120,6 +120,7 @@ func (p *program) open(ctx context.Context, plan *guard.Plan, i int) (plugins.Ki
 
 // parts makes what a plan names. This is where ${NAME} meets the environment. The caller closes them.
 func (p *program) parts(ctx context.Context, plan *guard.Plan) (engine.Parts, func(), error) {
+	p.secrets.of(plan, p.env) // it may be the plan of a journal
 	kit, closeKit, err := p.kit(ctx, plan)
 	if err != nil {
 		return engine.Parts{}, nil, err

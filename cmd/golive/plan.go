@@ -31,6 +31,7 @@ func (p *program) readPlan() (*guard.Plan, []byte, error) {
 	if err != nil {
 		return nil, nil, fail(exitUsage, "%w", err)
 	}
+	p.secrets.of(plan, p.env)
 	return plan, source, nil
 }
 

@@ -45,6 +45,26 @@ func (s *secrets) from(env envconfig.Lookuper) func(name string) (string, bool) 
 	}
 }
 
+// of looks up all that a plan names, before anything is told: whatever is asked first, and of whom, no answer can
+// hold a value that nobody knows yet.
+func (s *secrets) of(plan *guard.Plan, env envconfig.Lookuper) {
+	lookup := s.from(env)
+	for _, name := range variablesOf(plan) {
+		lookup(name)
+	}
+}
+
+// variablesOf are the variables of the environment that a plan names, each once.
+func variablesOf(plan *guard.Plan) (names []string) {
+	note := func(name string) (string, bool) {
+		names = append(names, name)
+		return "", true
+	}
+	_, _ = guard.With(tree(plan).(map[string]any)).Expand(note) // what is wrong with a name, its part says
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
 func (s *secrets) remember(name, value string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -136,8 +156,23 @@ func (s *secrets) error(err error) error {
 	if err == nil {
 		return nil
 	}
-	return errors.New(s.clean(err.Error())) // and not what it wraps, which still says it
+	said := cleaned{text: s.clean(err.Error())}
+	for _, end := range []error{context.DeadlineExceeded, context.Canceled} {
+		if errors.Is(err, end) {
+			said.end = end
+		}
+	}
+	return said
 }
+
+// A cleaned error tells no secrets. Of what it wrapped, which still does, it keeps only that the time was over.
+type cleaned struct {
+	text string
+	end  error // of a context; nil: it was something else
+}
+
+func (c cleaned) Error() string { return c.text }
+func (c cleaned) Unwrap() error { return c.end }
 
 func (s *secrets) findings(findings []guard.Finding) []guard.Finding {
 	cleaned := slices.Clone(findings)
@@ -162,6 +197,20 @@ func (s *secrets) evidence(all []guard.Evidence) []guard.Evidence {
 		e.Asked, e.Answer, e.Digest = s.clean(e.Asked), s.clean(e.Answer), s.clean(e.Digest)
 	}
 	return all
+}
+
+// entry cleans what a ledger is to remember. The service and the environment are those of the plan, by which the
+// entry is found again; digests hold nothing.
+func (s *secrets) entry(e guard.Entry) guard.Entry {
+	for _, text := range []*string{&e.Kind, &e.Subject, &e.By, &e.ID, &e.Settles} {
+		*text = s.name(*text)
+	}
+	e.Says, e.Evidence = s.clean(e.Says), s.evidence(e.Evidence)
+	if e.Proof != nil {
+		proof := s.proof(*e.Proof)
+		e.Proof = &proof
+	}
+	return e
 }
 
 func (s *secrets) proof(p guard.Proof) guard.Proof {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -20,7 +21,8 @@ import (
 )
 
 const (
-	questionTakes = 10 * time.Second // beyond a tick, which readings may be apart
+	questionTakes = 10 * time.Second // beyond a tick, which readings may be apart, unless the plan gives a part longer
+	partTakes     = time.Second      // beyond the time that the plan gives it, so that it can say itself that it is over
 	checkTakes    = time.Second      // beyond what its questions take, so that one without an answer does not spoil the others
 	checksAtOnce  = 32
 	fileHolds     = 1 << 20
@@ -151,11 +153,68 @@ func ended(ctx context.Context) string {
 	return guard.Printable(why.Error())
 }
 
+// takes is how long a question may be open. Where the plan gives its part a timeout, or all that is kept before going
+// back a budget, it is at least that.
+func takes(p *guard.Plan, q guard.Question) time.Duration {
+	part := guard.Part{}
+	switch {
+	case q.Standing:
+		part = p.Rollout.Backend
+	case q.Readings > 0, q.Past, q.Clock:
+		part = p.Watch.Source
+	case q.Backups != nil:
+		part = *q.Backups
+	case q.Probe != nil:
+		part = *q.Probe
+	case q.Restore != nil:
+		part = *q.Restore
+	}
+	longest := questionTakes
+	if text, written := part.With["timeout"].(string); written {
+		if timeout, err := guard.ParseDuration(text); err == nil {
+			longest = max(longest, timeout.Std()+partTakes)
+		}
+	}
+	if q.Probe != nil && slices.ContainsFunc(p.Evidence.Collect, func(kept guard.Part) bool { return reflect.DeepEqual(kept, part) }) {
+		longest = max(longest, p.Evidence.Budget.Std()+partTakes)
+	}
+	return longest + p.Watch.Every.Std()
+}
+
+// patience is how long a check may run: each question that it asks gives it the time that the question may take.
+type patience struct {
+	mu   sync.Mutex
+	ends time.Time
+	over *time.Timer
+}
+
+// wait calls over after so long, unless the patience grows until then. The caller stops it.
+func wait(long time.Duration, over func()) *patience {
+	return &patience{ends: time.Now().Add(long), over: time.AfterFunc(long, over)}
+}
+
+func (p *patience) grow(long time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if ends := time.Now().Add(long); ends.After(p.ends) && p.over.Stop() {
+		p.ends = ends
+		p.over.Reset(long)
+	}
+}
+
 // runCheck runs one check, and gives up on it when its time is over even if it does not listen. What it says after
 // that is not heard.
 func runCheck(whole context.Context, s guard.Scene, c guard.Check) []guard.Finding {
-	ctx, cancel := context.WithTimeout(whole, questionTakes+s.Plan.Watch.Every.Std()+checkTakes)
+	ctx, cancel := context.WithCancel(whole)
 	defer cancel()
+	patience := wait(takes(s.Plan, guard.Question{})+checkTakes, cancel)
+	defer patience.over.Stop()
+	if ask := s.Ask; ask != nil {
+		s.Ask = func(ctx context.Context, q guard.Question) (guard.Answer, error) {
+			patience.grow(takes(s.Plan, q) + checkTakes)
+			return ask(ctx, q)
+		}
+	}
 	done := make(chan []guard.Finding, 1)
 	go func() {
 		defer func() {
@@ -238,7 +297,7 @@ func (w *witness) ask(ctx, asker context.Context, q guard.Question) (guard.Answe
 		w.asked[string(key)] = t
 		go func() {
 			defer close(t.done)
-			ctx, cancel := context.WithTimeout(ctx, questionTakes+w.plan.Watch.Every.Std())
+			ctx, cancel := context.WithTimeout(ctx, takes(w.plan, q))
 			defer cancel()
 			t.answer, t.err = w.look(ctx, q)
 		}()

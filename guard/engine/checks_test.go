@@ -202,6 +202,82 @@ func TestOneSilentVault(t *testing.T) {
 	})
 }
 
+// TestPartsThatMayTakeLong sees that a part has the time that the plan gives it, and that a check which waits for
+// nobody has no more than ever.
+func TestPartsThatMayTakeLong(t *testing.T) {
+	kept := guard.Part{Use: "journal"}
+	plan := &guard.Plan{Evidence: guard.Preserve{Budget: guard.Duration(time.Minute), Collect: []guard.Part{kept}}}
+	patient := func(timeout string) *guard.Part {
+		return &guard.Part{Use: "slow", With: guard.With{"timeout": timeout}}
+	}
+	for _, test := range []struct {
+		name     string
+		question guard.Question
+		takes    time.Duration // until the part answers
+		want     string
+		ends     time.Duration
+	}{
+		{"no timeout", guard.Question{Backups: &guard.Part{}}, 25 * time.Second, "gave no answer in time: context deadline exceeded", 10 * time.Second},
+		{"a timeout of a vault", guard.Question{Backups: patient("5m")}, 25 * time.Second, "answered", 25 * time.Second},
+		{"a timeout of a probe", guard.Question{Probe: patient("5m")}, 25 * time.Second, "answered", 25 * time.Second},
+		{"a timeout of a restorer", guard.Question{Restore: patient("5m")}, 25 * time.Second, "answered", 25 * time.Second},
+		{"a timeout that is not kept", guard.Question{Backups: patient("30s")}, time.Hour, "gave no answer in time: context deadline exceeded", 31 * time.Second},
+		{"a short timeout", guard.Question{Backups: patient("1s")}, 9 * time.Second, "answered", 9 * time.Second},
+		{"no timeout at all", guard.Question{Backups: patient("${SOON}")}, 9 * time.Second, "answered", 9 * time.Second},
+		{"what is kept", guard.Question{Probe: &kept}, 50 * time.Second, "answered", 50 * time.Second},
+		{"what is not kept", guard.Question{Probe: &guard.Part{Use: "other"}}, 50 * time.Second, "gave no answer in time: context deadline exceeded", 10 * time.Second},
+		{"nobody is asked", guard.Question{}, time.Hour, "the check gave no answer in time", 11 * time.Second},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				slow := slowPart{takes: test.takes}
+				parts := Parts{
+					Vault:    func(guard.Part) (guard.Vault, error) { return slow, nil },
+					Probe:    func(guard.Part) (guard.Probe, error) { return slow, nil },
+					Restorer: func(guard.Part) (guard.Restorer, error) { return slow, nil },
+				}
+				check := guard.Check{ID: "a.b", Run: func(ctx context.Context, s guard.Scene) ([]guard.Finding, error) {
+					if test.question == (guard.Question{}) {
+						return nil, slow.sleep(ctx)
+					}
+					if _, err := s.Ask(ctx, test.question); err != nil {
+						return nil, err
+					}
+					return []guard.Finding{{Verdict: guard.Pass, Reason: "answered"}}, nil
+				}}
+				began := time.Now()
+				f := RunChecks(t.Context(), parts.Scene(t.Context(), plan, guard.Release{}, began), []guard.Check{check}, nil)[0]
+				if f.Reason != test.want || time.Since(began) != test.ends {
+					t.Errorf("%s after %s", f.Reason, time.Since(began))
+				}
+			})
+		})
+	}
+}
+
+// slowPart answers after a while.
+type slowPart struct {
+	guard.Restorer
+	takes time.Duration
+}
+
+func (s slowPart) sleep(ctx context.Context) error {
+	select {
+	case <-time.After(s.takes):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (s slowPart) Backups(ctx context.Context) ([]guard.Backup, error) { return nil, s.sleep(ctx) }
+func (s slowPart) Ready(ctx context.Context) (guard.Finding, error) {
+	return guard.Finding{}, s.sleep(ctx)
+}
+func (s slowPart) Probe(ctx context.Context, _ guard.Release) (guard.Finding, error) {
+	return guard.Finding{}, s.sleep(ctx)
+}
+
 // silentVault never answers.
 type silentVault struct{}
 

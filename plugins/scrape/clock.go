@@ -13,8 +13,8 @@ import (
 
 var _ guard.Clock = (*Source)(nil)
 
-// Skew asks all instances at once, and returns what may be farthest from our time. As in Read, one that does not
-// answer says nothing; that none answers is an error.
+// Skew asks all instances at once, and returns what may be farthest from our time. One that does not tell its time
+// may be the farthest of all, so that is an error.
 func (s *Source) Skew(ctx context.Context, r guard.Release) (guard.Skew, error) {
 	targets, err := s.targets(r)
 	if err != nil {
@@ -36,8 +36,8 @@ func (s *Source) Skew(ctx context.Context, r guard.Release) (guard.Skew, error) 
 			worst = skews[i]
 		}
 	}
-	if len(down) == len(targets) {
-		return guard.Skew{}, fmt.Errorf("no instance tells the time: %w", errors.Join(down...))
+	if len(down) > 0 {
+		return guard.Skew{}, fmt.Errorf("%d of %d instances do not tell the time: %w", len(down), len(targets), errors.Join(down...))
 	}
 	return worst, nil
 }
