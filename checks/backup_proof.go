@@ -21,11 +21,18 @@ var backupVerify = row(guard.Check{
 			proof comes further than it; a store whose backups need only be listed is not asked about, for backup.age lists
 			them`,
 		do: "have the newest backup proven",
-		options: func(s guard.Scene, t topic) string {
-			if rung := assurance(s.Plan, t.subject); rung < guard.RungVerified {
-				return " --to " + rung.String()
+		options: func(s guard.Scene, t topic, e guard.Entry) string {
+			rung := assurance(s.Plan, t.subject)
+			switch flawed := e.Kind != "" && e.Outcome != guard.Pass; {
+			case flawed && e.Kind == "drill.restore": // what a restore found wrong, only a restore finds mended
+				rung = guard.RungVerified
+			case flawed && e.Proof != nil:
+				rung = max(rung, e.Proof.Rung+1)
 			}
-			return ""
+			if rung >= guard.RungVerified {
+				return ""
+			}
+			return " --to " + rung.String()
 		},
 		about: func(s guard.Scene) (wanted []topic) {
 			for _, store := range s.Plan.Data {

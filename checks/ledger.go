@@ -55,8 +55,9 @@ type record struct {
 	command string
 	// kind is what the doc shows to be recorded where about says nothing of a plan that has one of each; empty: KIND.
 	kind string
-	// options go on with the command, where they are not the same for all topics; nil: nothing.
-	options func(s guard.Scene, t topic) string
+	// options go on with the command, where they are not the same for all topics and for whatever the ledger has of
+	// them, which may be nothing; nil: they are.
+	options func(s guard.Scene, t topic, e guard.Entry) string
 	// none says why there is nothing to record.
 	none string
 }
@@ -121,9 +122,6 @@ func (r record) find(ctx context.Context, s guard.Scene, c guard.Check) (finding
 			Title: titled(c, t, len(wanted) > 1), Expected: fmt.Sprintf("%s, at most %s ago", t.about(), t.within),
 			Remedy: r.do + ", then: " + r.with(t.kind, t.subject),
 		}
-		if r.options != nil {
-			f.Remedy += r.options(s, t)
-		}
 		if len(wanted) > 1 {
 			f.Subject = t.about()
 		}
@@ -143,6 +141,9 @@ func (r record) judge(s guard.Scene, l guard.Ledger, t topic, f guard.Finding) g
 		pick = latest
 	}
 	e, found := pick(s, l, t)
+	if r.options != nil {
+		f.Remedy += r.options(s, t, e)
+	}
 	if !found {
 		f.Verdict, f.Observed, f.Unset = guard.Fail, "no result", true
 		f.Reason = "the ledger has no result of it"

@@ -101,13 +101,13 @@ func TestBackupVerify(t *testing.T) {
 		{name: "the plan is more patient", chapters: standard + "\nchecks: {settings: {backup.verify: {within: 31d}}}", entries: proofs(climbed("drill.verify", 31*aDay, guard.RungChecked)), verdict: guard.Pass},
 		{name: "a glance later", chapters: critical, entries: proofs(climbed("drill.restore", 2*aDay, guard.RungVerified), climbed("drill.verify", anHour, guard.RungChecked)), verdict: guard.Pass},
 		{name: "a glance, and the restore is too old", chapters: critical, entries: proofs(climbed("drill.restore", 8*aDay, guard.RungVerified), climbed("drill.verify", anHour, guard.RungChecked)), verdict: guard.Fail, reason: "was checked"},
-		{name: "a flaw", chapters: standard, entries: proofs(flawed("drill.verify", anHour, guard.RungListed)), verdict: guard.Fail, reason: "went wrong: a byte is another one"},
+		{name: "a flaw", chapters: standard, entries: proofs(flawed("drill.verify", anHour, guard.RungListed)), verdict: guard.Fail, reason: "went wrong: a byte is another one", remedy: "golive drill restore --data orders --to checked\n"},
 		{name: "a flaw since", chapters: standard, entries: proofs(climbed("drill.restore", aDay, guard.RungVerified), flawed("drill.verify", anHour, guard.RungChecked)), verdict: guard.Fail, reason: "a byte is another one"},
 		{name: "an old flaw", chapters: standard, entries: proofs(flawed("drill.verify", 90*aDay, guard.RungChecked)), verdict: guard.Fail, reason: "a byte is another one"},
-		{name: "looked less far since", chapters: standard, entries: proofs(flawed("drill.verify", aDay, guard.RungChecked), climbed("drill.verify", anHour, guard.RungChecked)), verdict: guard.Fail, reason: "a byte is another one"},
+		{name: "looked less far since", chapters: standard, entries: proofs(flawed("drill.verify", aDay, guard.RungChecked), climbed("drill.verify", anHour, guard.RungChecked)), verdict: guard.Fail, reason: "a byte is another one", remedy: "golive drill restore --data orders --to read\n"},
 		{name: "looked further since", chapters: standard, entries: proofs(flawed("drill.verify", aDay, guard.RungChecked), climbed("drill.verify", anHour, guard.RungRead)), verdict: guard.Pass},
 		{name: "restored since", chapters: standard, entries: proofs(flawed("drill.verify", aDay, guard.RungRead), climbed("drill.restore", anHour, guard.RungVerified)), verdict: guard.Pass},
-		{name: "only read since a restore that failed", chapters: standard, entries: proofs(flawed("drill.restore", aDay, guard.RungListed), climbed("drill.verify", anHour, guard.RungRead)), verdict: guard.Fail, reason: "a byte is another one"},
+		{name: "only read since a restore that failed", chapters: standard, entries: proofs(flawed("drill.restore", aDay, guard.RungListed), climbed("drill.verify", anHour, guard.RungRead)), verdict: guard.Fail, reason: "a byte is another one", remedy: "then: golive drill restore --data orders\n"},
 		{name: "without a proof", chapters: standard, entries: proofs(drilled("drill.verify", anHour, nil)), verdict: guard.Fail, reason: "does not say of which backup"},
 		{name: "of another service", chapters: standard, entries: proofs(drilled("drill.verify", anHour, func(e *guard.Entry) {
 			*e = climbed("drill.verify", anHour, guard.RungRead)

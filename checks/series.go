@@ -24,14 +24,25 @@ func samples(reading guard.Reading, signal guard.Signal, arm guard.Arm) []guard.
 
 // serving returns the series that tell how things are before the launch: those of the old version. In a first
 // release, and for a signal that is compared with its own past, there is no old version, and the judge
-// follows the other arm.
+// follows the other arm. So it does where a gauge belongs to both, and the source reads it once.
 func serving(reading guard.Reading, signal guard.Signal, r guard.Release) []guard.Series {
-	if r.First() || signal.OwnPast() {
-		if found := samples(reading, signal, guard.Canary); len(found) > 0 {
-			return found
-		}
+	first, second := guard.Baseline, guard.Canary
+	switch {
+	case r.First() || signal.OwnPast():
+		first, second = second, first
+	case !shared(signal):
+		return samples(reading, signal, guard.Baseline)
 	}
-	return samples(reading, signal, guard.Baseline)
+	if found := samples(reading, signal, first); len(found) > 0 {
+		return found
+	}
+	return samples(reading, signal, second)
+}
+
+// shared says that a signal is a gauge of the whole service, such as a queue: its selector names no version.
+func shared(signal guard.Signal) bool {
+	selector, err := guard.ParseSelector(signal.Value)
+	return signal.Value != "" && err == nil && !selector.PerVersion()
 }
 
 // whose names what the series of serving tell about.

@@ -67,8 +67,9 @@ func pastShop(first, end time.Time) string {
 	return all.String() + "# EOF\n"
 }
 
-// remember runs a real Prometheus that scrapes nothing and remembers this, and returns its address.
-func remember(t *testing.T, openMetrics string) string {
+// remember runs a real Prometheus that remembers this, and returns its address. It scrapes what the configuration
+// says; where that is "", it scrapes nothing.
+func remember(t *testing.T, openMetrics, config string) string {
 	t.Helper()
 	for _, name := range []string{"prometheus", "promtool"} {
 		if _, err := exec.LookPath(name); err != nil && os.Getenv("CI") != "" {
@@ -78,8 +79,8 @@ func remember(t *testing.T, openMetrics string) string {
 		}
 	}
 	dir := t.TempDir()
-	text, data, config := filepath.Join(dir, "past.txt"), filepath.Join(dir, "data"), filepath.Join(dir, "prometheus.yml")
-	for path, content := range map[string]string{text: openMetrics, config: ""} {
+	text, data, file := filepath.Join(dir, "past.txt"), filepath.Join(dir, "data"), filepath.Join(dir, "prometheus.yml")
+	for path, content := range map[string]string{text: openMetrics, file: config} {
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -87,29 +88,48 @@ func remember(t *testing.T, openMetrics string) string {
 	if out, err := exec.CommandContext(t.Context(), "promtool", "tsdb", "create-blocks-from", "openmetrics", text, data).CombinedOutput(); err != nil {
 		t.Fatalf("promtool: %v\n%s", err, out)
 	}
+	host := free(t)
+	serve(t, "http://"+host+"/-/ready", "prometheus", "--config.file="+file, "--storage.tsdb.path="+data,
+		"--web.listen-address="+host, "--log.level=error")
+	return "http://" + host
+}
+
+// free is an address of this machine at which nobody listens.
+func free(t *testing.T) string {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	host := l.Addr().String()
-	l.Close()
-	cmd := exec.CommandContext(t.Context(), "prometheus", "--config.file="+config, "--storage.tsdb.path="+data,
-		"--web.listen-address="+host, "--log.level=error")
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// serve runs a server until the test ends, and returns as soon as it answers at this address.
+func serve(t *testing.T, ready, program string, args ...string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), program, args...)
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
-		answer, err := http.Get("http://" + host + "/-/ready")
-		if err == nil {
-			answer.Body.Close()
-			if answer.StatusCode == http.StatusOK {
-				return "http://" + host
-			}
+	eventually(t, program+" is ready", func() bool {
+		answer, err := http.Get(ready)
+		if err != nil {
+			return false
 		}
+		answer.Body.Close()
+		return answer.StatusCode == http.StatusOK
+	})
+}
+
+// eventually waits for another process, which no synctest bubble can hold.
+func eventually(t *testing.T, what string, true func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !true(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("Prometheus is not ready: %v", err)
+			t.Fatalf("not within %s: %s", patience, what)
 		}
 	}
 }
@@ -143,7 +163,7 @@ watch:
 
 func TestBacktest(t *testing.T) {
 	end := time.Now().UTC().Truncate(15 * time.Second)
-	source := fmt.Sprintf("{use: prometheus, with: {address: %q}}", remember(t, pastShop(end.Add(-7*launchLength), end)))
+	source := fmt.Sprintf("{use: prometheus, with: {address: %q}}", remember(t, pastShop(end.Add(-7*launchLength), end), ""))
 	dir := pastPlan(t, source)
 
 	t.Run("by instance", func(t *testing.T) {
