@@ -23,7 +23,7 @@ var backupVerify = row(guard.Check{
 		do: "have the newest backup proven",
 		options: func(s guard.Scene, t topic) string {
 			if rung := assurance(s.Plan, t.subject); rung < guard.RungVerified {
-				return " --to " + rung.String()
+				return " --to " + rung.String() + ", or without --to if the vault can only list its backups"
 			}
 			return ""
 		},

@@ -68,7 +68,8 @@ func (p *program) writeFirstPlan(service string, force bool) error {
 	fmt.Fprintf(p.out, `%s is written. Next:
   1. fill in what is marked TODO      grep -n TODO %[1]s
   2. see what is still missing        %s
-  3. observe a few launches first     mode: observe  (golive touches nothing)
+  3. mend what is marked ×, from the top, and ask again; golive explain CODE says why
+  4. observe a few launches first     mode: observe in %[1]s (golive touches nothing)
 `, p.settings.Plan, p.call("check", "--from", "OLD", "--to", "NEW"))
 	return nil
 }
