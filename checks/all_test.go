@@ -541,7 +541,7 @@ func TestPlace(t *testing.T) {
 	if got := place(plan, "rollout.backend"); got != want {
 		t.Errorf("place = %q, want %q", got, want)
 	}
-	if got, want := place(plan, "roster.people"), "roster.people (golive.yaml:1:1)"; got != want {
+	if got, want := place(plan, "roster.people"), "roster.people (new, at golive.yaml:1:1)"; got != want {
 		t.Errorf("place of what is not written = %q, want %q", got, want)
 	}
 }

@@ -92,13 +92,21 @@ func evidence(asked, said string, whole guard.Answer) []guard.Evidence {
 	return []guard.Evidence{e}
 }
 
-// place says where in the plan to write something.
+// place says where in the plan to write something. Of a key that is not there yet it is where its line can begin.
 func place(p *guard.Plan, path string) string {
 	if p.File() == "" {
 		return path
 	}
-	at := p.Position(path)
-	return fmt.Sprintf("%s (%s:%d:%d)", path, p.File(), at.Line, at.Column)
+	at, added := p.Position(path), ""
+	if !p.Writes(path) {
+		added = "new, at "
+	}
+	return fmt.Sprintf("%s (%s%s:%d:%d)", path, added, p.File(), at.Line, at.Column)
+}
+
+// mendSource mends a source that gives no answer.
+func mendSource(p *guard.Plan) string {
+	return "see that the source answers, or name another in " + place(p, "watch.source")
 }
 
 // brief makes a text from outside fit for a finding.

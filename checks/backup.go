@@ -36,6 +36,12 @@ var backupCoverage = row(guard.Check{
 			var covered, kinds []string
 			for i, store := range s.Plan.Data {
 				kinds = append(kinds, store.Kind)
+				if placeholder(store.Name) {
+					gaps = append(gaps, gap{
+						path: fmt.Sprintf("data[%d].name", i), about: "name of " + store.Name, why: "the store has no name",
+						remedy: "for a service that keeps no data write data: [], or else a name in",
+					})
+				}
 				if len(store.Backups) == 0 {
 					gaps = append(gaps, gap{
 						path: fmt.Sprintf("data[%d]", i), about: store.Name, soft: !store.Critical,

@@ -43,6 +43,17 @@ var backupVerify = row(guard.Check{
 			}
 			return wanted
 		},
+		lacks: func(s guard.Scene) (gaps []gap) {
+			for i, store := range s.Plan.Data {
+				if placeholder(store.Name) && len(store.Backups) > 0 {
+					gaps = append(gaps, gap{
+						path: fmt.Sprintf("data[%d].name", i), why: "the store has no name, by which a proof of its backups could be found",
+						remedy: "mend GL101 first: write it in",
+					})
+				}
+			}
+			return gaps
+		},
 		pick: best,
 		doubt: func(s guard.Scene, t topic, e guard.Entry) string {
 			rung := assurance(s.Plan, t.subject)

@@ -57,7 +57,7 @@ func TestBackupAge(t *testing.T) {
 			Verdict: guard.Pass, Observed: "backup1 ended 1h ago, at 2026-11-24T02:00:00Z",
 		})},
 		{Name: "none", Scene: backups(), Want: one(guard.Finding{
-			Verdict: guard.Fail, Reason: "the vault holds no completed backup", Remedy: run, Observed: "no backup",
+			Verdict: guard.Fail, Reason: "the vault holds no completed backup", Remedy: "run the backup of orders by file now, or mend where it is looked for in data[0].backups[0]", Observed: "no backup",
 		})},
 		{Name: "a little ahead", Scene: backups(-5 * time.Minute), Want: one(guard.Finding{Verdict: guard.Pass, Observed: "backup0 ended 0s ago, at 2026-11-24T03:05:00Z"})},
 		{Name: "too far ahead", Scene: backups(time.Hour, -5*time.Minute-time.Second), Want: one(guard.Finding{
@@ -103,6 +103,10 @@ func TestBackupCoverage(t *testing.T) {
 		{Name: "another store without a vault", Scene: scene(t, "\ndata: [{name: cache}]", guard.Answer{}), Want: []guard.Finding{
 			gap(guard.Warn, "cache", "not configured: the plan names no backups of cache"),
 		}},
+		{Name: "a store without a name", Scene: scene(t, "\ndata: [{name: TODO"+vault+"}]", guard.Answer{}), Want: []guard.Finding{{
+			Verdict: guard.Fail, Subject: "name of TODO", Reason: "the store has no name", Path: "data[0].name", Observed: "TODO by file",
+			Remedy: "for a service that keeps no data write data: [], or else a name in data[0].name",
+		}}},
 		{Name: "nothing about data", Scene: scene(t, "", guard.Answer{}), Want: []guard.Finding{{
 			Verdict: guard.Warn, Reason: "not configured: the plan does not say which data must survive", Path: "data",
 		}}},

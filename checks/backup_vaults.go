@@ -36,6 +36,7 @@ vault:
 			if len(h.backups) == 0 {
 				f.Verdict, f.Observed = guard.Fail, "no backup"
 				f.Reason = "the vault holds no completed backup"
+				f.Remedy = "run the backup of " + h.subject + " now, or mend where it is looked for in " + place(s.Plan, h.path)
 				return f
 			}
 			f.Observed = h.told(s)
@@ -135,6 +136,7 @@ var backupSizeSane = row(guard.Check{
 			if len(h.backups) == 0 {
 				f.Observed = "no backup"
 				f.Reason = "the vault holds no completed backup"
+				f.Remedy = "run the backup of " + h.subject + " now, or mend where it is looked for in " + place(s.Plan, h.path)
 				return f
 			}
 			newest, known := h.backups[0].Bytes, false

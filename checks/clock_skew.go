@@ -49,7 +49,7 @@ It answers S55.
 			err = answer.Clock.Check()
 		}
 		if err != nil {
-			return []guard.Finding{unknown(f, err, "mend the source that is set up in "+place(s.Plan, "watch.source"))}, nil
+			return []guard.Finding{unknown(f, err, mendSource(s.Plan))}, nil
 		}
 		f = compareClocks(f, answer.Clock)
 		f.Evidence = evidence(source+", for its time", f.Observed, answer)

@@ -37,7 +37,14 @@ It answers S43 and S52.
 		const expected = "two ways of different kinds, each with an address that can be right"
 		var findings []guard.Finding
 		people := names(s.Plan.Roster.People)
+		if f, ok := unnamedReach(s.Plan); ok {
+			f.Expected = expected
+			findings = append(findings, f)
+		}
 		for _, name := range people {
+			if placeholder(name) {
+				continue // the same for all of them, above
+			}
 			var reach []guard.Reach
 			path := ""
 			for i, p := range s.Plan.Roster.People {
@@ -85,6 +92,39 @@ It answers S43 and S52.
 		}
 		return []guard.Finding{f}, nil
 	},
+}
+
+// unnamedReach is the finding about all entries whose name is still to be written and that lack an address; false if
+// there are none.
+func unnamedReach(p *guard.Plan) (guard.Finding, bool) {
+	var who, lacks []string
+	f := guard.Finding{Verdict: guard.Fail, Observed: "none"}
+	for i, person := range p.Roster.People {
+		kinds, wrong := ways(person.Reach)
+		if !placeholder(person.Name) || len(kinds) > 1 && len(wrong) == 0 {
+			continue
+		}
+		who = append(who, person.Role)
+		if len(who) > 1 {
+			continue
+		}
+		f.Path = fmt.Sprintf("roster.people[%d].reach", i)
+		f.Observed = said(kinds)
+		if lacks = wrong; len(lacks) == 0 {
+			lacks = []string{"two ways are not there"}
+		}
+	}
+	if len(who) == 0 {
+		return f, false
+	}
+	f.Subject = brief(strings.Join(who, ", "))
+	f.Reason = brief(fmt.Sprintf("of the %s: %s", who[0], strings.Join(lacks, ", ")))
+	f.Remedy = "write {phone: NUMBER} and a way of another kind, such as {email: ADDRESS}, in " + place(p, f.Path)
+	if len(who) > 1 {
+		f.Reason = brief(fmt.Sprintf("of the %s: %s; the same goes for %s", who[0], strings.Join(lacks, ", "), list(who[1:], "and")))
+		f.Remedy += ", and the same for the other roles"
+	}
+	return f, true
 }
 
 // said lists what there is, or says that there is none.

@@ -28,7 +28,7 @@ var noShifts = errors.New("not configured: the plan does not say who is on duty 
 
 // shiftsRemedy mends a plan without shifts.
 func shiftsRemedy(p *guard.Plan) string {
-	return `write shifts: [{name: NAME, when: 24x7}], weekly times such as "Mon-Fri 09:00-17:00 Europe/London", or {file: oncall.ics} in ` +
+	return `write [{name: NAME, when: 24x7}], weekly times such as "Mon-Fri 09:00-17:00 Europe/London", or {file: oncall.ics} in ` +
 		place(p, "roster.shifts")
 }
 
@@ -108,6 +108,16 @@ func holding(p *guard.Plan, roles ...string) (people []guard.Person) {
 		}
 	}
 	return people
+}
+
+// unnamed is the path of the name that is still to be written for somebody with this role; "" if there is none.
+func unnamed(p *guard.Plan, role string) string {
+	for i, person := range p.Roster.People {
+		if person.Role == role && placeholder(person.Name) {
+			return fmt.Sprintf("roster.people[%d].name", i)
+		}
+	}
+	return ""
 }
 
 // names of people, each once, in the order of the plan.

@@ -54,7 +54,7 @@ It answers S55.
 		answer, err := readings(ctx, s, 2)
 		if err != nil {
 			f.Path = "watch.source"
-			return []guard.Finding{unknown(f, err, "mend the source that is set up in "+place(s.Plan, "watch.source"))}, nil
+			return []guard.Finding{unknown(f, err, mendSource(s.Plan))}, nil
 		}
 		var findings []guard.Finding
 		for _, l := range all {

@@ -38,7 +38,7 @@ It answers S55.
 		answer, err := readings(ctx, s, 1)
 		if err != nil {
 			f := guard.Finding{Title: "every signal can be read", Expected: "an answer of " + source, Path: "watch.source"}
-			return []guard.Finding{unknown(f, err, "mend the source that is set up in "+place(s.Plan, "watch.source"))}, nil
+			return []guard.Finding{unknown(f, err, mendSource(s.Plan))}, nil
 		}
 		var findings []guard.Finding
 		for i, signal := range s.Plan.Watch.Signals {

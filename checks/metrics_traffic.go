@@ -48,7 +48,7 @@ It answers S56.
 		answer, measured, err := requests(ctx, s)
 		if err != nil {
 			f.Path = "watch.source"
-			return []guard.Finding{unknown(f, err, "mend the source that is set up in "+place(s.Plan, "watch.source"))}, nil
+			return []guard.Finding{unknown(f, err, mendSource(s.Plan))}, nil
 		}
 		prospects, err := s.Plan.Prospects(s.Release, answer.Readings)
 		if err != nil {

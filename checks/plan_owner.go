@@ -34,7 +34,7 @@ It answers S171.
 		if placeholder(s.Plan.Owner) {
 			f.Verdict, f.Observed = guard.Fail, "nobody"
 			f.Reason = "not configured: the plan does not say who answers for it"
-			f.Remedy = "write owner: NAME in " + place(s.Plan, "owner")
+			f.Remedy = "write the name of a person or a team in " + place(s.Plan, "owner")
 		}
 		return []guard.Finding{f}, nil
 	},

@@ -121,6 +121,7 @@ func TestBackupVerify(t *testing.T) {
 		{name: "two stores", chapters: "\ndata: [{name: orders, backups: [{use: restic}]}, {name: mail, backups: [{use: restic}]}]", entries: proofs(climbed("drill.verify", anHour, guard.RungRead)), verdict: guard.Fail, remedy: "golive drill restore --data mail --to checked"},
 		{name: "a store that is only listed", chapters: "\ndata: [{name: orders, assurance: listed, backups: [{use: file}]}]", verdict: guard.Pass},
 		{name: "a store without a vault", chapters: "\ndata: [{name: orders, critical: true}]", verdict: guard.Pass}, // backup.coverage says so
+		{name: "a store without a name", chapters: "\ndata: [{name: TODO, backups: [{use: file}]}]", verdict: guard.Fail, reason: "the store has no name", remedy: "write it in data[0].name"},
 		{name: "no data", chapters: "\ndata: []", verdict: guard.Pass},
 	})
 }

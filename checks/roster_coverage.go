@@ -84,5 +84,12 @@ func covered(s guard.Scene, r rota, err error, role string) guard.Finding {
 	if len(holders) == 0 {
 		f.Reason = "the roster names nobody as " + role
 	}
+	for i, d := range s.Plan.Roster.Shifts.List {
+		if placeholder(d.Name) {
+			f.Path = fmt.Sprintf("roster.shifts.list[%d].name", i)
+			f.Remedy = fmt.Sprintf("write who of the roster is there as %s in %s", role, place(s.Plan, f.Path))
+			break
+		}
+	}
 	return f
 }

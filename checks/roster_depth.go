@@ -78,6 +78,10 @@ func deputised(p *guard.Plan) guard.Finding {
 		f.Verdict = guard.Fail
 		f.Reason = "nobody decides when the commander cannot be reached"
 		f.Remedy = "name another person with role: deputy in " + place(p, "roster.people")
+		if path := unnamed(p, "deputy"); path != "" {
+			f.Path = path
+			f.Remedy = "write somebody else than the commander in " + place(p, path)
+		}
 	}
 	return f
 }

@@ -78,6 +78,10 @@ It answers S18, S38, S40, S41, S54 and S146.
 			f.Verdict = guard.Fail
 			f.Reason = "the roster names nobody as " + strings.Join(missing, ", ")
 			f.Remedy = fmt.Sprintf("add {name: NAME, role: %s, reach: [{phone: NUMBER}, {email: ADDRESS}]} to %s", missing[0], place(s.Plan, "roster.people"))
+			if path := unnamed(s.Plan, missing[0]); path != "" {
+				f.Path = path
+				f.Remedy = fmt.Sprintf("write who is %s in %s", missing[0], place(s.Plan, path))
+			}
 			if len(missing) > 1 {
 				f.Remedy += ", and the same for the other roles"
 			}

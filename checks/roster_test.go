@@ -37,12 +37,14 @@ func TestRosterRoles(t *testing.T) {
 		Remedy:   "add {name: NAME, role: deputy, reach: [{phone: NUMBER}, {email: ADDRESS}]} to roster.people",
 		Observed: "commander Wang Fang, technical_lead Luis Vega, on_duty Mei Lin, comms Mei Lin",
 	}
+	unnamed := missing
+	unnamed.Remedy = "write who is deputy in roster.people[4].name"
 	all := people("- {name: Ada Obi, role: deputy}")
 	checktest.Run(t, rosterRoles, []checktest.Case{
 		{Name: "all", Scene: all, Want: []guard.Finding{filled}},
 		{Name: "a role of their own", Scene: people("- {name: Ada Obi, role: deputy}\n  - {name: Bo, role: gardener}"), Want: []guard.Finding{filled}},
 		{Name: "one is missing", Scene: people(""), Want: []guard.Finding{missing}},
-		{Name: "one is nobody yet", Scene: people(`- {name: TODO, role: deputy}`), Want: []guard.Finding{missing}},
+		{Name: "one is nobody yet", Scene: people(`- {name: TODO, role: deputy}`), Want: []guard.Finding{unnamed}},
 		{Name: "nobody", Scene: scene(t, "", guard.Answer{}), Want: []guard.Finding{{
 			Verdict:  guard.Fail,
 			Reason:   "the roster names nobody as commander, deputy, technical_lead, on_duty, comms",
@@ -125,6 +127,11 @@ func TestContactValid(t *testing.T) {
 		{Name: "no url", Scene: ada(`{phone: "+44 20 7946 0001"}, {url: "shop.test/ada"}`), Want: bad("url is not an address that begins with https://")},
 		{Name: "a third way that is wrong", Scene: ada(`{phone: "+44 20 7946 0001"}, {slack: "@ada"}, {web: "https://example.org"}`), Want: bad("web is a placeholder: nobody has an address there")},
 		{Name: "nobody", Scene: scene(t, "", guard.Answer{}), Want: []guard.Finding{{Verdict: guard.Fail, Reason: "not configured: the roster is empty"}}},
+		{Name: "two still to be named", Scene: rostered(t, "people:", "- {name: TODO, role: deputy, reach: [{phone: TODO}"+mail+"]}", "- {name: TODO, role: comms}"), Want: []guard.Finding{{
+			Verdict: guard.Fail, Subject: "deputy, comms", Observed: "email", Reason: "of the deputy: phone is a placeholder; the same goes for comms",
+			Remedy: "write {phone: NUMBER} and a way of another kind, such as {email: ADDRESS}, in roster.people[0].reach, and the same for the other roles",
+		}}},
+		{Name: "to be named, with good addresses", Scene: rostered(t, "people:", `- {name: TODO, role: deputy, reach: [{phone: "+44 20 7946 0001"}`+mail+"]}"), Want: good},
 	})
 }
 
@@ -157,7 +164,7 @@ func TestFreshness(t *testing.T) {
 		{Name: "tomorrow", Scene: roster("2026-11-25"), Want: []guard.Finding{{Verdict: guard.Unknown, Reason: "clock skew: 2026-11-25 is yet to come"}}},
 		{Name: "92 days", Scene: roster("2026-08-24"), Want: []guard.Finding{{Verdict: guard.Pass}}},
 		{Name: "93 days", Scene: roster("2026-08-23"), Want: []guard.Finding{{Verdict: guard.Warn, Reason: "nobody has looked at it for 93 days; it will fail in 91 days",
-			Remedy: "go through it, mend what is wrong, then write verified: 2026-11-24 in roster.verified"}}},
+			Remedy: "go through it, mend what is wrong, then write 2026-11-24 in roster.verified"}}},
 		{Name: "183 days", Scene: roster("2026-05-25"), Want: []guard.Finding{{Verdict: guard.Warn, Reason: "nobody has looked at it for 183 days; it will fail in 1 day"}}},
 		{Name: "184 days", Scene: roster("2026-05-24"), Want: []guard.Finding{{Verdict: guard.Fail, Reason: "nobody has looked at it for 184 days"}}},
 		{Name: "over a leap day", Scene: at(roster("2028-02-29"), "2028-05-31T00:00:00Z"), Want: []guard.Finding{{Verdict: guard.Pass, Observed: "2028-02-29, 92 days ago"}}},
@@ -166,14 +173,14 @@ func TestFreshness(t *testing.T) {
 	checktest.Run(t, planReviewed, []checktest.Case{
 		{Name: "183 days since review", Scene: plan("2026-05-25"), Want: []guard.Finding{{Verdict: guard.Pass, Expected: "at most 183 days ago"}}},
 		{Name: "184 days since review", Scene: plan("2026-05-24"), Want: []guard.Finding{{Verdict: guard.Fail}}},
-		{Name: "never reviewed", Scene: scene(t, "", guard.Answer{}), Want: []guard.Finding{{Verdict: guard.Fail, Remedy: "go through it, mend what is wrong, then write reviewed: 2026-11-24 in reviewed"}}},
+		{Name: "never reviewed", Scene: scene(t, "", guard.Answer{}), Want: []guard.Finding{{Verdict: guard.Fail, Remedy: "go through it, mend what is wrong, then write 2026-11-24 in reviewed"}}},
 	})
 }
 
 func TestPlanOwner(t *testing.T) {
 	checktest.Run(t, planOwner, []checktest.Case{
 		{Name: "a team", Scene: scene(t, "\nowner: release-engineering", guard.Answer{}), Want: []guard.Finding{{Verdict: guard.Pass, Observed: "release-engineering"}}},
-		{Name: "to be found", Scene: scene(t, "\nowner: TBD", guard.Answer{}), Want: []guard.Finding{{Verdict: guard.Fail, Remedy: "write owner: NAME in owner"}}},
+		{Name: "to be found", Scene: scene(t, "\nowner: TBD", guard.Answer{}), Want: []guard.Finding{{Verdict: guard.Fail, Remedy: "write the name of a person or a team in owner"}}},
 		{Name: "nobody", Scene: scene(t, "", guard.Answer{}), Want: []guard.Finding{{Verdict: guard.Fail}}},
 	})
 }
@@ -194,6 +201,10 @@ func TestVendorContact(t *testing.T) {
 		}}},
 		{Name: "a good number and a bad address", Scene: vendors(`[{name: PayCo, reach: [{phone: "+44 808 157 0123"}, {email: noc@example.com}]}]`), Want: []guard.Finding{{
 			Subject: "PayCo", Verdict: guard.Fail, Reason: "email is a placeholder: nobody has an address there", Remedy: "write the right address into reach of roster.vendors[0]",
+		}}},
+		{Name: "nobody yet", Scene: vendors(`[{name: TODO, reach: [{phone: "+44 808 157 0123"}]}]`), Want: []guard.Finding{{
+			Subject: "TODO", Verdict: guard.Fail, Reason: "the vendor has no name",
+			Remedy: "write its name and {phone: NUMBER} in roster.vendors[0], or write vendors: [] if there are none",
 		}}},
 		{Name: "one of two", Scene: vendors(`[{name: PayCo, reach: [{phone: "+44 808 157 0123"}]}, {name: Net}]`), Want: []guard.Finding{
 			{Verdict: guard.Pass, Subject: "PayCo"},

@@ -49,9 +49,30 @@ var severityDefined = row(guard.Check{
 			for i, l := range levels {
 				gaps = append(gaps, flaws(s.Plan, i, l)...)
 			}
+			gaps = append(gaps, unnamedLead(s.Plan)...)
 			return count(len(levels), "level"), gaps
 		},
 	})
+
+// unnamedLead is the gap that levels name roles that stand in the roster without a name; nil if none does. It is one for all
+// of them, for it is mended in one place.
+func unnamedLead(p *guard.Plan) []gap {
+	var open []string
+	for _, l := range p.Severity {
+		for _, role := range append([]string{l.Lead}, l.Page...) {
+			if !filled(p, role) && unnamed(p, role) != "" && !slices.Contains(open, role) {
+				open = append(open, role)
+			}
+		}
+	}
+	if len(open) == 0 {
+		return nil
+	}
+	return []gap{{
+		path: unnamed(p, open[0]), about: strings.Join(open, ", "), why: "nobody is named in the roster as " + list(open, "or"),
+		remedy: "write who is " + open[0] + " in",
+	}}
+}
 
 // flaws are what is missing about the level at a place of the list.
 func flaws(p *guard.Plan, i int, l guard.Level) (gaps []gap) {
@@ -79,13 +100,14 @@ func flaws(p *guard.Plan, i int, l guard.Level) (gaps []gap) {
 			add("activate", fmt.Sprintf("it is led sooner than level %d, which is worse", before.Level), "allow at least "+before.Activate.String()+" in")
 		}
 	}
-	if !filled(p, l.Lead) {
+	known := func(role string) bool { return filled(p, role) || unnamed(p, role) != "" }
+	if !known(l.Lead) {
 		add("lead", fmt.Sprintf("nobody in the roster is %s", orElse(brief(l.Lead), "named to lead")), "write a role that somebody has in")
 	}
 	if len(l.Page) == 0 {
 		add("page", "nobody is called", "write roles, or everyone, in")
 	}
-	if strangers := slices.DeleteFunc(slices.Clone(l.Page), func(role string) bool { return role == everyone || filled(p, role) }); len(strangers) > 0 {
+	if strangers := slices.DeleteFunc(slices.Clone(l.Page), func(role string) bool { return role == everyone || known(role) }); len(strangers) > 0 {
 		add("page", "nobody in the roster is "+brief(list(strangers, "or")), "write roles that somebody has, or everyone, in")
 	}
 	return gaps
@@ -108,13 +130,14 @@ var escalationDefined = row(guard.Check{
 		want:  "a vendor and the customer told within an hour, and management",
 		look: func(s guard.Scene) (string, []gap) {
 			p := s.Plan
-			if len(p.Escalate) == 0 {
-				return unset("escalate", "who is told when trouble goes on", "[{after: 60m, to: [customer, management]}]")
-			}
 			within := cmp.Or(s.Plan.Checks.Settings["escalation.defined"].Within, toldWithin)
 			var vendors []string
 			for _, v := range p.Roster.Vendors {
 				vendors = append(vendors, v.Name)
+			}
+			if len(p.Escalate) == 0 {
+				told := strings.Join(append(slices.Clone(vendors), customer, management), ", ")
+				return unset("escalate", "who is told when trouble goes on", fmt.Sprintf("[{after: %s, to: [%s]}]", within, told))
 			}
 			var gaps []gap
 			told := func(by guard.Duration, names ...string) bool {
@@ -133,7 +156,15 @@ var escalationDefined = row(guard.Check{
 			need(told(within, customer), customer, " within "+within.String())
 			need(told(guard.Duration(1<<62), management, "executive"), management, "")
 			for i, e := range p.Escalate {
-				for _, to := range e.To {
+				for j, to := range e.To {
+					if placeholder(to) {
+						path := fmt.Sprintf("escalate[%d].to[%d]", i, j)
+						gaps = append(gaps, gap{
+							path: path, about: path, why: "it is not said who is told",
+							remedy: "write the name of the vendor (or nothing, if there is none) in",
+						})
+						continue
+					}
 					if to == everyone || to == customer || to == management || slices.Contains(vendors, to) || filled(p, to) {
 						continue
 					}

@@ -39,7 +39,7 @@ func TestSeverityDefined(t *testing.T) {
 		{"as soon as a worse one", severityDefined, levels(strings.Replace(worst, "lead", "activate: 15m, lead", 1), middle, least), "pass"},
 		{"no time", severityDefined, levels(worst, middle, strings.Replace(least, "level: 3", "level: 4", 1)), "fail: level 4, activate: it does not say by when somebody leads"},
 		{"nobody leads", severityDefined, levels(worst, strings.Replace(middle, "lead: on_duty", "lead: executive", 1), strings.Replace(least, "lead: on_duty, ", "", 1)),
-			"fail: level 2, lead: nobody in the roster is executive\nfail: level 3, lead: nobody in the roster is named to lead"},
+			"fail: level 3, lead: nobody in the roster is named to lead\nfail: executive: nobody is named in the roster as executive"},
 		{"nobody is called", severityDefined, levels(worst, strings.Replace(middle, "[commander, on_duty]", "[comms, commander]", 1), strings.Replace(least, ", page: on_duty", "", 1)),
 			"fail: level 2, page: nobody in the roster is comms\nfail: level 3, page: nobody is called"},
 	})
@@ -59,6 +59,7 @@ func TestEscalationDefined(t *testing.T) {
 		{"no management", escalationDefined, escalate("[{after: 5m, to: [PayCo, customer, commander]}]"), "fail: management: nobody tells management"},
 		{"strangers", escalationDefined, escalate("[{after: 5m, to: [PayCo, customer, management]}, {after: 6m, to: [executive, NoCo, on_duty]}]"),
 			"fail: executive in escalate[1].to: there is nobody whose role is executive, and no such vendor\nfail: NoCo in escalate[1].to: there is nobody whose role is NoCo, and no such vendor"},
+		{"not said who", escalationDefined, escalate("[{after: 5m, to: [TODO, PayCo, customer, management]}]"), "fail: escalate[0].to[0]: it is not said who is told"},
 		{"no vendors", escalationDefined, scene(t, "\nescalate: [{after: 5m, to: [customer, management]}]", guard.Answer{}), "pass"},
 	})
 }

@@ -43,7 +43,7 @@ func TestWindowAllowed(t *testing.T) {
 	checktest.Run(t, windowAllowed, []checktest.Case{
 		{Name: "nothing is allowed", Scene: scene(t, "", guard.Answer{}), Want: []guard.Finding{{
 			Verdict: guard.Fail, Reason: "not configured: the plan does not say when a launch is allowed",
-			Remedy: "write allowed: [24x7], or times such as Mon-Thu 09:00-16:00 Asia/Shanghai, in calendar.allowed",
+			Remedy: `write [24x7], or times such as ["Mon-Thu 09:00-16:00 Asia/Shanghai"], in calendar.allowed`,
 		}, clear}},
 		{Name: "at any time", Scene: calendar("2026-11-24T03:00:00Z", "allowed: [24x7]"), Want: []guard.Finding{open, {Verdict: guard.Pass, Subject: "freezes", Observed: "none is planned"}}},
 		{Name: "as soon as it opens", Scene: shanghai("2026-11-24T01:00:00Z"), Want: []guard.Finding{
@@ -148,6 +148,9 @@ func TestRosterCoverage(t *testing.T) {
 		{Name: "all but the last second", Scene: onDuty(t, "2026-11-24T13:10:01Z", `{name: Ada Obi, when: "Tue 06:00-14:00 UTC"}`),
 			Want: gap("nobody is there as on_duty for 1s, from Tue 2026-11-24 22:00 CST to 22:00 CST in Asia/Shanghai, Tue 2026-11-24 15:00 CET to 15:00 CET in Europe/Berlin, Tue 2026-11-24 14:00 UTC to 14:00 UTC")},
 		{Name: "another's shift", Scene: onDuty(t, "2026-11-24T03:00:00Z", "{name: Wang Fang, when: 24x7}"), Want: []guard.Finding{{Verdict: guard.Fail, Subject: "on_duty"}}},
+		{Name: "nobody's shift", Scene: rostered(t, "people: [{name: TODO, role: on_duty}]", "shifts: [{name: TODO, when: 24x7}]"), Want: []guard.Finding{{
+			Verdict: guard.Fail, Subject: "on_duty", Remedy: "write who of the roster is there as on_duty in roster.shifts.list[0].name",
+		}}},
 		{Name: "clocks go forward, and it was written by offset", Scene: onDuty(t, "2027-03-28T00:10:00Z", spring...),
 			Want: gap("nobody is there as on_duty for 30m, from Sun 2027-03-28 08:30 CST to 09:00 CST in Asia/Shanghai, Sun 2027-03-28 01:30 CET to 03:00 CEST in Europe/Berlin, Sun 2027-03-28 00:30 UTC to 01:00 UTC")},
 		{Name: "clocks go back, and it was written by clocks of two countries", Scene: onDuty(t, "2027-10-30T23:50:00Z", autumn...),
@@ -155,7 +158,7 @@ func TestRosterCoverage(t *testing.T) {
 		{Name: "a week later there is none", Scene: onDuty(t, "2027-11-07T00:30:00Z", autumn...), Want: []guard.Finding{whole}},
 		{Name: "no shifts", Scene: scene(t, "", guard.Answer{}), Want: []guard.Finding{{
 			Verdict: guard.Fail, Subject: "on_duty", Reason: "not configured: the plan does not say who is on duty when",
-			Remedy: `write shifts: [{name: NAME, when: 24x7}], weekly times such as "Mon-Fri 09:00-17:00 Europe/London", or {file: oncall.ics} in roster.shifts`,
+			Remedy: `write [{name: NAME, when: 24x7}], weekly times such as "Mon-Fri 09:00-17:00 Europe/London", or {file: oncall.ics} in roster.shifts`,
 		}}},
 		{Name: "no commander of a critical service", Scene: of(onDuty(t, "2026-11-24T03:00:00Z", "{name: Ada Obi, when: 24x7}"), guard.Critical), Want: []guard.Finding{
 			whole, {Verdict: guard.Fail, Subject: "commander"}}},

@@ -64,6 +64,11 @@ It answers S44 and S46.
 					f.Remedy = "write the right address into reach of " + place(s.Plan, f.Path)
 				}
 			}
+			if placeholder(v.Name) {
+				f.Verdict = guard.Fail
+				f.Reason = strings.TrimSuffix("the vendor has no name, "+brief(strings.Join(wrong, ", ")), ", ")
+				f.Remedy = "write its name and {phone: NUMBER} in " + place(s.Plan, f.Path) + ", or write vendors: [] if there are none"
+			}
 			findings = append(findings, f)
 		}
 		return findings, nil

@@ -56,7 +56,7 @@ func inWindow(s guard.Scene) guard.Finding {
 	if len(s.Plan.Calendar.Allowed) == 0 {
 		f.Verdict, f.Observed = guard.Fail, "none"
 		f.Reason = "not configured: the plan does not say when a launch is allowed"
-		f.Remedy = "write allowed: [24x7], or times such as Mon-Thu 09:00-16:00 Asia/Shanghai, in " + where
+		f.Remedy = `write [24x7], or times such as ["Mon-Thu 09:00-16:00 Asia/Shanghai"], in ` + where
 		return f
 	}
 	_, most := launch(s)

@@ -81,7 +81,7 @@ func age(s guard.Scene, day guard.Date) (days int, err error) {
 func fresh(s guard.Scene, path string, day guard.Date, soft, most int) guard.Finding {
 	today := s.Now.UTC().Format(time.DateOnly)
 	f := guard.Finding{Expected: fmt.Sprintf("at most %s ago", count(soft, "day"))}
-	f.Remedy = fmt.Sprintf("go through it, mend what is wrong, then write %s: %s in %s", path[strings.LastIndex(path, ".")+1:], today, place(s.Plan, path))
+	f.Remedy = fmt.Sprintf("go through it, mend what is wrong, then write %s in %s", today, place(s.Plan, path))
 	if day.IsZero() {
 		f.Verdict, f.Observed = guard.Fail, "no day"
 		f.Reason = "not configured: the plan does not say when somebody last went through it"

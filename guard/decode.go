@@ -204,7 +204,7 @@ func (d *draft) readStruct(n *yaml.Node, path string, v reflect.Value) {
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(fields)) {
-		if at := child(path, key); required(fields[key]) && !d.plan.written(at) {
+		if at := child(path, key); required(fields[key]) && !d.plan.Writes(at) {
 			d.report(at, "this is missing (add %s: to %s)", key, cmp.Or(path, "the plan"))
 		}
 	}

@@ -76,15 +76,15 @@ var presets = map[string]preset{
 // complete fills in the defaults that depend on other values, and those of list items.
 func (p *Plan) complete() {
 	promote := &p.Watch.Promote
-	if !p.written("watch.promote.min_step") {
+	if !p.Writes("watch.promote.min_step") {
 		promote.MinStep = min(promote.MinStep, promote.MaxStep)
 	}
-	if !p.written("watch.promote.max_step") {
+	if !p.Writes("watch.promote.max_step") {
 		promote.MaxStep = max(promote.MinStep, promote.MaxStep)
 	}
 	for i := range p.Rollout.Steps {
 		s, path := &p.Rollout.Steps[i], fmt.Sprintf("rollout.steps[%d]", i)
-		least, most := p.written(path+".at_least"), p.written(path+".at_most")
+		least, most := p.Writes(path+".at_least"), p.Writes(path+".at_most")
 		switch {
 		case least && !most:
 			s.AtMost = max(s.AtLeast, promote.MaxStep)
@@ -102,20 +102,20 @@ func (p *Plan) complete() {
 		case s.Name == "latency" && s.Total == "" && s.Bad == "" && s.Value == "":
 			s.Histogram = cmp.Or(s.Histogram, ready.histogram)
 		}
-		if !p.written(path + ".max_increase") {
+		if !p.Writes(path + ".max_increase") {
 			s.MaxIncrease = tolerated[s.Kind()].maxIncrease
 		}
-		if !p.written(path + ".ignore_below") {
+		if !p.Writes(path + ".ignore_below") {
 			s.IgnoreBelow = tolerated[s.Kind()].ignoreBelow
 		}
 	}
 	for i := range p.Severity {
-		if !p.written(fmt.Sprintf("severity[%d].activate", i)) {
+		if !p.Writes(fmt.Sprintf("severity[%d].activate", i)) {
 			p.Severity[i].Activate = activation[p.Severity[i].Level]
 		}
 	}
 	for i := range p.Attestations {
-		if !p.written(fmt.Sprintf("attestations[%d].within", i)) {
+		if !p.Writes(fmt.Sprintf("attestations[%d].within", i)) {
 			p.Attestations[i].Within = 183 * day
 		}
 	}
@@ -126,7 +126,7 @@ func (p *Plan) complete() {
 	}
 	for i, store := range p.Data {
 		for j := range store.Backups {
-			if !p.written(fmt.Sprintf("data[%d].backups[%d].max_age", i, j)) {
+			if !p.Writes(fmt.Sprintf("data[%d].backups[%d].max_age", i, j)) {
 				store.Backups[j].MaxAge = maxAge
 			}
 		}

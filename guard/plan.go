@@ -50,13 +50,14 @@ func (p *Plan) File() string { return p.file }
 // Position says where the file holds the value with this path, such as "rollout.steps[1].percent". Of a value
 // that is not written there it is the place of what would enclose it.
 func (p *Plan) Position(path string) Position {
-	for !p.written(path) && path != "" {
+	for !p.Writes(path) && path != "" {
 		path = parent(path)
 	}
 	return p.where[path]
 }
 
-func (p *Plan) written(path string) bool {
+// Writes says whether the file itself holds a value with this path; a default is none.
+func (p *Plan) Writes(path string) bool {
 	_, ok := p.where[path]
 	return ok
 }

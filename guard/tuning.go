@@ -121,10 +121,10 @@ func (d *draft) tuning(c Checks, r Roster) {
 		s, path := c.Settings[id], child("checks.settings", id)
 		d.must(s.Need == nil || *s.Need == Required, path+".need",
 			"a check can be made stricter here, and not %s (write need: required; to launch in spite of it, write a waiver)", needOf(s))
-		if at := path + ".within"; d.plan.written(at) {
+		if at := path + ".within"; d.plan.Writes(at) {
 			span[Duration]{at, s.Within, second, 3650 * day}.apply(d)
 		}
-		if at := path + ".least"; d.plan.written(at) {
+		if at := path + ".least"; d.plan.Writes(at) {
 			d.must(s.Least >= 1 && s.Least <= 1000, at, "%d is not how many there have to be (1 to 1000)", s.Least)
 		}
 	}

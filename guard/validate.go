@@ -188,7 +188,7 @@ func (d *draft) limits(path string, s Signal) {
 		{"never.below", "gauge", false},
 		{"never.for", "gauge", never.For == 0},
 	} {
-		if at := path + "." + key.name; d.plan.written(at) {
+		if at := path + "." + key.name; d.plan.Writes(at) {
 			d.must(strings.Contains(key.kinds, string(kind)), at, "this has no meaning beside %s (remove it)", consistsOf[kind])
 			d.must(!key.empty, at, "this sets no limit (write a limit, or remove it)")
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -27,24 +28,22 @@ func (p *program) initCommand() *cobra.Command {
 		Short: "Write a first plan",
 		Long: `init writes a golive.yaml to begin with: traffic is moved by your own commands, metrics come from a
 Prometheus on this machine. What golive cannot know is marked TODO, and golive check refuses it until it
-is filled in. It never replaces a file, unless --force says so.`,
+is filled in. Without --service the service is called as the directory of the plan is. It never replaces a
+file, unless --force says so.`,
 		Example: `  golive init --service checkout
   golive init --plan deploy/golive.yaml`,
 		Args: cobra.NoArgs,
 	}
-	c.Flags().StringVar(&service, "service", "", "the name of your service")
+	c.Flags().StringVar(&service, "service", "", "the name of your service (default that of the directory)")
 	c.Flags().BoolVar(&force, "force", false, "replace a plan that is there")
 	c.RunE = func(*cobra.Command, []string) error { return p.writeFirstPlan(service, force) }
 	return c
 }
 
 func (p *program) writeFirstPlan(service string, force bool) error {
-	text := firstPlan
-	if service != "" {
-		text = strings.Replace(text, todoService, strconv.Quote(service), 1)
-		if _, err := guard.ParsePlan(p.settings.Plan, []byte(text)); err != nil {
-			return fail(exitUsage, "--service: %w", err)
-		}
+	text, err := p.firstPlanOf(service)
+	if err != nil {
+		return err
 	}
 	flags := os.O_WRONLY | os.O_CREATE | os.O_EXCL
 	if force {
@@ -69,9 +68,35 @@ func (p *program) writeFirstPlan(service string, force bool) error {
 	fmt.Fprintf(p.out, `%s is written. Next:
   1. fill in what is marked TODO      grep -n TODO %[1]s
   2. see what is still missing        %s
-  3. observe a few launches first     mode: observe  (golive touches nothing)
+  3. mend what is marked ×, from the top, and ask again; golive explain CODE says why
+  4. observe a few launches first     mode: observe in %[1]s (golive touches nothing)
 `, p.settings.Plan, p.call("check", "--from", "OLD", "--to", "NEW"))
 	return nil
+}
+
+// firstPlanOf is the first plan of a service; without a name, of the one that the directory of the plan is named after,
+// if that can be a name.
+func (p *program) firstPlanOf(service string) (string, error) {
+	named := func(name string) (string, error) {
+		text := strings.Replace(firstPlan, todoService, strconv.Quote(name), 1)
+		_, err := guard.ParsePlan(p.settings.Plan, []byte(text))
+		return text, err
+	}
+	if service != "" {
+		text, err := named(service)
+		if err != nil {
+			return "", fail(exitUsage, "--service: %w", err)
+		}
+		return text, nil
+	}
+	path, err := filepath.Abs(p.settings.Plan)
+	if err != nil {
+		return "", fail(exitUsage, "%w", err)
+	}
+	if text, err := named(filepath.Base(filepath.Dir(path))); err == nil {
+		return text, nil
+	}
+	return firstPlan, nil
 }
 
 // todoService stands where the name of the service has to be; no plan with it can be read.
