@@ -246,8 +246,10 @@ func (p *program) mistaken(err error, to *outlets) error {
 }
 
 // answer writes a value as the JSON answer of a command.
-func (p *program) answer(v any) error {
-	encoder := json.NewEncoder(p.out)
+func (p *program) answer(v any) error { return writeJSON(p.out, v) }
+
+func writeJSON(w io.Writer, v any) error {
+	encoder := json.NewEncoder(w)
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")
 	return encoder.Encode(v)

@@ -34,24 +34,24 @@ func (p *program) tellEnd(h *history, s guard.State, code int) {
 	if p.settings.Output == asJSON {
 		c := conclusion{h.account(), code}
 		c.Holder = nil // ourselves, for a moment more
-		if err := p.answer(c); err != nil {
+		if err := p.answerAbout(h.Plan, c); err != nil {
 			fmt.Fprintf(p.err, "golive: %v\n", err)
 		}
 		return
 	}
-	i := p.ink(p.out)
+	i, out := p.ink(p.out), p.discreet(p.out, h.Plan)
 	if s.Mode == guard.Observe && s.Purpose != guard.ToRollback {
-		fmt.Fprintln(p.out, i.paint(loud, "observe: golive touched nothing"))
+		fmt.Fprintln(out, i.paint(loud, "observe: golive touched nothing"))
 	}
-	fmt.Fprintln(p.out, i.paint(toneOfOutcome(s.Outcome), hang(0, verdict(s), i.width)))
+	fmt.Fprintln(out, i.paint(toneOfOutcome(s.Outcome), hang(0, verdict(s), i.width)))
 	for _, f := range s.Findings {
 		stopped := s.Outcome == guard.NoGo || s.Outcome == guard.Unknowable
 		if stopped && f.Counts() != guard.Pass && f.Counts() != guard.Warn {
-			fmt.Fprintln(p.out, hang(0, findingText(f, i, false), i.width))
+			fmt.Fprintln(out, hang(0, findingText(f, i, false), i.width))
 		}
 	}
 	for _, fact := range p.known(h, s, i) {
-		fmt.Fprintf(p.out, "  %-11s%s\n", fact[0], hang(13, fact[1], i.width))
+		fmt.Fprintf(out, "  %-11s%s\n", fact[0], hang(13, fact[1], i.width))
 	}
 }
 

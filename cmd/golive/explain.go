@@ -108,9 +108,9 @@ func (p *program) explainHistory(h *history) error {
 		x.Meaning = meanings[x.Decided.Rule]
 	}
 	if p.settings.Output == asJSON {
-		return p.answer(x)
+		return p.answerAbout(h.Plan, x)
 	}
-	x.write(p.out, p.ink(p.out), h.State)
+	x.write(p.discreet(p.out, h.Plan), p.ink(p.out), h.State)
 	return nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/golive-dev/golive/checks"
 	"github.com/golive-dev/golive/guard"
 	"github.com/golive-dev/golive/guard/engine"
+	"github.com/golive-dev/golive/guard/report"
 	"github.com/golive-dev/golive/plugins"
 	"github.com/golive-dev/golive/plugins/alertmanager"
 	"github.com/golive-dev/golive/plugins/borg"
@@ -159,6 +160,9 @@ func (p *program) assemble(plan *guard.Plan, kit plugins.Kit) (made engine.Parts
 		notifier, err := makePart(p, plan, fmt.Sprintf("notify[%d]", i), kit.Notifiers, channel.Part)
 		if err != nil {
 			return made, err
+		}
+		if channel.Use != "stdout" || p.terminal(p.err) == nil {
+			notifier = discreetNotifier{notifier, report.DiscreetText(plan)}
 		}
 		made.Notifiers = append(made.Notifiers, notifier)
 	}

@@ -178,7 +178,7 @@ func (p *program) makeRoom(ctx context.Context, old *history, policy string) err
 		fmt.Fprintf(p.err, "waiting for the rollout of %s (%s) to end\n", r.To, old.ID())
 		e, err := p.follow(ctx, old, false)
 		if err == nil {
-			fmt.Fprintf(p.err, "%s: %s\n", e.history.ID(), verdict(e.state))
+			fmt.Fprintf(p.discreet(p.err, e.history.Plan), "%s: %s\n", e.history.ID(), verdict(e.state))
 		}
 		return err
 	case policy == "supersede":
@@ -187,7 +187,7 @@ func (p *program) makeRoom(ctx context.Context, old *history, policy string) err
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(p.err, "%s: %s\n", e.history.ID(), verdict(e.state))
+		fmt.Fprintf(p.discreet(p.err, e.history.Plan), "%s: %s\n", e.history.ID(), verdict(e.state))
 		if e.state.Outcome == guard.RollbackFailed {
 			return fail(exitRollbackFailed, "the way for the new release is not free: %s", verdict(e.state))
 		}
@@ -326,7 +326,7 @@ Look:      %s
 	if p.settings.Output == asJSON {
 		c := conclusion{h.account(), exitRollbackFailed}
 		c.Outcome, c.Holder = outcomeLeft, nil
-		if err := p.answer(c); err != nil {
+		if err := p.answerAbout(h.Plan, c); err != nil {
 			fmt.Fprintf(p.err, "golive: %v\n", err)
 		}
 	}

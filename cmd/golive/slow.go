@@ -20,7 +20,8 @@ const slowAfter = 3 * time.Second
 // otherwise once. Its methods may be called from several goroutines.
 type pending struct {
 	out      io.Writer
-	terminal *os.File // nil: none, or one that nobody looks at
+	lines    io.Writer // out, if it is no terminal
+	terminal *os.File  // nil: none, or one that nobody looks at
 	plan     *guard.Plan
 
 	mu      sync.Mutex
@@ -44,7 +45,7 @@ type unanswered struct {
 
 // pending begins to look at what is slow. The caller closes it.
 func (p *program) pending(plan *guard.Plan) *pending {
-	w := &pending{out: p.err, plan: plan, closed: make(chan struct{})}
+	w := &pending{out: p.err, lines: p.discreet(p.err, plan), plan: plan, closed: make(chan struct{})}
 	if p.lookup("CI") == "" {
 		w.terminal = p.terminal(p.err)
 	}
@@ -126,7 +127,7 @@ func (w *pending) wait(checks, why string, ends time.Time) {
 	news := checks != w.waiting
 	w.waiting, w.why, w.ends = checks, why, ends
 	if w.terminal == nil && checks != "" && news {
-		fmt.Fprintf(w.out, "golive: %s\n", w.wish(time.Now()))
+		fmt.Fprintf(w.lines, "golive: %s\n", w.wish(time.Now()))
 	}
 }
 
@@ -145,7 +146,7 @@ func (w *pending) show(now time.Time) {
 	if w.terminal == nil {
 		if text != "" && !w.said {
 			w.said = true
-			fmt.Fprintf(w.out, "golive: %s\n", text)
+			fmt.Fprintf(w.lines, "golive: %s\n", text)
 		}
 		return
 	}

@@ -14,7 +14,7 @@ import (
 func TestPending(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		w := &pending{out: &out, plan: &guard.Plan{}, closed: make(chan struct{})}
+		w := &pending{out: &out, lines: &out, plan: &guard.Plan{}, closed: make(chan struct{})}
 		w.clock.Go(w.tick)
 		check := w.check(guard.Check{ID: "backup.age", Run: func(ctx context.Context, s guard.Scene) ([]guard.Finding, error) {
 			go s.Ask(ctx, guard.Question{Tool: "quick"})

@@ -39,7 +39,7 @@ func (p *program) statusOfAll() error {
 		broken = fail(exitInternal, "%w", broken)
 	}
 	if p.settings.Output == asJSON {
-		if err := p.answer(accounts); err != nil {
+		if err := p.answerAbout(nil, accounts); err != nil {
 			return err
 		}
 		return broken
@@ -93,9 +93,9 @@ func (p *program) statusOf(id string) error {
 		return err
 	}
 	if p.settings.Output == asJSON {
-		return p.answer(h.account())
+		return p.answerAbout(h.Plan, h.account())
 	}
-	a, i := h.account(), p.ink(p.out)
+	a, i, out := h.account(), p.ink(p.out), p.discreet(p.out, h.Plan)
 	var glass string
 	if a.BreakGlass != nil {
 		glass = a.BreakGlass.String()
@@ -122,7 +122,7 @@ func (p *program) statusOf(id string) error {
 	}
 	facts = slices.DeleteFunc(facts, func(fact [2]string) bool { return fact[1] == "" })
 	for _, fact := range facts {
-		fmt.Fprintf(p.out, "%-12s%s\n", fact[0], hang(12, fact[1], i.width))
+		fmt.Fprintf(out, "%-12s%s\n", fact[0], hang(12, fact[1], i.width))
 	}
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 // a block below them. Its methods may be called from several goroutines.
 type view struct {
 	out      io.Writer
+	lines    io.Writer // out, if it is no terminal
 	ink      ink
 	terminal *os.File // where the block is; nil: lines only
 
@@ -28,7 +29,7 @@ type view struct {
 
 // view shows a rollout of a plan on p.err. The caller closes it.
 func (p *program) view(plan *guard.Plan) *view {
-	v := &view{out: p.err, ink: p.ink(p.err), closed: make(chan struct{})}
+	v := &view{out: p.err, lines: p.discreet(p.err, plan), ink: p.ink(p.err), closed: make(chan struct{})}
 	v.story = story{plan: plan, ink: v.ink, call: p.call}
 	if p.lookup("CI") != "" {
 		return v
@@ -113,7 +114,7 @@ func (v *view) show(now time.Time, lines []line) {
 	}
 	if v.terminal == nil {
 		for _, l := range lines {
-			fmt.Fprintf(v.out, "%s  %s\n", clock(now), v.ink.paint(l.tone, hang(stampIndent, l.text, v.ink.width)))
+			fmt.Fprintf(v.lines, "%s  %s\n", clock(now), v.ink.paint(l.tone, hang(stampIndent, l.text, v.ink.width)))
 		}
 		return
 	}

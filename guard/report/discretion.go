@@ -183,3 +183,6 @@ var hexadecimal = regexp.MustCompile(`^[0-9a-f]{64}$`)
 // Discreet takes phone numbers and e-mail addresses out of findings, unless the plan says that they may leave the
 // machine.
 func Discreet(p *guard.Plan) func(guard.Finding) guard.Finding { return discretionOf(p).finding }
+
+// DiscreetText does the same to a text.
+func DiscreetText(p *guard.Plan) func(string) string { return discretionOf(p).text }
