@@ -21,8 +21,8 @@ func (p *program) drillCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "drill",
 		Short: "Rehearse what has to work in an emergency",
-		Long: `A drill does for real, in a place where it hurts nobody, what has to work in an emergency, and writes down
-in the ledger how it went. golive check reads that there.`,
+		Long: `A drill does for real, in a place where it hurts nobody, what has to work in an emergency, and
+writes down in the ledger how it went. golive check reads that there.`,
 		Example: `  golive drill restore --data orders`,
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -43,10 +44,16 @@ Of a check, by its code or its ID, it says what the check asks, why, and how to 
 		if check, found := checkNamed(args[0], p.checksOfPlugins(c.Context())); found {
 			return p.explainCheck(check)
 		}
+		if code.MatchString(args[0]) {
+			return fail(exitUsage, "no check has the code %s: golive checks lists them", args[0])
+		}
 		return err
 	}
 	return c
 }
+
+// code is what codes of our checks look like. No rollout is called so: they begin with their day.
+var code = regexp.MustCompile(`^(?i)GL\d+$`)
 
 // checkNamed finds a check by its ID or its code.
 func checkNamed(name string, all []guard.Check) (guard.Check, bool) {
@@ -80,7 +87,8 @@ func (p *program) explainCheck(c guard.Check) error {
 			Doc  string `json:"doc"`
 		}{c.Code, c.ID, strings.TrimSpace(c.Doc)})
 	}
-	fmt.Fprintf(p.out, "%s %s\n\n%s\n", p.ink(p.out).paint(loud, c.Code), c.ID, strings.TrimSpace(c.Doc))
+	i := p.ink(p.out)
+	fmt.Fprintf(p.out, "%s %s\n\n%s\n", i.paint(loud, c.Code), c.ID, reflow(strings.TrimSpace(c.Doc), i.width))
 	return nil
 }
 

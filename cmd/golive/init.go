@@ -26,10 +26,10 @@ func (p *program) initCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "init [--service NAME]",
 		Short: "Write a first plan",
-		Long: `init writes a golive.yaml to begin with: traffic is moved by your own commands, metrics come from a
-Prometheus on this machine. What golive cannot know is marked TODO, and golive check refuses it until it
-is filled in. Without --service the service is called as the directory of the plan is. It never replaces a
-file, unless --force says so.`,
+		Long: `init writes a golive.yaml to begin with: traffic is moved by your own commands, metrics come
+from a Prometheus on this machine. What golive cannot know is marked TODO, and golive check
+refuses it until it is filled in. Without --service the service is called as the directory of
+the plan is. It never replaces a file, unless --force says so.`,
 		Example: `  golive init --service checkout
   golive init --plan deploy/golive.yaml`,
 		Args: cobra.NoArgs,

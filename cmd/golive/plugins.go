@@ -93,20 +93,25 @@ func (p *program) listPlugins(c *cobra.Command) error {
 }
 
 func (s supplier) write(p *program) {
-	head := p.ink(p.out).paint(loud, s.Name)
+	i := p.ink(p.out)
+	head := i.paint(loud, s.Name)
 	if s.Program != "" {
 		head += " (" + s.Program + ")"
 	}
 	fmt.Fprintln(p.out, head)
+	checks := s.Checks
+	if s.Program == "" { // there are too many to read them here
+		checks = []string{fmt.Sprintf("%d (golive checks lists them)", len(s.Checks))}
+	}
 	for _, kind := range []struct {
 		name  string
 		parts []string
 	}{
 		{"backends", s.Backends}, {"sources", s.Sources}, {"notifiers", s.Notifiers},
-		{"probes", s.Probes}, {"vaults", s.Vaults}, {"restorers", s.Restorers}, {"checks", s.Checks},
+		{"probes", s.Probes}, {"vaults", s.Vaults}, {"restorers", s.Restorers}, {"checks", checks},
 	} {
 		if len(kind.parts) > 0 {
-			fmt.Fprintf(p.out, "  %-11s%s\n", kind.name, strings.Join(kind.parts, ", "))
+			fmt.Fprintf(p.out, "  %-11s%s\n", kind.name, hang(13, strings.Join(kind.parts, ", "), i.width))
 		}
 	}
 }

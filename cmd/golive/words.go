@@ -129,6 +129,21 @@ func wrap(text string, width int) []string {
 	return lines
 }
 
+// reflow breaks the paragraphs of a text anew. Those with lines that are indented stay as they are, for what is in them
+// is to be copied.
+func reflow(text string, width int) string {
+	if width <= 0 {
+		return text
+	}
+	paragraphs := strings.Split(text, "\n\n")
+	for i, p := range paragraphs {
+		if !strings.HasPrefix(p, " ") && !strings.Contains(p, "\n ") {
+			paragraphs[i] = strings.Join(wrap(strings.ReplaceAll(p, "\n", " "), width), "\n")
+		}
+	}
+	return strings.Join(paragraphs, "\n\n")
+}
+
 // hang wraps a text whose first line begins at a column, and begins the others there too.
 func hang(column int, text string, width int) string {
 	if width > 0 {

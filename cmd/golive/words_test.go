@@ -106,3 +106,15 @@ func TestQuote(t *testing.T) {
 		}
 	}
 }
+
+func TestReflow(t *testing.T) {
+	const text = "one two three four\nfive six\n\n    a line that is to be copied as it is\n\nThe end"
+	for width, want := range map[int]string{
+		0:  text,
+		14: "one two three\nfour five six\n\n    a line that is to be copied as it is\n\nThe end",
+	} {
+		if diff := cmp.Diff(want, reflow(text, width)); diff != "" {
+			t.Errorf("reflow to %d (-want +got):\n%s", width, diff)
+		}
+	}
+}
