@@ -264,6 +264,7 @@ var followed = sync.OnceValue(func() (r remedy) {
 				add(guard.Entry{
 					Act: guard.Result, Kind: "drill.restore", Subject: word(m[1]), Outcome: guard.Pass, By: "Ada Obi",
 					Proof: &guard.Proof{Backup: restored, Rung: guard.RungVerified},
+					Vault: vaultsOf(plan, word(m[1]))[0],
 				})
 			}
 		}

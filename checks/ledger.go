@@ -53,7 +53,7 @@ type record struct {
 	// kind is what the doc shows to be recorded where about says nothing of a plan that has one of each; empty: KIND.
 	kind string
 	// options go on with the command, where they are not the same for all topics; nil: nothing.
-	options func(s guard.Scene, t topic) string
+	options func(s guard.Scene, l guard.Ledger, t topic) string
 	// none says why there is nothing to record.
 	none string
 }
@@ -119,7 +119,7 @@ func (r record) find(ctx context.Context, s guard.Scene, c guard.Check) (finding
 			Remedy: r.do + ", then: " + r.with(t.kind, t.subject),
 		}
 		if r.options != nil {
-			f.Remedy += r.options(s, t)
+			f.Remedy += r.options(s, l, t)
 		}
 		if len(wanted) > 1 {
 			f.Subject = t.about()

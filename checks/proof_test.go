@@ -15,6 +15,7 @@ import (
 // drilled is a result in the ledger, of a store called orders.
 func drilled(kind string, age time.Duration, change func(*guard.Entry)) guard.Entry {
 	e := guard.Entry{At: now.Add(-age), Act: guard.Result, Kind: kind, Subject: "orders", Service: "shop", Outcome: guard.Pass, By: "Ada Obi", Took: guard.Duration(time.Minute)}
+	e.Vault = guard.Part{Use: "restic"}.Digest()
 	if change != nil {
 		change(&e)
 	}
@@ -85,6 +86,11 @@ func TestBackupVerify(t *testing.T) {
 		critical = "\ntier: critical" + standard
 		read     = "\ndata: [{name: orders, assurance: read, backups: [{use: restic}]}]"
 	)
+	const two = "\ndata: [{name: orders, backups: [{use: restic}, {use: file, with: {path: /mnt/orders}}]}]"
+	elsewhere := func(e guard.Entry) guard.Entry {
+		e.Vault = guard.Part{Use: "file", With: guard.With{"path": "/mnt/orders"}}.Digest()
+		return e
+	}
 	proofs := func(all ...guard.Entry) []guard.Entry { return all }
 	checkLedger(t, backupVerify, []ledgerCase{
 		{name: "never", chapters: standard, verdict: guard.Fail, reason: "no result of it", remedy: "golive drill restore --data orders --to checked"},
@@ -108,6 +114,13 @@ func TestBackupVerify(t *testing.T) {
 		{name: "looked further since", chapters: standard, entries: proofs(flawed("drill.verify", aDay, guard.RungChecked), climbed("drill.verify", anHour, guard.RungRead)), verdict: guard.Pass},
 		{name: "restored since", chapters: standard, entries: proofs(flawed("drill.verify", aDay, guard.RungRead), climbed("drill.restore", anHour, guard.RungVerified)), verdict: guard.Pass},
 		{name: "only read since a restore that failed", chapters: standard, entries: proofs(flawed("drill.restore", aDay, guard.RungListed), climbed("drill.verify", anHour, guard.RungRead)), verdict: guard.Fail, reason: "a byte is another one"},
+		{name: "a flaw in the first vault, and a good backup in the second", chapters: two, entries: proofs(flawed("drill.verify", aDay, guard.RungListed), elsewhere(climbed("drill.verify", anHour, guard.RungRead))), verdict: guard.Fail, reason: "a byte is another one", remedy: "orders --to checked"},
+		{name: "restored from the second vault", chapters: two, entries: proofs(flawed("drill.verify", aDay, guard.RungListed), elsewhere(climbed("drill.restore", anHour, guard.RungVerified))), verdict: guard.Fail, reason: "a byte is another one"},
+		{name: "a flaw in the second vault", chapters: two, entries: proofs(elsewhere(flawed("drill.verify", aDay, guard.RungListed)), climbed("drill.restore", anHour, guard.RungVerified)), verdict: guard.Fail, reason: "a byte is another one", remedy: "golive drill restore --data orders --from 1 --to checked"},
+		{name: "mended where the flaw was", chapters: two, entries: proofs(elsewhere(flawed("drill.verify", aDay, guard.RungListed)), elsewhere(climbed("drill.verify", anHour, guard.RungChecked))), verdict: guard.Pass},
+		{name: "a flaw elsewhere undoes no proof here", chapters: two, entries: proofs(climbed("drill.verify", 3*anHour, guard.RungChecked), elsewhere(flawed("drill.verify", 2*anHour, guard.RungListed)), elsewhere(climbed("drill.restore", 8*aDay, guard.RungVerified))), verdict: guard.Pass},
+		{name: "a flaw in a vault that is gone", chapters: standard, entries: proofs(elsewhere(flawed("drill.verify", aDay, guard.RungListed)), climbed("drill.verify", anHour, guard.RungChecked)), verdict: guard.Pass},
+		{name: "a proof of a vault that is gone", chapters: standard, entries: proofs(elsewhere(climbed("drill.verify", anHour, guard.RungRead))), verdict: guard.Fail, reason: "no result of it"},
 		{name: "without a proof", chapters: standard, entries: proofs(drilled("drill.verify", anHour, nil)), verdict: guard.Fail, reason: "does not say of which backup"},
 		{name: "of another service", chapters: standard, entries: proofs(drilled("drill.verify", anHour, func(e *guard.Entry) {
 			*e = climbed("drill.verify", anHour, guard.RungRead)

@@ -43,6 +43,7 @@ type Entry struct {
 	Took        Duration   `json:"took,omitempty"`    // how long it took
 	Lost        Duration   `json:"lost,omitempty"`    // how much of the latest work a restore did not bring back
 	Proof       *Proof     `json:"proof,omitempty"`   // of a backup
+	Vault       string     `json:"vault,omitempty"`   // Part.Digest of the vault that the backup lies in
 	Method      string     `json:"method,omitempty"`  // Plan.Method of the kind when it was written
 	Plan        string     `json:"plan,omitempty"`    // Plan.Digest when it was written
 	ID          string     `json:"id,omitempty"`      // of an obligation
@@ -121,6 +122,9 @@ func (l Ledger) Owed(service string) (owed []Entry) {
 	return owed
 }
 
+// Digest tells one part from another: another program, or another set-up, is another part.
+func (p Part) Digest() string { return digest(p) }
+
 // Method is a digest of how something of that kind is done by the plan: a result of another method says nothing
 // about this one.
 func (p *Plan) Method(kind string) string {
@@ -137,7 +141,11 @@ func (p *Plan) Method(kind string) string {
 	default:
 		return ""
 	}
-	text, err := json.Marshal(how)
+	return digest(how)
+}
+
+func digest(what any) string {
+	text, err := json.Marshal(what)
 	if err != nil {
 		panic(err) // a parsed plan holds nothing that JSON cannot
 	}

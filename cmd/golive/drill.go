@@ -97,6 +97,7 @@ func (p *program) drillRestore(ctx context.Context, d restoreDrill) error {
 	entry := guard.Entry{
 		Act: guard.Result, Kind: "drill.verify", Subject: store.Name, Outcome: guard.Pass,
 		Service: plan.Service, Environment: plan.Environment, By: p.settings.By, Plan: plan.Digest(),
+		Vault: source.Digest(),
 	}
 	prove := func(ctx context.Context) (guard.Proof, error) { return guard.Prove(ctx, vault, d.rung) }
 	doing := fmt.Sprintf("proving the newest backup of %s by %s: is it %s?", store.Name, source.Use, d.rung)
