@@ -69,8 +69,8 @@ func assurance(p *guard.Plan, store string) guard.Rung {
 	return guard.RungRestored
 }
 
-// best is the proof of a store's backups that came furthest, of those that are fresh: a glance each night does not
-// undo what was restored on Sunday. Where none is fresh, it is the latest. A flaw counts for more than all that, until
+// best is the proof of a store's backups that came furthest, of those that are fresh and of today's way: a
+// glance each night does not undo what was restored on Sunday. Where none is, it is the latest. A flaw counts for more than all that, until
 // a proof of the same kind, or a restore, comes further up than the flaw. It has to be one of the same vault: a good
 // copy elsewhere does not mend a broken one. Vaults that the plan does not name any more do not count.
 func best(s guard.Scene, l guard.Ledger, t topic) (best guard.Entry, found bool) {
@@ -80,7 +80,7 @@ func best(s guard.Scene, l guard.Ledger, t topic) (best guard.Entry, found bool)
 		}
 		return e.Proof.Rung
 	}
-	fresh := func(e guard.Entry) bool { return s.Now.Sub(e.At) <= t.within.Std() }
+	fresh := func(e guard.Entry) bool { return s.Now.Sub(e.At) <= t.within.Std() && ofToday(s.Plan, e) }
 	vaults := vaultsOf(s.Plan, t.subject)
 	var flaws []guard.Entry
 	for _, e := range l.Entries {
@@ -129,7 +129,7 @@ var backupRestoreDrill = row(guard.Check{
 	record{
 		done: "a drill that restored a store",
 		more: `Every store with a vault has to have been restored, and its data compared with the original, in the last month, and
-			in the critical tier in the last week`,
+			in the critical tier in the last week. It counts only if the plan restores the store in the same way today`,
 		do: "restore it into a scratch place, and compare",
 		about: func(s guard.Scene) (wanted []topic) {
 			for _, store := range s.Plan.Data {

@@ -36,6 +36,12 @@ func flawed(kind string, age time.Duration, rung guard.Rung) guard.Entry {
 	return e
 }
 
+// otherwise is a result of another way than that of today's plan.
+func otherwise(e guard.Entry) guard.Entry {
+	e.Method = "another"
+	return e
+}
+
 // A ledgerCase is a ledger, and what one check has to find with it.
 type ledgerCase struct {
 	name     string
@@ -51,6 +57,11 @@ func checkLedger(t *testing.T, c guard.Check, cases []ledgerCase) {
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
 			s := scene(t, tc.chapters, guard.Answer{Ledger: &guard.Ledger{Entries: tc.entries}})
+			for i, e := range tc.entries {
+				if e.Method == "" {
+					tc.entries[i].Method = s.Plan.Method(e.Kind, e.Subject)
+				}
+			}
 			findings, err := c.Run(t.Context(), s)
 			if err != nil {
 				t.Fatal(err)
@@ -114,6 +125,8 @@ func TestBackupVerify(t *testing.T) {
 		{name: "looked further since", chapters: standard, entries: proofs(flawed("drill.verify", aDay, guard.RungChecked), climbed("drill.verify", anHour, guard.RungRead)), verdict: guard.Pass},
 		{name: "restored since", chapters: standard, entries: proofs(flawed("drill.verify", aDay, guard.RungRead), climbed("drill.restore", anHour, guard.RungVerified)), verdict: guard.Pass},
 		{name: "only read since a restore that failed", chapters: standard, entries: proofs(flawed("drill.restore", aDay, guard.RungListed), climbed("drill.verify", anHour, guard.RungRead)), verdict: guard.Fail, reason: "a byte is another one"},
+		{name: "restored in another way", chapters: critical, entries: proofs(otherwise(climbed("drill.restore", anHour, guard.RungVerified))), verdict: guard.Fail, reason: "the way has changed since"},
+		{name: "restored in another way, and by the vault", chapters: critical, entries: proofs(climbed("drill.verify", aDay, guard.RungRestored), otherwise(climbed("drill.restore", anHour, guard.RungVerified))), verdict: guard.Pass},
 		{name: "a flaw in the first vault, and a good backup in the second", chapters: two, entries: proofs(flawed("drill.verify", aDay, guard.RungListed), elsewhere(climbed("drill.verify", anHour, guard.RungRead))), verdict: guard.Fail, reason: "a byte is another one", remedy: "orders --to checked"},
 		{name: "restored from the second vault", chapters: two, entries: proofs(flawed("drill.verify", aDay, guard.RungListed), elsewhere(climbed("drill.restore", anHour, guard.RungVerified))), verdict: guard.Fail, reason: "a byte is another one"},
 		{name: "a flaw in the second vault", chapters: two, entries: proofs(elsewhere(flawed("drill.verify", aDay, guard.RungListed)), climbed("drill.restore", anHour, guard.RungVerified)), verdict: guard.Fail, reason: "a byte is another one", remedy: "golive drill restore --data orders --from 1 --to checked"},
@@ -151,6 +164,7 @@ func TestBackupRestoreDrill(t *testing.T) {
 		{name: "a week ago, in the critical tier", chapters: "\ntier: critical" + standard, entries: restored(7 * aDay), verdict: guard.Pass},
 		{name: "longer ago, in the critical tier", chapters: "\ntier: critical" + standard, entries: restored(7*aDay + time.Second), verdict: guard.Fail, reason: "1s older"},
 		{name: "it went wrong", chapters: standard, entries: append(restored(aDay), flawed("drill.restore", anHour, guard.RungListed)), verdict: guard.Fail, reason: "went wrong"},
+		{name: "in another way", chapters: standard, entries: []guard.Entry{otherwise(climbed("drill.restore", aDay, guard.RungVerified))}, verdict: guard.Fail, reason: "the way has changed since"},
 		{name: "a climb is no restore", chapters: standard, entries: []guard.Entry{climbed("drill.verify", anHour, guard.RungRestored)}, verdict: guard.Fail, reason: "no result"},
 		{name: "not compared", chapters: standard, entries: []guard.Entry{climbed("drill.restore", anHour, guard.RungRestored)}, verdict: guard.Fail, reason: "was not compared with the original"},
 		{name: "of no backup", chapters: standard, entries: []guard.Entry{drilled("drill.restore", anHour, nil)}, verdict: guard.Fail, reason: "does not say which backup"},

@@ -132,7 +132,7 @@ func (p *program) drillRestore(ctx context.Context, d restoreDrill) error {
 	if err != nil {
 		return fail(exitUnknown, "%s could not be proven, and nothing is written down: %w", store.Name, err)
 	}
-	entry.Proof = &proof
+	entry.Proof, entry.Method = &proof, plan.Method(entry.Kind, entry.Subject)
 	if entry.Kind == "drill.restore" && !proof.Backup.Ended.IsZero() {
 		entry.Lost = guard.Duration(max(0, began.Sub(proof.Backup.Ended)).Round(time.Second))
 	}

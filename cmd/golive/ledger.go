@@ -220,7 +220,7 @@ func (n *note) entry(p *program, act guard.Act, kind string) (guard.Entry, *guar
 	}
 	e := guard.Entry{
 		At: time.Now().UTC().Round(0), Act: act, Kind: kind, Subject: n.subject, Service: plan.Service, Environment: plan.Environment,
-		By: n.by, Says: n.says, Plan: plan.Digest(), Method: plan.Method(kind),
+		By: n.by, Says: n.says, Plan: plan.Digest(), Method: plan.Method(kind, n.subject),
 	}
 	if n.evidence != "" {
 		digest, err := digestOf(n.evidence)
