@@ -27,7 +27,7 @@ var backupVerify = row(guard.Check{
 					options = fmt.Sprintf(" --from %d", i)
 				}
 			}
-			if rung := assurance(s.Plan, t.subject); rung < guard.RungVerified {
+			if rung := assurance(s.Plan, t.subject); rung < guard.RungRestored { // further up, not every vault climbs by itself
 				options += " --to " + rung.String()
 			}
 			return options

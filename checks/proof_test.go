@@ -105,7 +105,7 @@ func TestBackupVerify(t *testing.T) {
 	proofs := func(all ...guard.Entry) []guard.Entry { return all }
 	checkLedger(t, backupVerify, []ledgerCase{
 		{name: "never", chapters: standard, verdict: guard.Fail, reason: "no result of it", remedy: "golive drill restore --data orders --to checked"},
-		{name: "never, in the critical tier", chapters: critical, verdict: guard.Fail, remedy: "golive drill restore --data orders --to restored"},
+		{name: "never, in the critical tier", chapters: critical, verdict: guard.Fail, remedy: "then: golive drill restore --data orders\n"},
 		{name: "never, and verified is wanted", chapters: "\ndata: [{name: orders, assurance: verified, backups: [{use: restic}]}]", verdict: guard.Fail, remedy: "then: golive drill restore --data orders\n"},
 		{name: "checked", chapters: standard, entries: proofs(climbed("drill.verify", anHour, guard.RungChecked)), verdict: guard.Pass},
 		{name: "only listed", chapters: standard, entries: proofs(climbed("drill.verify", anHour, guard.RungListed)), verdict: guard.Fail, reason: "that backup was listed, and has to be checked"},

@@ -249,6 +249,9 @@ itself, such as golive drill restore, it writes down itself.`,
   golive record inspection.weekly --fail --says "disk 3 is failing"`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			if args[0] == "drill.restore" || args[0] == "drill.verify" {
+				return fail(exitUsage, "%s takes a proof, which golive writes down itself: use golive drill restore --data STORE", args[0])
+			}
 			e, _, err := n.entry(p, guard.Result, args[0])
 			if err != nil {
 				return err
