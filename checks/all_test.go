@@ -172,7 +172,7 @@ func goodScene(t *testing.T) guard.Scene {
 	s := scene(t, whole+remedied.settings, guard.Answer{})
 	var l guard.Ledger
 	for _, e := range remedied.entries {
-		e.Plan, e.Method = s.Plan.Digest(), s.Plan.Method(e.Kind)
+		e.Plan, e.Method = s.Plan.Digest(), s.Plan.Method(e.Kind, e.Subject)
 		l.Entries = append(l.Entries, e)
 	}
 	s.Ask = answering(&l)
@@ -264,6 +264,7 @@ var followed = sync.OnceValue(func() (r remedy) {
 				add(guard.Entry{
 					Act: guard.Result, Kind: "drill.restore", Subject: word(m[1]), Outcome: guard.Pass, By: "Ada Obi",
 					Proof: &guard.Proof{Backup: restored, Rung: guard.RungVerified},
+					Vault: vaultsOf(plan, word(m[1]))[0],
 				})
 			}
 		}

@@ -18,21 +18,24 @@ var backupVerify = row(guard.Check{
 		done: "a proof of a store's backups",
 		more: `It may be a week old, and has to have come as far as the store's assurance says: checked, read, restored or
 			verified. That is checked unless the plan says otherwise, and restored in the critical tier. A flaw counts until a
-			proof comes further than it; a store whose backups need only be listed is not asked about, for backup.age lists
+			proof of a backup in the same vault comes further than it, or the plan names that vault no more; a store whose backups need only be listed is not asked about, for backup.age lists
 			them`,
 		do: "have the newest backup proven",
-		options: func(s guard.Scene, t topic, e guard.Entry) string {
-			rung := assurance(s.Plan, t.subject)
-			switch flawed := e.Kind != "" && e.Outcome != guard.Pass; {
+		options: func(s guard.Scene, t topic, e guard.Entry) (options string) {
+			rung, flawed := assurance(s.Plan, t.subject), e.Kind != "" && e.Outcome != guard.Pass
+			switch {
 			case flawed && e.Kind == "drill.restore": // what a restore found wrong, only a restore finds mended
 				rung = guard.RungVerified
 			case flawed && e.Proof != nil:
 				rung = max(rung, e.Proof.Rung+1)
 			}
-			if rung >= guard.RungVerified {
-				return ""
+			if i := slices.Index(vaultsOf(s.Plan, t.subject), e.Vault); flawed && i > 0 {
+				options = fmt.Sprintf(" --from %d", i)
 			}
-			return " --to " + rung.String()
+			if rung < guard.RungRestored { // further up, not every vault climbs by itself
+				options += " --to " + rung.String()
+			}
+			return options
 		},
 		about: func(s guard.Scene) (wanted []topic) {
 			for _, store := range s.Plan.Data {
@@ -82,9 +85,10 @@ func assurance(p *guard.Plan, store string) guard.Rung {
 	return guard.RungRestored
 }
 
-// best is the proof of a store's backups that came furthest, of those that are fresh: a glance each night does not
-// undo what was restored on Sunday. Where none is fresh, it is the latest. A flaw counts for more than all that, until
-// a proof of the same kind, or a restore, comes further up than the flaw.
+// best is the proof of a store's backups that came furthest, of those that are fresh and of today's way: a
+// glance each night does not undo what was restored on Sunday. Where none is, it is the latest. A flaw counts for more than all that, until
+// a proof of the same kind, or a restore, comes further up than the flaw. It has to be one of the same vault: a good
+// copy elsewhere does not mend a broken one. Vaults that the plan does not name any more do not count.
 func best(s guard.Scene, l guard.Ledger, t topic) (best guard.Entry, found bool) {
 	rung := func(e guard.Entry) guard.Rung {
 		if e.Proof == nil {
@@ -92,19 +96,23 @@ func best(s guard.Scene, l guard.Ledger, t topic) (best guard.Entry, found bool)
 		}
 		return e.Proof.Rung
 	}
-	fresh := func(e guard.Entry) bool { return s.Now.Sub(e.At) <= t.within.Std() }
+	fresh := func(e guard.Entry) bool { return s.Now.Sub(e.At) <= t.within.Std() && ofToday(s.Plan, e) }
+	vaults := vaultsOf(s.Plan, t.subject)
 	var flaws []guard.Entry
 	for _, e := range l.Entries {
 		proof := e.Act == guard.Result && (e.Kind == "drill.restore" || e.Kind == "drill.verify")
-		if !proof || e.Subject != t.subject || !e.For(s.Plan.Service, s.Plan.Environment) {
+		if !proof || e.Subject != t.subject || !e.For(s.Plan.Service, s.Plan.Environment) || !slices.Contains(vaults, e.Vault) {
 			continue
 		}
 		if e.Outcome != guard.Pass {
-			flaws, best, found = append(flaws, e), guard.Entry{}, false
+			flaws = append(flaws, e)
+			if e.Vault == best.Vault {
+				best, found = guard.Entry{}, false
+			}
 			continue
 		}
 		flaws = slices.DeleteFunc(flaws, func(flaw guard.Entry) bool {
-			return (e.Kind == flaw.Kind || e.Kind == "drill.restore") && rung(e) > rung(flaw)
+			return e.Vault == flaw.Vault && (e.Kind == flaw.Kind || e.Kind == "drill.restore") && rung(e) > rung(flaw)
 		})
 		if !found || !fresh(best) || fresh(e) && rung(e) >= rung(best) {
 			best, found = e, true
@@ -116,6 +124,18 @@ func best(s guard.Scene, l guard.Ledger, t topic) (best guard.Entry, found bool)
 	return best, found
 }
 
+// vaultsOf are the digests of the vaults of a store, in the order of the plan.
+func vaultsOf(p *guard.Plan, store string) (digests []string) {
+	for _, s := range p.Data {
+		if s.Name == store {
+			for _, source := range s.Backups {
+				digests = append(digests, source.Digest())
+			}
+		}
+	}
+	return digests
+}
+
 var backupRestoreDrill = row(guard.Check{
 	Code: "GL105", ID: "backup.restore_drill", Title: "every store is restored now and then", Path: "data",
 	Standard: guard.Advisory, S: []int{1, 6, 7},
@@ -125,7 +145,7 @@ var backupRestoreDrill = row(guard.Check{
 	record{
 		done: "a drill that restored a store",
 		more: `Every store with a vault has to have been restored, and its data compared with the original, in the last month, and
-			in the critical tier in the last week`,
+			in the critical tier in the last week. It counts only if the plan restores the store in the same way today`,
 		do: "restore it into a scratch place, and compare",
 		about: func(s guard.Scene) (wanted []topic) {
 			for _, store := range s.Plan.Data {

@@ -148,6 +148,8 @@ func TestBackup321(t *testing.T) {
 		}}},
 		{Name: "one vault", Scene: vaults("\ndata: [{name: orders, backups: [{use: file, medium: disk}]}]", young),
 			Want: missing("a copy, another medium and one that is offsite", "2 copies, media disk, 0 offsite")},
+		{Name: "one vault twice", Scene: vaults("\ndata: [{name: orders, backups: [{use: restic, medium: tape, offsite: true}, {use: restic, medium: disk}]}]", young),
+			Want: missing("a copy", "2 copies, media disk and tape, 1 offsite")},
 		{Name: "all on disk", Scene: vaults("\ndata: [{name: orders, backups: [{use: file, medium: disk}, {use: restic, medium: disk, offsite: true}]}]", young),
 			Want: missing("another medium", "3 copies, media disk, 1 offsite")},
 		{Name: "nobody says on what", Scene: vaults("\ndata: [{name: orders, backups: [{use: file}, {use: restic, offsite: true}]}]", young),

@@ -75,10 +75,13 @@ var backup321 = row(guard.Check{
 		together: true,
 		judge: func(s guard.Scene, held []stock, f guard.Finding) guard.Finding {
 			copies, offsite, media := 1, 0, []string{"disk"}
+			counted := map[string]bool{} // a vault that is listed twice is one copy
 			for _, h := range held {
-				if !h.young(s) {
+				part := h.source.Digest()
+				if !h.young(s) || counted[part] {
 					continue
 				}
+				counted[part] = true
 				copies++
 				if h.source.Offsite {
 					offsite++

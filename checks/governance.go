@@ -61,12 +61,6 @@ var planDrift = row(guard.Check{
 		about: func(guard.Scene) []topic {
 			return topics("plan.reviewed", days(183), "")
 		},
-		doubt: func(s guard.Scene, t topic, e guard.Entry) string {
-			if e.Method != s.Plan.Method(t.kind) {
-				return "the way traffic moves, the signals, the dependencies or the data stores have changed since"
-			}
-			return ""
-		},
 	})
 
 var planUnique = row(guard.Check{

@@ -21,7 +21,7 @@ func withLedger(t *testing.T, chapters string, entries ...guard.Entry) guard.Sce
 	for i := range entries {
 		e := &entries[i]
 		if e.Plan == "" {
-			e.Plan, e.Method = s.Plan.Digest(), s.Plan.Method(e.Kind)
+			e.Plan, e.Method = s.Plan.Digest(), s.Plan.Method(e.Kind, e.Subject)
 		}
 	}
 	s.Ask = func(context.Context, guard.Question) (guard.Answer, error) {
@@ -139,12 +139,12 @@ func TestPlanDrift(t *testing.T) {
 		{"too old", planDrift, reviewed(183*oneDay + time.Second), "fail: the latest is 1s older than it may be"},
 		{"never", planDrift, withLedger(t, ""), "fail: the ledger has no result of it"},
 		{"not content", planDrift, reviewed(oneDay, went("the limits are guesses")), "fail: the latest went wrong: the limits are guesses"},
-		{"changed since", planDrift, reviewed(oneDay, underAnotherPlan), "fail: the way traffic moves, the signals, the dependencies or the data stores have changed since"},
+		{"changed since", planDrift, reviewed(oneDay, underAnotherPlan), "fail: the way has changed since: the plan says something else of it today"},
 	})
 	// What nobody had to think through again may change.
 	before := parse(t, "")
 	s := withLedger(t, "\nowner: somebody else", resultOf("plan.reviewed", "", oneDay, func(e *guard.Entry) {
-		e.Plan, e.Method = before.Digest(), before.Method("plan.reviewed")
+		e.Plan, e.Method = before.Digest(), before.Method("plan.reviewed", "")
 	}))
 	if got := inShort(t, planDrift, s); got != "pass" {
 		t.Errorf("after a change of the owner: %s", got)

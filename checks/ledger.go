@@ -159,6 +159,9 @@ func (r record) judge(s guard.Scene, l guard.Ledger, t topic, f guard.Finding) g
 	case age > t.within.Std():
 		f.Verdict = guard.Fail
 		f.Reason = fmt.Sprintf("the latest is %s older than it may be", span(age-t.within.Std()))
+	case !ofToday(s.Plan, e):
+		f.Verdict = guard.Fail
+		f.Reason = "the way has changed since: the plan says something else of it today"
 	default:
 		f.Verdict = guard.Pass
 		if r.doubt != nil {
@@ -171,6 +174,12 @@ func (r record) judge(s guard.Scene, l guard.Ledger, t topic, f guard.Finding) g
 		f.Remedy = ""
 	}
 	return f
+}
+
+// ofToday says that a result is of the way in which the plan has it done today.
+func ofToday(p *guard.Plan, e guard.Entry) bool {
+	method := p.Method(e.Kind, e.Subject)
+	return method == "" || e.Method == method
 }
 
 // latest is the result about a topic that was written last.

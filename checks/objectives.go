@@ -22,8 +22,23 @@ var rtoEvidence = row(guard.Check{
 		about: func(s guard.Scene) []topic {
 			return append(topics("drill.rollback", days(92), ""), topics("drill.restore", days(92), criticalStores(s.Plan)...)...)
 		},
-		doubt: func(s guard.Scene, _ topic, e guard.Entry) string { return tooLong(s.Plan, e, 1) },
+		doubt: func(s guard.Scene, t topic, e guard.Entry) string {
+			if t.kind == "drill.restore" {
+				if why := notCompared(e); why != "" {
+					return why
+				}
+			}
+			return tooLong(s.Plan, e, 1)
+		},
 	})
+
+// notCompared says why a restore shows nothing: it has no proof that the data is what it was.
+func notCompared(e guard.Entry) string {
+	if e.Proof == nil || !e.Proof.Reaches(guard.RungVerified) {
+		return "it does not show that the data was compared with the original"
+	}
+	return ""
+}
 
 // criticalStores are those that are backed up and without which the service cannot be.
 func criticalStores(p *guard.Plan) (names []string) {
@@ -81,10 +96,10 @@ var rpoEvidence = row(guard.Check{
 		},
 		about: func(s guard.Scene) []topic { return topics("drill.restore", days(92), criticalStores(s.Plan)...) },
 		doubt: func(s guard.Scene, _ topic, e guard.Entry) string {
-			switch {
-			case e.Proof == nil || !e.Proof.Reaches(guard.RungVerified):
-				return "it does not show that the data was compared with the original"
-			case e.Lost > s.Plan.Objectives.RPO:
+			if why := notCompared(e); why != "" {
+				return why
+			}
+			if e.Lost > s.Plan.Objectives.RPO {
 				return fmt.Sprintf("it lost the work of the last %s, and no more than %s may be lost", e.Lost, s.Plan.Objectives.RPO)
 			}
 			return ""

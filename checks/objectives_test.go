@@ -25,6 +25,9 @@ func TestRTOEvidence(t *testing.T) {
 		{name: "never restored", chapters: store, entries: []guard.Entry{back(time.Minute)}, verdict: guard.Fail, reason: "no result", remedy: "golive drill restore --data orders"},
 		{name: "both", chapters: store, entries: []guard.Entry{back(time.Minute), restored(30 * time.Minute)}, verdict: guard.Pass},
 		{name: "restored too slowly", chapters: store, entries: []guard.Entry{back(time.Minute), restored(31 * time.Minute)}, verdict: guard.Fail, reason: "it took 31m"},
+		{name: "a drill of another way", chapters: rto, entries: []guard.Entry{otherwise(back(time.Minute))}, verdict: guard.Fail, reason: "the way has changed since"},
+		{name: "restored in another way", chapters: store, entries: []guard.Entry{back(time.Minute), otherwise(restored(time.Minute))}, verdict: guard.Fail, reason: "the way has changed since"},
+		{name: "without a proof", chapters: store, entries: []guard.Entry{back(time.Minute), drilled("drill.restore", anHour, nil)}, verdict: guard.Fail, reason: "was compared with the original"},
 		{name: "a restore that went wrong", chapters: store, entries: []guard.Entry{back(time.Minute), flawed("drill.restore", anHour, guard.RungListed)}, verdict: guard.Fail, reason: "went wrong"},
 		{name: "too long ago", chapters: rto, entries: []guard.Entry{wentBack(t, "", 92*aDay+time.Second, time.Minute)}, verdict: guard.Fail, reason: "1s older"},
 	})

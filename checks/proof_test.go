@@ -15,6 +15,7 @@ import (
 // drilled is a result in the ledger, of a store called orders.
 func drilled(kind string, age time.Duration, change func(*guard.Entry)) guard.Entry {
 	e := guard.Entry{At: now.Add(-age), Act: guard.Result, Kind: kind, Subject: "orders", Service: "shop", Outcome: guard.Pass, By: "Ada Obi", Took: guard.Duration(time.Minute)}
+	e.Vault = guard.Part{Use: "restic"}.Digest()
 	if change != nil {
 		change(&e)
 	}
@@ -35,6 +36,12 @@ func flawed(kind string, age time.Duration, rung guard.Rung) guard.Entry {
 	return e
 }
 
+// otherwise is a result of another way than that of today's plan.
+func otherwise(e guard.Entry) guard.Entry {
+	e.Method = "another"
+	return e
+}
+
 // A ledgerCase is a ledger, and what one check has to find with it.
 type ledgerCase struct {
 	name     string
@@ -50,6 +57,11 @@ func checkLedger(t *testing.T, c guard.Check, cases []ledgerCase) {
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
 			s := scene(t, tc.chapters, guard.Answer{Ledger: &guard.Ledger{Entries: tc.entries}})
+			for i, e := range tc.entries {
+				if e.Method == "" {
+					tc.entries[i].Method = s.Plan.Method(e.Kind, e.Subject)
+				}
+			}
 			findings, err := c.Run(t.Context(), s)
 			if err != nil {
 				t.Fatal(err)
@@ -85,10 +97,15 @@ func TestBackupVerify(t *testing.T) {
 		critical = "\ntier: critical" + standard
 		read     = "\ndata: [{name: orders, assurance: read, backups: [{use: restic}]}]"
 	)
+	const two = "\ndata: [{name: orders, backups: [{use: restic}, {use: file, with: {path: /mnt/orders}}]}]"
+	elsewhere := func(e guard.Entry) guard.Entry {
+		e.Vault = guard.Part{Use: "file", With: guard.With{"path": "/mnt/orders"}}.Digest()
+		return e
+	}
 	proofs := func(all ...guard.Entry) []guard.Entry { return all }
 	checkLedger(t, backupVerify, []ledgerCase{
 		{name: "never", chapters: standard, verdict: guard.Fail, reason: "no result of it", remedy: "golive drill restore --data orders --to checked"},
-		{name: "never, in the critical tier", chapters: critical, verdict: guard.Fail, remedy: "golive drill restore --data orders --to restored"},
+		{name: "never, in the critical tier", chapters: critical, verdict: guard.Fail, remedy: "then: golive drill restore --data orders\n"},
 		{name: "never, and verified is wanted", chapters: "\ndata: [{name: orders, assurance: verified, backups: [{use: restic}]}]", verdict: guard.Fail, remedy: "then: golive drill restore --data orders\n"},
 		{name: "checked", chapters: standard, entries: proofs(climbed("drill.verify", anHour, guard.RungChecked)), verdict: guard.Pass},
 		{name: "only listed", chapters: standard, entries: proofs(climbed("drill.verify", anHour, guard.RungListed)), verdict: guard.Fail, reason: "that backup was listed, and has to be checked"},
@@ -108,6 +125,15 @@ func TestBackupVerify(t *testing.T) {
 		{name: "looked further since", chapters: standard, entries: proofs(flawed("drill.verify", aDay, guard.RungChecked), climbed("drill.verify", anHour, guard.RungRead)), verdict: guard.Pass},
 		{name: "restored since", chapters: standard, entries: proofs(flawed("drill.verify", aDay, guard.RungRead), climbed("drill.restore", anHour, guard.RungVerified)), verdict: guard.Pass},
 		{name: "only read since a restore that failed", chapters: standard, entries: proofs(flawed("drill.restore", aDay, guard.RungListed), climbed("drill.verify", anHour, guard.RungRead)), verdict: guard.Fail, reason: "a byte is another one", remedy: "then: golive drill restore --data orders\n"},
+		{name: "restored in another way", chapters: critical, entries: proofs(otherwise(climbed("drill.restore", anHour, guard.RungVerified))), verdict: guard.Fail, reason: "the way has changed since"},
+		{name: "restored in another way, and by the vault", chapters: critical, entries: proofs(climbed("drill.verify", aDay, guard.RungRestored), otherwise(climbed("drill.restore", anHour, guard.RungVerified))), verdict: guard.Pass},
+		{name: "a flaw in the first vault, and a good backup in the second", chapters: two, entries: proofs(flawed("drill.verify", aDay, guard.RungListed), elsewhere(climbed("drill.verify", anHour, guard.RungRead))), verdict: guard.Fail, reason: "a byte is another one", remedy: "orders --to checked"},
+		{name: "restored from the second vault", chapters: two, entries: proofs(flawed("drill.verify", aDay, guard.RungListed), elsewhere(climbed("drill.restore", anHour, guard.RungVerified))), verdict: guard.Fail, reason: "a byte is another one"},
+		{name: "a flaw in the second vault", chapters: two, entries: proofs(elsewhere(flawed("drill.verify", aDay, guard.RungListed)), climbed("drill.restore", anHour, guard.RungVerified)), verdict: guard.Fail, reason: "a byte is another one", remedy: "golive drill restore --data orders --from 1 --to checked"},
+		{name: "mended where the flaw was", chapters: two, entries: proofs(elsewhere(flawed("drill.verify", aDay, guard.RungListed)), elsewhere(climbed("drill.verify", anHour, guard.RungChecked))), verdict: guard.Pass},
+		{name: "a flaw elsewhere undoes no proof here", chapters: two, entries: proofs(climbed("drill.verify", 3*anHour, guard.RungChecked), elsewhere(flawed("drill.verify", 2*anHour, guard.RungListed)), elsewhere(climbed("drill.restore", 8*aDay, guard.RungVerified))), verdict: guard.Pass},
+		{name: "a flaw in a vault that is gone", chapters: standard, entries: proofs(elsewhere(flawed("drill.verify", aDay, guard.RungListed)), climbed("drill.verify", anHour, guard.RungChecked)), verdict: guard.Pass},
+		{name: "a proof of a vault that is gone", chapters: standard, entries: proofs(elsewhere(climbed("drill.verify", anHour, guard.RungRead))), verdict: guard.Fail, reason: "no result of it"},
 		{name: "without a proof", chapters: standard, entries: proofs(drilled("drill.verify", anHour, nil)), verdict: guard.Fail, reason: "does not say of which backup"},
 		{name: "of another service", chapters: standard, entries: proofs(drilled("drill.verify", anHour, func(e *guard.Entry) {
 			*e = climbed("drill.verify", anHour, guard.RungRead)
@@ -139,6 +165,7 @@ func TestBackupRestoreDrill(t *testing.T) {
 		{name: "a week ago, in the critical tier", chapters: "\ntier: critical" + standard, entries: restored(7 * aDay), verdict: guard.Pass},
 		{name: "longer ago, in the critical tier", chapters: "\ntier: critical" + standard, entries: restored(7*aDay + time.Second), verdict: guard.Fail, reason: "1s older"},
 		{name: "it went wrong", chapters: standard, entries: append(restored(aDay), flawed("drill.restore", anHour, guard.RungListed)), verdict: guard.Fail, reason: "went wrong"},
+		{name: "in another way", chapters: standard, entries: []guard.Entry{otherwise(climbed("drill.restore", aDay, guard.RungVerified))}, verdict: guard.Fail, reason: "the way has changed since"},
 		{name: "a climb is no restore", chapters: standard, entries: []guard.Entry{climbed("drill.verify", anHour, guard.RungRestored)}, verdict: guard.Fail, reason: "no result"},
 		{name: "not compared", chapters: standard, entries: []guard.Entry{climbed("drill.restore", anHour, guard.RungRestored)}, verdict: guard.Fail, reason: "was not compared with the original"},
 		{name: "of no backup", chapters: standard, entries: []guard.Entry{drilled("drill.restore", anHour, nil)}, verdict: guard.Fail, reason: "does not say which backup"},

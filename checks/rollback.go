@@ -20,12 +20,6 @@ var rollbackDrill = row(guard.Check{
 		about: func(guard.Scene) []topic {
 			return topics("drill.rollback", days(92), "")
 		},
-		doubt: func(s guard.Scene, t topic, e guard.Entry) string {
-			if e.Method != s.Plan.Method(t.kind) {
-				return "the way back has changed since: rollout has another backend, verify or needs"
-			}
-			return ""
-		},
 	})
 
 var rollbackCompat = row(guard.Check{

@@ -13,7 +13,7 @@ func wentBack(t *testing.T, chapters string, age, took time.Duration) guard.Entr
 	t.Helper()
 	return guard.Entry{
 		At: now.Add(-age), Act: guard.Result, Kind: "drill.rollback", Service: "shop", Outcome: guard.Pass,
-		Took: guard.Duration(took), Method: parse(t, chapters).Method("drill.rollback"),
+		Took: guard.Duration(took), Method: parse(t, chapters).Method("drill.rollback", ""),
 	}
 }
 
@@ -27,9 +27,9 @@ func TestRollbackDrill(t *testing.T) {
 		{name: "yesterday", entries: entry(aDay), verdict: guard.Pass},
 		{name: "92 days ago", entries: entry(92 * aDay), verdict: guard.Pass},
 		{name: "longer ago", entries: entry(92*aDay + time.Second), verdict: guard.Fail, reason: "1s older than it may be"},
-		{name: "by another backend", chapters: other, entries: entry(aDay), verdict: guard.Fail, reason: "the way back has changed since"},
+		{name: "by another backend", chapters: other, entries: entry(aDay), verdict: guard.Fail, reason: "the way has changed since"},
 		{name: "the steps do not matter", chapters: "\nrollout: {backend: {use: http}, steps: [1, 100]}", entries: entry(aDay), verdict: guard.Pass},
-		{name: "it needs more", chapters: "\nrollout: {backend: {use: http}, steps: [10, 100], needs: [vpn]}", entries: entry(aDay), verdict: guard.Fail, reason: "the way back has changed since"},
+		{name: "it needs more", chapters: "\nrollout: {backend: {use: http}, steps: [10, 100], needs: [vpn]}", entries: entry(aDay), verdict: guard.Fail, reason: "the way has changed since"},
 		{name: "it went wrong", entries: append(entry(aDay), failed), verdict: guard.Fail, reason: "went wrong: the cache was cold"},
 		{name: "from a time to come", entries: entry(-anHour), verdict: guard.Unknown, reason: "clock skew"},
 	})
@@ -68,6 +68,7 @@ func TestRollbackTime(t *testing.T) {
 		{name: "nothing to spare", chapters: rto, entries: took(20*time.Minute + time.Second), verdict: guard.Fail, reason: "it took 20m1s, and with half as much again that is more than the 30m"},
 		{name: "too slowly", chapters: rto, entries: took(31 * time.Minute), verdict: guard.Fail, reason: "it took 31m, and the service may be away for 30m"},
 		{name: "not measured", chapters: rto, entries: took(0), verdict: guard.Fail, reason: "nobody has measured"},
+		{name: "in another way", chapters: rto, entries: []guard.Entry{otherwise(wentBack(t, "", aDay, time.Minute))}, verdict: guard.Fail, reason: "the way has changed since"},
 		{name: "the last one counts", chapters: rto, entries: append(took(time.Minute), wentBack(t, "", anHour, anHour)), verdict: guard.Fail, reason: "it took 1h"},
 		{name: "too long ago", chapters: rto, entries: []guard.Entry{wentBack(t, "", 92*aDay+time.Second, time.Minute)}, verdict: guard.Fail, reason: "1s older"},
 	})

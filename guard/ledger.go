@@ -45,7 +45,8 @@ type Entry struct {
 	Took        Duration   `json:"took,omitempty"`    // how long it took
 	Lost        Duration   `json:"lost,omitempty"`    // how much of the latest work a restore did not bring back
 	Proof       *Proof     `json:"proof,omitempty"`   // of a backup
-	Method      string     `json:"method,omitempty"`  // Plan.Method of the kind when it was written
+	Vault       string     `json:"vault,omitempty"`   // Part.Digest of the vault that the backup lies in
+	Method      string     `json:"method,omitempty"`  // Plan.Method of the kind and subject when it was written
 	Plan        string     `json:"plan,omitempty"`    // Plan.Digest when it was written
 	ID          string     `json:"id,omitempty"`      // of an obligation
 	Settles     string     `json:"settles,omitempty"` // the ID of the obligation that was met
@@ -124,11 +125,21 @@ func (l Ledger) Owed(service string) (owed []Entry) {
 	return owed
 }
 
-// Method is a digest of how something of that kind is done by the plan: a result of another method says nothing
-// about this one.
-func (p *Plan) Method(kind string) string {
+// Digest tells one part from another: another program, or another set-up, is another part.
+func (p Part) Digest() string { return digest(p) }
+
+// Method is a digest of how something of that kind is done to the subject by the plan: a result of another method
+// says nothing about this one. Empty: the plan does not say how such things are done. What a vault proves by itself
+// has no method but the vault, which Entry.Vault names.
+func (p *Plan) Method(kind, subject string) string {
 	var how any
 	switch kind {
+	case "drill.restore":
+		for _, s := range p.Data {
+			if s.Name == subject && s.Restore != nil {
+				how = s.Restore.Part
+			}
+		}
 	case "drill.rollback":
 		how = []any{p.Rollout.Backend, p.Rollout.Verify, p.Rollout.Needs}
 	case "plan.reviewed":
@@ -140,7 +151,11 @@ func (p *Plan) Method(kind string) string {
 	default:
 		return ""
 	}
-	text, err := json.Marshal(how)
+	return digest(how)
+}
+
+func digest(what any) string {
+	text, err := json.Marshal(what)
 	if err != nil {
 		panic(err) // a parsed plan holds nothing that JSON cannot
 	}

@@ -114,7 +114,7 @@ func TestMethod(t *testing.T) {
 		}
 		return p
 	}
-	const source = "service: shop\nrollout: {backend: {use: http}, steps: [10, 100]}\n" +
+	const source = "service: shop\ndata: [{name: orders, restore: {use: command, with: {run: ./a.sh}, expected: 20m}}, {name: mail, restore: {use: command}}]\nrollout: {backend: {use: http}, steps: [10, 100]}\n" +
 		"watch: {source: {use: scrape}, signals: [{name: errors, total: requests, bad: failures}]}\n"
 	was := plan(source)
 	for _, tc := range []struct {
@@ -128,11 +128,16 @@ func TestMethod(t *testing.T) {
 		{"plan.reviewed", "total: requests", "total: demands", true},
 		{"plan.reviewed", "use: http", "use: command", true},
 		{"plan.reviewed", "service: shop", "service: shop\nowner: Ada", false},
-		{"plan.reviewed", "service: shop", "service: shop\ndata: [{name: orders}]", true},
+		{"plan.reviewed", "name: mail", "name: carts", true},
+		{"drill.restore", "./a.sh", "./b.sh", true},
+		{"drill.restore", "20m", "10m", false},
+		{"drill.restore", "name: mail, restore: {use: command}", "name: mail", false},
+		{"drill.restore", ", restore: {use: command, with: {run: ./a.sh}, expected: 20m}", "", true},
+		{"drill.verify", "./a.sh", "./b.sh", false},
 		{"standby.test", "use: http", "use: command", false},
 	} {
 		is := plan(strings.Replace(source, tc.from, tc.to, 1))
-		if changed := was.Method(tc.kind) != is.Method(tc.kind); changed != tc.changes {
+		if changed := was.Method(tc.kind, "orders") != is.Method(tc.kind, "orders"); changed != tc.changes {
 			t.Errorf("%s in place of %s changes the method of %s: %t, want %t", tc.to, tc.from, tc.kind, changed, tc.changes)
 		}
 	}

@@ -97,6 +97,7 @@ func (p *program) drillRestore(ctx context.Context, d restoreDrill) error {
 	entry := guard.Entry{
 		Act: guard.Result, Kind: "drill.verify", Subject: store.Name, Outcome: guard.Pass,
 		Service: plan.Service, Environment: plan.Environment, By: p.settings.By, Plan: plan.Digest(),
+		Vault: source.Digest(),
 	}
 	prove := func(ctx context.Context) (guard.Proof, error) { return guard.Prove(ctx, vault, d.rung) }
 	doing := fmt.Sprintf("proving the newest backup of %s by %s: is it %s?", store.Name, source.Use, d.rung)
@@ -131,7 +132,7 @@ func (p *program) drillRestore(ctx context.Context, d restoreDrill) error {
 	if err != nil {
 		return fail(exitUnknown, "%s could not be proven, and nothing is written down: %w", store.Name, err)
 	}
-	entry.Proof = &proof
+	entry.Proof, entry.Method = &proof, plan.Method(entry.Kind, entry.Subject)
 	if entry.Kind == "drill.restore" && !proof.Backup.Ended.IsZero() {
 		entry.Lost = guard.Duration(max(0, began.Sub(proof.Backup.Ended)).Round(time.Second))
 	}

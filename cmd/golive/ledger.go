@@ -268,7 +268,7 @@ func (n *note) entry(p *program, act guard.Act, kind string) (guard.Entry, *guar
 	}
 	e := guard.Entry{
 		At: time.Now().UTC().Round(0), Act: act, Kind: kind, Subject: n.subject, Service: plan.Service, Environment: plan.Environment,
-		By: n.by, Says: n.says, Plan: plan.Digest(), Method: plan.Method(kind),
+		By: n.by, Says: n.says, Plan: plan.Digest(), Method: plan.Method(kind, n.subject),
 	}
 	if n.evidence != "" {
 		digest, err := digestOf(n.evidence)
@@ -297,6 +297,9 @@ itself, such as golive drill restore, it writes down itself.`,
   golive record inspection.weekly --fail --says "disk 3 is failing"`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			if args[0] == "drill.restore" || args[0] == "drill.verify" {
+				return fail(exitUsage, "%s takes a proof, which golive writes down itself: use golive drill restore --data STORE", args[0])
+			}
 			e, _, err := n.entry(p, guard.Result, args[0])
 			if err != nil {
 				return err

@@ -187,8 +187,11 @@ func (v *Vault) extract(ctx context.Context, b guard.Backup) (_ guard.Evidence, 
 		return guard.Evidence{}, "", err
 	}
 	seen := guard.Evidence{Asked: "borg extract", Answer: fmt.Sprintf("%d files of %d bytes arrived, of %d bytes", count, bytes, want)}
-	if bytes < want {
+	switch {
+	case bytes < want:
 		return seen, fmt.Sprintf("borg extracted %d bytes, and the archive has %d", bytes, want), nil
+	case count == 0 || bytes == 0: // what agrees with nothing brings nothing back
+		return seen, "the archive is empty: no data was extracted", nil
 	}
 	return seen, "", nil
 }

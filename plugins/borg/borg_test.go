@@ -182,6 +182,13 @@ func TestExtractFindsWhatIsBroken(t *testing.T) {
 	}
 }
 
+// An archive of nothing is whole, and brings nothing back.
+func TestEmpty(t *testing.T) {
+	r := newRepository(t)
+	r.borg(t, "create", "::a", t.TempDir())
+	backuptest.Proof(t, r.vault(t), guard.RungRestored, guard.RungRead, "the archive is empty")
+}
+
 func TestLocked(t *testing.T) {
 	r := newRepository(t)
 	r.backup(t, "a")

@@ -62,10 +62,18 @@ func (b *Backend) Inspect(ctx context.Context, r guard.Release) (guard.Standing,
 // Shift runs the shift command.
 func (b *Backend) Shift(ctx context.Context, o guard.Order, percent int) error {
 	env := append(orderEnv(o), "GOLIVE_PERCENT="+strconv.Itoa(percent))
-	if _, err := run.Shell(b.shift, b.timeout, env...).Run(ctx); err != nil {
+	if err := b.move(ctx, b.shift, env); err != nil {
 		return fmt.Errorf("the shift command: %w", err)
 	}
 	return nil
+}
+
+// move runs a script that may start the server of a version, and leave it running.
+func (b *Backend) move(ctx context.Context, script string, env []string) error {
+	command := run.Shell(script, b.timeout, env...)
+	command.Daemons = true
+	_, err := command.Run(ctx)
+	return err
 }
 
 // Finish runs the finish command, if there is one.
@@ -73,7 +81,7 @@ func (b *Backend) Finish(ctx context.Context, o guard.Order) error {
 	if b.finish == "" {
 		return nil
 	}
-	if _, err := run.Shell(b.finish, b.timeout, orderEnv(o)...).Run(ctx); err != nil {
+	if err := b.move(ctx, b.finish, orderEnv(o)); err != nil {
 		return fmt.Errorf("the finish command: %w", err)
 	}
 	return nil

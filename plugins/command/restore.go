@@ -27,6 +27,10 @@ var _ guard.Restorer = (*Restorer)(nil)
 // readyWithin bounds the check command: checks before a launch have seconds, not hours.
 const readyWithin = 30 * time.Second
 
+// mostWithin is how far an original may have moved on since its backup. With all of it, nothing would be near enough
+// to something.
+const mostWithin guard.Share = 0.1
+
 // NewRestorer reads {run, verify, check, within, timeout}. The run command restores the backup that GOLIVE_BACKUP
 // names into GOLIVE_INTO, an empty directory. The verify command prints what there is in the original and in
 // what was restored, one thing a line: its name, its value in the one, its value in the other, like
@@ -35,7 +39,7 @@ const readyWithin = 30 * time.Second
 //
 // The values are compared here: what a command thinks of its own success does not count for more than that
 // there is something to compare. Numbers may differ by the share within, like 0.1%, for an original that has
-// moved on since; unless it is given, they may not. Timeout bounds each command, an hour unless said otherwise.
+// moved on since, 10% at most; unless it is given, they may not. Timeout bounds each command, an hour unless said otherwise.
 // The check command, which need not be there, says by its exit status whether a restore could begin now, such as
 // "restic cat config"; it changes nothing, and has half a minute.
 func NewRestorer(with guard.With) (guard.Restorer, error) {
@@ -47,6 +51,9 @@ func NewRestorer(with guard.With) (guard.Restorer, error) {
 		Timeout guard.Duration `json:"timeout"`
 	}{Timeout: guard.Duration(time.Hour)}
 	err := errors.Join(with.Decode(&config), need("run", config.Run), need("verify", config.Verify), positive(config.Timeout))
+	if config.Within > mostWithin {
+		err = errors.Join(err, fmt.Errorf("within: %s is more than %s, and would pass a restore that lost data", config.Within, mostWithin))
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -30,7 +30,8 @@ func TestRestore(t *testing.T) {
 		"near enough":         {verify: "echo orders 1000 999", with: guard.With{"within": "0.1%"}, rung: guard.RungVerified},
 		"not near enough":     {verify: "echo orders 1000 998", with: guard.With{"within": "0.1%"}, rung: guard.RungListed, flaw: "998 restored"},
 		"more than there was": {verify: "echo orders 1000 1001", rung: guard.RungListed, flaw: "1001 restored"},
-		"words are not near":  {verify: "echo sum 10a 10b", with: guard.With{"within": "50%"}, rung: guard.RungListed, flaw: "10b restored"},
+		"none, nearly":        {verify: "echo orders 200000 0", with: guard.With{"within": "10%"}, rung: guard.RungListed, flaw: "orders: 200000 in the original, 0 restored"},
+		"words are not near":  {verify: "echo sum 10a 10b", with: guard.With{"within": "10%"}, rung: guard.RungListed, flaw: "10b restored"},
 		"it learns what":      {run: `echo "$GOLIVE_BACKUP" > "$GOLIVE_INTO/id"`, verify: `echo id b-1 "$(tr ' ' - < "$GOLIVE_INTO/id")"`, rung: guard.RungVerified},
 		"a success is none":   {verify: "true", err: "leaves nothing to compare"},
 		"zeros":               {verify: "echo orders 0 0", err: "leaves nothing to compare"},
@@ -105,6 +106,16 @@ func TestRestorePostgres(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			checkRestore(t, with, guard.Backup{ID: c.file, Ended: lastNight.Ended}, c.rung, c.flaw, c.err)
 		})
+	}
+}
+
+// What is near enough to everything proves nothing.
+func TestWithinIsBounded(t *testing.T) {
+	for within, want := range map[string]string{"10%": "", "10.1%": "within: 10.1% is more than 10%", "100%": "within: 100% is more than 10%"} {
+		_, err := NewRestorer(guard.With{"run": "true", "verify": "true", "within": within})
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("within %s: error %v, want %q", within, err, want)
+		}
 	}
 }
 

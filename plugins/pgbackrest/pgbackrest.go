@@ -225,8 +225,11 @@ func (v *Vault) restore(ctx context.Context, b guard.Backup) (_ guard.Evidence, 
 		return seen, "", err
 	}
 	seen.Answer = fmt.Sprintf("%d files of %d bytes arrived, of %d bytes", count, bytes, b.Bytes)
-	if bytes < b.Bytes { // the files that tell PostgreSQL to recover come on top
+	switch {
+	case bytes < b.Bytes: // the files that tell PostgreSQL to recover come on top
 		return seen, fmt.Sprintf("pgbackrest restored %d bytes, and the backup has %d", bytes, b.Bytes), nil
+	case count == 0 || bytes == 0: // what agrees with nothing brings nothing back
+		return seen, "the backup is empty: no data was restored", nil
 	}
 	return seen, "", nil
 }

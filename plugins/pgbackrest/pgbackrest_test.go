@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -155,6 +156,21 @@ func TestStanza(t *testing.T) {
 				t.Errorf("restore leaves %v behind, error %v", left, err)
 			}
 		})
+	}
+}
+
+// A restore that leaves nothing behind is none, and pgBackRest does not always tell sizes. No real PostgreSQL has such
+// a backup, so a program stands in that does nothing, and does it well.
+func TestEmpty(t *testing.T) {
+	bin := t.TempDir()
+	if err := os.WriteFile(filepath.Join(bin, "pgbackrest"), []byte("#!/bin/sh\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	v := plugintest.Make(t, NewVault, guard.With{"stanza": "shop"}).(*Vault)
+	_, flaw, err := v.restore(t.Context(), guard.Backup{ID: "a"})
+	if err != nil || !strings.Contains(flaw, "the backup is empty") {
+		t.Errorf("restore: flaw %q, error %v, want a flaw", flaw, err)
 	}
 }
 

@@ -197,8 +197,11 @@ func (v *Vault) restore(ctx context.Context, b guard.Backup) (_ guard.Evidence, 
 		return guard.Evidence{}, "", err
 	}
 	seen := guard.Evidence{Asked: "restic restore --verify", Answer: fmt.Sprintf("%d files of %d bytes arrived, of %d bytes", count, bytes, *stats.Bytes)}
-	if bytes != *stats.Bytes {
+	switch {
+	case bytes != *stats.Bytes:
 		return seen, fmt.Sprintf("restic restored %d bytes, and the snapshot has %d", bytes, *stats.Bytes), nil
+	case count == 0 || bytes == 0: // what agrees with nothing brings nothing back
+		return seen, "the snapshot is empty: no data was restored", nil
 	}
 	return seen, "", nil
 }

@@ -88,7 +88,7 @@ func (r repository) vault(t *testing.T) guard.Vault { return plugintest.Make(t, 
 func TestRepository(t *testing.T) {
 	sound := newRepository(t)
 	for name, test := range map[string]func(*testing.T, repository){
-		"contract": testContract, "backups": testBackups, "lies": testLies, "restore": testRestore, "no backup": testNoBackup, "locked": testLocked,
+		"contract": testContract, "backups": testBackups, "lies": testLies, "restore": testRestore, "no backup": testNoBackup, "empty": testEmpty, "locked": testLocked,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, sound.duplicate(t)) })
 	}
@@ -236,6 +236,14 @@ func testNoBackup(t *testing.T, r repository) {
 	with := r.with()
 	with["host"] = "another"
 	backuptest.Proof(t, plugintest.Make(t, NewVault, with), guard.RungRead, guard.RungNone, "no completed backup")
+}
+
+// testEmpty backs up nothing, which is whole, and brings nothing back.
+func testEmpty(t *testing.T, r repository) {
+	r.restic(t, "backup", t.TempDir(), "--host=empty")
+	with := r.with()
+	with["host"] = "empty"
+	backuptest.Proof(t, plugintest.Make(t, NewVault, with), guard.RungRestored, guard.RungRead, "the snapshot is empty")
 }
 
 // testLocked lists a repository that somebody else has locked, but does not pretend to have checked it.

@@ -34,6 +34,7 @@ type Command struct {
 	Env     []string      // what it sees beside the environment of golive, as NAME=value
 	Timeout time.Duration // 0: the context alone ends it
 	Limit   int           // bytes of its answer; 0: a mebibyte
+	Daemons bool          // what it leaves running after a success, with its output redirected, stays: it may be a server
 	Secrets []string      // left out of what is told; those of less than four characters are none
 }
 
@@ -66,7 +67,7 @@ func (o Output) Trouble() bool {
 		"connection refused", "connection reset", "no such host", "i/o timeout", "cannot allocate memory", "too many open files")
 }
 
-// Run runs the command. When the time is over or ctx ends, the command and all its children are asked to end,
+// Run runs the command, and ends whatever it leaves running. When the time is over or ctx ends, the command and all its children are asked to end,
 // and then killed. An *exec.ExitError says that it ran and said no; any other error, that it could not be
 // started or did not come to an end. Errors tell the end of the output, and never the arguments, which may hold
 // secrets. The output is returned also with an *exec.ExitError.
@@ -91,12 +92,13 @@ func (c Command) Run(ctx context.Context) (Output, error) {
 	group(cmd)
 
 	err := cmd.Run()
+	if err != nil || !c.Daemons {
+		killGroup(cmd) // also after a success, whose children may have redirected their output
+	}
 	switch {
 	case ctx.Err() != nil && err != nil:
-		killGroup(cmd)
 		err = context.Cause(ctx)
 	case errors.Is(err, exec.ErrWaitDelay):
-		killGroup(cmd)
 		err = errors.New("it left a process behind that keeps its output open (redirect the output of that process)")
 	case err == nil && answer.cut:
 		err = fmt.Errorf("it printed more than %d bytes", limit)

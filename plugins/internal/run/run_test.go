@@ -5,7 +5,9 @@ package run
 import (
 	"errors"
 	"os/exec"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -45,6 +47,31 @@ func TestRun(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestLeavesNothing has commands that end, well or not, before a child that holds none of their output.
+func TestLeavesNothing(t *testing.T) {
+	for name, end := range map[string]string{"well": "", "not well": "; exit 1"} {
+		output, _ := Shell("sleep 300 >/dev/null 2>&1 & echo $!"+end, 0).Run(t.Context())
+		pid, err := strconv.Atoi(strings.TrimSpace(string(output.Answer)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		deadline := time.Now().Add(5 * time.Second)
+		for alive(pid) {
+			if time.Now().After(deadline) {
+				_ = syscall.Kill(pid, syscall.SIGKILL)
+				t.Fatalf("%s: the child %d is alive", name, pid)
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
+}
+
+// alive says that a process runs. One that has ended, and that nobody has waited for yet, does not.
+func alive(pid int) bool {
+	state, err := exec.Command("ps", "-o", "stat=", "-p", strconv.Itoa(pid)).Output()
+	return err == nil && !strings.HasPrefix(string(state), "Z")
 }
 
 // TestCutSecret cuts the story in the middle of a secret.
