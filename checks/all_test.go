@@ -290,6 +290,55 @@ func TestAllGood(t *testing.T) {
 }
 
 // A finding has the place in the plan that its remedy sends people to, so that editors and reviews show it there.
+// A check says which keys of its setting it reads: those that change what it finds, and no others.
+func TestReads(t *testing.T) {
+	two := []guard.Part{{Use: "command"}, {Use: "http"}}
+	s := goodScene(t)
+	s.Plan.Attestations = []guard.Attestation{{Kind: "power", Within: days(31)}}
+	ask := s.Ask
+	s.Ask = func(ctx context.Context, q guard.Question) (guard.Answer, error) {
+		answer, err := ask(ctx, q)
+		if q.Ledger {
+			for i := range answer.Ledger.Entries { // what was said about the plan was said about this one
+				answer.Ledger.Entries[i].Plan = s.Plan.Digest()
+			}
+		}
+		return answer, err
+	}
+	for _, c := range All() {
+		for key, values := range map[string][]guard.Setting{
+			"within": {{Within: guard.Duration(time.Second)}, {Within: days(3650)}},
+			"least":  {{Least: 1000}},
+			"ask":    {{Ask: two}},
+		} {
+			reads := false
+			for _, value := range values {
+				found := func(set bool) (all []string) {
+					delete(s.Plan.Checks.Settings, c.ID)
+					if set {
+						s.Plan.Checks.Settings[c.ID] = value
+					}
+					findings, err := c.Run(t.Context(), s)
+					if err != nil {
+						t.Fatal(err)
+					}
+					for _, f := range findings {
+						all = append(all, strings.ReplaceAll(fmt.Sprint(f.Subject, f.Verdict, f.Reason, f.Expected), s.Plan.Digest(), "DIGEST"))
+					}
+					return all
+				}
+				reads = reads || !cmp.Equal(found(true), found(false))
+			}
+			if said := slices.Contains(c.Reads, key); said != reads {
+				t.Errorf("%s reads %q of its setting: it says %t, and it is %t", c.ID, key, said, reads)
+			}
+		}
+	}
+	if err := goodScene(t).Plan.Fits(All()); err != nil {
+		t.Errorf("what the remedies say cannot be set: %v", err)
+	}
+}
+
 func TestPaths(t *testing.T) {
 	source := "service: shop" + whole + followed().settings
 	plan, err := guard.ParsePlan("golive.yaml", []byte(source))

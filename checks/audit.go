@@ -30,6 +30,8 @@ func (intact) mend(guard.Check) string {
 		"what was written since then has to be done again:") + "\n\n    golive ledger verify"
 }
 
+func (intact) reads() []string { return nil }
+
 func (intact) find(ctx context.Context, s guard.Scene, _ guard.Check) []guard.Finding {
 	f := guard.Finding{Expected: "entries that follow each other"}
 	answer, err := s.Ask(ctx, guard.Question{Ledger: true})

@@ -58,7 +58,7 @@ var inventoryPresent = row(guard.Check{
 	})
 
 var licenseExpiry = row(guard.Check{
-	Code: "GL904", ID: "license.expiry", Title: "whatever ends is good until after the launch", Path: "inventory", Standard: guard.Advisory, S: []int{141},
+	Code: "GL904", ID: "license.expiry", Title: "whatever ends is good until after the launch", Path: "inventory", Standard: guard.Advisory, Reads: []string{"within"}, S: []int{141},
 },
 	`A licence ends at midnight, and with it the database, the load balancer or the way to reach whoever could renew it. No
 	version of the service can be gone back to then.`,

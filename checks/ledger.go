@@ -100,6 +100,8 @@ func quote(word string) string {
 	return word
 }
 
+func (r record) reads() []string { return []string{"within"} }
+
 func (r record) find(ctx context.Context, s guard.Scene, c guard.Check) (findings []guard.Finding) {
 	if r.lacks != nil {
 		for _, g := range r.lacks(s) {
@@ -252,6 +254,8 @@ func (a attest) with(t topic) string {
 	return command
 }
 
+func (a attest) reads() []string { return []string{"within"} }
+
 func (a attest) find(ctx context.Context, s guard.Scene, c guard.Check) (findings []guard.Finding) {
 	if a.lacks != nil {
 		for _, g := range a.lacks(s) {
@@ -365,6 +369,8 @@ func (o obligation) asks() string {
 func (o obligation) mend(guard.Check) string {
 	return fold(o.do+", and have it written down:") + "\n\n    golive settle ID --says WHAT"
 }
+
+func (o obligation) reads() []string { return nil }
 
 func (o obligation) find(ctx context.Context, s guard.Scene, c guard.Check) (findings []guard.Finding) {
 	want := "none that is overdue"

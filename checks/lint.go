@@ -42,6 +42,7 @@ const notConfigured = "not configured: "
 
 func (l lint) asks() string            { return l.whether }
 func (l lint) mend(guard.Check) string { return l.write }
+func (l lint) reads() []string         { return nil }
 
 func (l lint) find(ctx context.Context, s guard.Scene, c guard.Check) (findings []guard.Finding) {
 	if l.ask == nil {

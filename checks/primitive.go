@@ -23,6 +23,8 @@ type primitive interface {
 	// go on with lines that are indented, to be typed.
 	asks() string
 	mend(c guard.Check) string
+	// reads are the keys of the check's setting that every one of its kind looks at.
+	reads() []string
 }
 
 // row makes a row of the catalogue: a check that finds out by a primitive. Why it matters is what a reader of its
@@ -31,6 +33,7 @@ func row(c guard.Check, why string, by primitive) guard.Check {
 	first, rest, _ := strings.Cut(strings.TrimSpace(by.mend(c)), "\n\n")
 	c.Doc = fmt.Sprintf("\n%s\n\n%s\n\n%s\n\nIt answers %s.\n",
 		fold("It asks "+by.asks()+"."), fold(why), strings.TrimSpace(fold("To mend it, "+first)+"\n\n"+rest), demands(c.S))
+	c.Reads = append(by.reads(), c.Reads...)
 	c.Run = func(ctx context.Context, s guard.Scene) ([]guard.Finding, error) {
 		return by.find(ctx, s, c), nil
 	}

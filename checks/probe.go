@@ -43,6 +43,13 @@ func (p probe) mend(c guard.Check) string {
 	return fmt.Sprintf("say whom to ask, or mend what they complain about:\n\n    checks:\n      settings:\n        %s: {ask: [%s]}", c.ID, p.example)
 }
 
+func (p probe) reads() []string {
+	if p.parts != nil || p.things != nil {
+		return nil
+	}
+	return []string{"ask"}
+}
+
 func (p probe) find(ctx context.Context, s guard.Scene, c guard.Check) []guard.Finding {
 	if p.things != nil {
 		return p.findThings(ctx, s, c)

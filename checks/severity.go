@@ -22,7 +22,7 @@ func filled(p *guard.Plan, role string) bool { return len(holding(p, role)) > 0 
 
 var severityDefined = row(guard.Check{
 	Code: "GL501", ID: "severity.defined", Title: "it is agreed how bad it can be, and who leads then", Path: "severity",
-	S: []int{72, 73, 74, 75, 76, 83, 86},
+	Reads: []string{"least"}, S: []int{72, 73, 74, 75, 76, 83, 86},
 },
 	`Without levels every alarm is argued about first: whether it is bad, who may wake whom, who leads. That takes the ten
 	minutes in which it could have been over. This version of golive sees that the levels are complete; it is people who
@@ -118,7 +118,7 @@ var toldWithin = guard.Duration(time.Hour)
 
 var escalationDefined = row(guard.Check{
 	Code: "GL502", ID: "escalation.defined", Title: "it is agreed who is told when it goes on", Path: "escalate",
-	S: []int{45, 50, 78, 79, 103, 114},
+	Reads: []string{"within"}, S: []int{45, 50, 78, 79, 103, 114},
 },
 	`Whoever is busy with an outage believes to be done in ten minutes, for two hours. The vendor who could have helped,
 	the customers who could have waited and the management that could have decided learn of it last. This version of

@@ -39,6 +39,8 @@ type stock struct {
 func (v vaults) asks() string            { return v.whether }
 func (v vaults) mend(guard.Check) string { return v.write }
 
+func (vaults) reads() []string { return nil }
+
 func (v vaults) find(ctx context.Context, s guard.Scene, c guard.Check) []guard.Finding {
 	var named []stock
 	for i, store := range s.Plan.Data {

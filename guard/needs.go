@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// CheckNeeds says what is impossible in the needs of checks: an ID that none of them has, and a circle, in which
-// each would wait for the next.
+// CheckNeeds says what is impossible in the needs of checks: an ID that none of them has, a check that is asked after
+// the one that needs it, and a circle, in which each would wait for the next.
 func CheckNeeds(all []Check) error {
 	byID := make(map[string]Check, len(all))
 	for _, c := range all {
@@ -17,8 +17,12 @@ func CheckNeeds(all []Check) error {
 	var mistakes []error
 	for _, c := range all {
 		for _, id := range c.Needs {
-			if _, known := byID[id]; !known {
+			need, known := byID[id]
+			switch {
+			case !known:
 				mistakes = append(mistakes, fmt.Errorf("the check %s needs %q, and there is no such check%s", c.ID, id, suggest(id, byID)))
+			case need.Last && !c.Last:
+				mistakes = append(mistakes, fmt.Errorf("the check %s needs %s, which is asked when all others have answered (let %s be last too)", c.ID, id, c.ID))
 			}
 		}
 	}

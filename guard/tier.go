@@ -83,7 +83,9 @@ func (n *Need) UnmarshalText(text []byte) error {
 }
 
 // For says what the check means to a plan: what it means to the plan's tier, unless one of the plan's clauses or
-// its settings require it. Settings can only make a check stricter. A plan without a tier, which nobody has parsed, is held to the stricter one.
+// its settings require it. The need of a setting can only make a check stricter; its numbers are those of the plan, and
+// may be more lenient than the ones that the check brings. A plan without a tier, which nobody has parsed, is held to
+// the stricter one.
 func (c Check) For(p *Plan) Need {
 	need := c.byTier(p)
 	if set := p.Checks.Settings[c.ID].Need; set != nil {

@@ -17,7 +17,8 @@ type Checks struct {
 	Waivers  []Waiver           `json:"waivers,omitempty"`  // each lets a launch happen in spite of one check, for some days
 }
 
-// A Setting tunes one check. What it leaves out is as the check has it.
+// A Setting tunes one check. What it leaves out is as the check has it. A check looks at need, and at those of the
+// others that it reads. They replace what the check has, and so may be more lenient than that, too.
 type Setting struct {
 	Need   *Need    `json:"need,omitempty"`   // required: what does not pass keeps the gate shut; nothing else can be set
 	Within Duration `json:"within,omitempty"` // how old what the check looks at may be, or how far ahead it looks
@@ -76,8 +77,8 @@ To mend it, %s.
 	return c
 }
 
-// Fits says which checks the plan names that are none: known are all that golive and the plugins bring. The error
-// is a *PlanError. A name that means nothing would be a guard that is not there, so nothing may begin with one;
+// Fits says which checks the plan names that are none, and what it sets that nothing reads: known are all checks that
+// golive and the plugins bring. The error is a *PlanError. A name that means nothing would be a guard that is not there, so nothing may begin with one;
 // what has begun keeps to the checks that it was asked.
 func (p *Plan) Fits(known []Check) error {
 	d := &draft{plan: p, wrong: map[string]bool{}, marred: map[string]bool{}}
@@ -94,6 +95,11 @@ func (p *Plan) Fits(known []Check) error {
 		path := child("checks.settings", id)
 		d.must(!own, path, "%q is a check of the plan's own (say there what it needs, in checks.extra)", id)
 		d.must(own || ids[id], path, "there is no check %q%s", id, suggest(id, ids))
+		for _, c := range known {
+			if c.ID == id {
+				d.unread(c, path)
+			}
+		}
 	}
 	all := slices.Concat(known, p.Extras())
 	for _, x := range p.Checks.Extra {
@@ -110,6 +116,15 @@ func (p *Plan) Fits(known []Check) error {
 	}
 	slices.SortStableFunc(d.mistakes, func(a, b Mistake) int { return a.Position.compare(b.Position) })
 	return &PlanError{File: p.file, Mistakes: d.mistakes}
+}
+
+// unread refuses the keys of a setting that its check does not look at.
+func (d *draft) unread(c Check, path string) {
+	can := strings.Join(append([]string{"need"}, c.Reads...), ", ")
+	for _, key := range []string{"within", "least", "ask"} {
+		d.must(slices.Contains(c.Reads, key) || !d.plan.written(path+"."+key), path+"."+key,
+			"%s does not look at %s, so this would change nothing (take it out; what can be set there: %s)", c.ID, key, can)
+	}
 }
 
 // is says whether a name means the check: its ID, or its code.

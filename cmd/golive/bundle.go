@@ -52,8 +52,9 @@ func (p *program) keep(call checkCall, m matter, r *bundle.Recorder, a report.As
 	if errors.As(over, &e) {
 		manifest.Over = &bundle.Over{Code: e.code, Reason: e.Error()}
 	}
+	known := slices.Concat(checks.All(), m.plan.Extras())
 	foreign := func(c guard.Check) bool {
-		return !slices.ContainsFunc(checks.All(), func(o guard.Check) bool { return o.ID == c.ID })
+		return !slices.ContainsFunc(known, func(o guard.Check) bool { return o.ID == c.ID })
 	}
 	var packed bytes.Buffer
 	err := r.Bundle(manifest, m.source, m.checks, foreign, a.Findings).Write(&packed)
@@ -96,6 +97,15 @@ func (p *program) kept(_ context.Context, call *checkCall) (matter, error) {
 	all, err := b.All(checks.All())
 	if err != nil {
 		return matter{}, fail(exitUsage, "--replay %s: %w", call.replay, err)
+	}
+	if err := plan.Fits(all); err != nil {
+		return matter{}, fail(exitUsage, "--replay %s: %w", call.replay, err)
+	}
+	all = append(all, plan.Extras()...)
+	if !call.otherPlan {
+		if err := b.Repeat(all); err != nil {
+			return matter{}, fail(exitUsage, "--replay %s: %w", call.replay, err)
+		}
 	}
 	for i := range all {
 		all[i] = p.secrets.check(all[i]) // what a stranger wrote is made fit for a terminal

@@ -8,11 +8,12 @@
 //	                the checks; release; remembers, if the source keeps a history; only, skip and strict, as the call
 //	                had them; and over, the exit code and the reason, if the checks were ended before all had an answer
 //	plan.yaml       the plan, as it was written; its name is file in the manifest
-//	answers.json    an array of {question, answer, error}: everything that was asked of the world, each question once
+//	answers.json    an array of {question, answer, error}: everything that was asked of the world, each question once,
+//	                with its latest answer
 //	checks.json     an array of {check, foreign, findings}: the findings of those checks that cannot be made again
 //	                from the answers. Those of a plugin are foreign, and come with all that the plugin says of
 //	                them. The others had no answer in time, or panicked, or were asked before the last round of a
-//	                check that waited
+//	                check that waited; what they found is about the plan in the bundle, and about no other
 //
 // A reader accepts no other file, none twice, and nothing that is larger than a bundle can be. The number of the
 // format grows when a reader of the old one would misunderstand the new one; keys that it does not know it ignores.

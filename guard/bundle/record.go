@@ -19,6 +19,7 @@ type Recorder struct {
 	round   int
 	scene   guard.Scene          // of this round
 	answers map[string]Testimony // by the question's JSON
+	earlier map[string]Testimony // of the rounds before, to what was not asked in this
 	heard   map[string]hearing   // by the ID of the check
 }
 
@@ -28,11 +29,12 @@ type hearing struct {
 	findings []guard.Finding // nil: it said nothing that can be told again, or not in time
 }
 
-// Next is a recorder of another round. What the checks said before that are not asked in it, it keeps.
+// Next is a recorder of another round. It keeps what the checks said before that are not asked in it, and the answers
+// to what nobody asks again.
 func (r *Recorder) Next() *Recorder {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return &Recorder{round: r.round + 1, heard: maps.Clone(r.heard)}
+	return &Recorder{round: r.round + 1, earlier: r.all(), heard: maps.Clone(r.heard)}
 }
 
 // Scene is a scene in which every question is recorded, with its answer. What it answers has no secrets any more.
@@ -43,6 +45,7 @@ func (r *Recorder) Scene(s guard.Scene) guard.Scene {
 	r.scene = s
 	ask := s.Ask
 	s.Ask = func(ctx context.Context, q guard.Question) (guard.Answer, error) {
+		r.forget(q)
 		answer, err := ask(ctx, q)
 		if err == nil {
 			answer, err = copied(answer)
@@ -56,6 +59,21 @@ func (r *Recorder) Scene(s guard.Scene) guard.Scene {
 		return answer, err
 	}
 	return s
+}
+
+// forget drops what an earlier round answered. Who asks again and hears nothing does not know it any more.
+func (r *Recorder) forget(q guard.Question) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.earlier, key(q))
+}
+
+// all are the answers of all rounds, the latest to each question. The caller holds the lock.
+func (r *Recorder) all() map[string]Testimony {
+	all := map[string]Testimony{}
+	maps.Copy(all, r.earlier)
+	maps.Copy(all, r.answers)
+	return all
 }
 
 // copied is an answer as the bundle will give it.
@@ -134,15 +152,16 @@ func retold(s guard.Scene, c guard.Check, findings []guard.Finding, err error) [
 }
 
 // Bundle is what was recorded in this round, and is kept of the ones before. The manifest needs neither the scene nor
-// the format. All are the checks that the plan could ask, in their order, of which foreign says which are those of a
-// plugin; findings are what those that were asked came to.
+// the format. All are the checks that the plan could ask, its own too, in their order, of which foreign says which are
+// those of a plugin; findings are what those that were asked came to.
 func (r *Recorder) Bundle(m Manifest, plan []byte, all []guard.Check, foreign func(guard.Check) bool, findings []guard.Finding) Bundle {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	m.At, m.Release, m.Remembers, m.File = r.scene.Now, r.scene.Release, r.scene.Remembers, r.scene.Plan.File()
 	b := Bundle{Manifest: m, Plan: plan}
-	for _, k := range slices.Sorted(maps.Keys(r.answers)) {
-		b.Answers = append(b.Answers, r.answers[k])
+	answers := r.all()
+	for _, k := range slices.Sorted(maps.Keys(answers)) {
+		b.Answers = append(b.Answers, answers[k])
 	}
 	for _, c := range all {
 		h, started := r.heard[c.ID]

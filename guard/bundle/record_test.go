@@ -114,6 +114,9 @@ func TestReplay(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				if err := b.Repeat(again); err != nil {
+					t.Fatal(err)
+				}
 				began := time.Now()
 				got := engine.RunChecks(t.Context(), b.Scene(plan), again, nil)
 				if diff := cmp.Diff(want, got); diff != "" {
@@ -157,11 +160,77 @@ func TestRounds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := b.Repeat(all); err != nil {
+		t.Fatal(err)
+	}
 	if diff := cmp.Diff(want, engine.RunChecks(t.Context(), b.Scene(plan), all, nil)); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
-	if len(b.Answers) != 1 || len(b.Checks) != 1 || b.Checks[0].Check.ID != "a.early" {
-		t.Errorf("the bundle has %d answers and %d checks, want those of the last round and what is not in it", len(b.Answers), len(b.Checks))
+	if len(b.Answers) != 2 || len(b.Checks) != 1 || b.Checks[0].Check.ID != "a.early" {
+		t.Errorf("the bundle has %d answers and %d checks, want the answers of both rounds and what the last one does not have", len(b.Answers), len(b.Checks))
+	}
+}
+
+// TestOtherPlan sees that another plan is judged by the latest answers of all rounds, and by nothing that a check said
+// about the plan before.
+func TestOtherPlan(t *testing.T) {
+	type state struct {
+		early, late string // what the tools' questions come to
+		round       time.Duration
+	}
+	owned := func(ctx context.Context, s guard.Scene) ([]guard.Finding, error) {
+		findings, err := asks("early")(ctx, s)
+		if s.Plan.Owner == "" {
+			findings[0].Verdict = guard.Fail
+		}
+		return findings, err
+	}
+	checks := []guard.Check{{ID: "a.early", Run: owned}, {ID: "a.late", Run: asks("late")}, {ID: "a.both", Run: asks("late")}}
+	round := func(t *testing.T, r *bundle.Recorder, plan *guard.Plan, world state, checks ...guard.Check) {
+		ctx, cancel := context.WithTimeout(t.Context(), world.round)
+		defer cancel()
+		scene := r.Scene(guard.Scene{Plan: plan, Release: guard.Release{To: "v2"}, Ask: func(ctx context.Context, q guard.Question) (guard.Answer, error) {
+			path := map[string]string{"early": world.early, "late": world.late}[q.Tool]
+			if path == "" {
+				<-ctx.Done()
+				return guard.Answer{}, ctx.Err()
+			}
+			return guard.Answer{Path: path}, nil
+		}})
+		var heard []guard.Check
+		for _, c := range checks {
+			heard = append(heard, r.Check(c))
+		}
+		engine.RunChecks(ctx, scene, heard, nil)
+	}
+	for name, test := range map[string]struct {
+		again state
+		want  string
+	}{
+		"a later answer":     {state{"", "/late/2", time.Hour}, "a.early fail /early/1, a.late pass /late/2, a.both pass /late/2"},
+		"no answer any more": {state{"", "", time.Second}, "a.early fail /early/1, a.late unknown , a.both unknown "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				first := &bundle.Recorder{}
+				plan := &guard.Plan{Owner: "us"}
+				round(t, first, plan, state{"/early/1", "/late/1", time.Hour}, checks...)
+				second := first.Next()
+				round(t, second, plan, test.again, checks[1])
+				b := second.Bundle(bundle.Manifest{}, nil, checks, func(guard.Check) bool { return false }, nil)
+				all, err := b.All(checks)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var got []string
+				for _, f := range engine.RunChecks(t.Context(), b.Scene(&guard.Plan{}), all, nil) {
+					got = append(got, fmt.Sprint(f.ID, " ", f.Verdict, " ", f.Observed))
+				}
+				if diff := cmp.Diff(test.want, strings.Join(got, ", ")); diff != "" {
+					t.Errorf("(-want +got)\n%s", diff)
+				}
+			})
+		})
 	}
 }
 
@@ -181,7 +250,12 @@ func TestAllRefuses(t *testing.T) {
 		"a circle":        {bundle.Told{Check: guard.Check{Code: "X1", ID: "x.y", Needs: []string{"x.y"}}, Foreign: true}, "needs itself"},
 		"with some of it": {bundle.Told{Check: guard.Check{Code: "GL1", ID: "x.y"}}, `this golive has no check "x.y"`},
 	} {
-		if _, err := (bundle.Bundle{Checks: []bundle.Told{c.told}}).All(ours); err == nil || !strings.Contains(err.Error(), c.want) {
+		b := bundle.Bundle{Checks: []bundle.Told{c.told}}
+		all, err := b.All(ours)
+		if err == nil {
+			err = b.Repeat(all)
+		}
+		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error %v, want one that says %q", name, err, c.want)
 		}
 	}

@@ -36,10 +36,22 @@ const (
 // what is waived is marked. The needs have to be sound: see guard.CheckNeeds.
 func RunChecks(ctx context.Context, s guard.Scene, checks []guard.Check, found func(guard.Finding)) []guard.Finding {
 	checks = slices.DeleteFunc(slices.Clone(checks), func(c guard.Check) bool { return c.For(s.Plan) == guard.Off })
-	if slices.ContainsFunc(checks, func(c guard.Check) bool { return c.Last }) {
-		return runLast(ctx, s, checks, found)
+	var first, last []guard.Check
+	for _, c := range checks {
+		if c.Last {
+			last = append(last, c)
+		} else {
+			first = append(first, c)
+		}
 	}
 	runs := make(map[string]*checkRun, len(checks)) // by ID
+	all := runAtOnce(ctx, s, first, runs, found)
+	s.Found = slices.Concat(s.Found, all) // besides what the scene knows already
+	return append(all, runAtOnce(ctx, s, last, runs, found)...)
+}
+
+// runAtOnce asks these checks, and adds them to the runs, which are those of the checks before.
+func runAtOnce(ctx context.Context, s guard.Scene, checks []guard.Check, runs map[string]*checkRun, found func(guard.Finding)) []guard.Finding {
 	inOrder := make([]*checkRun, len(checks))
 	for i, c := range checks {
 		inOrder[i] = &checkRun{check: c, done: make(chan struct{})}
@@ -63,22 +75,6 @@ func RunChecks(ctx context.Context, s guard.Scene, checks []guard.Check, found f
 		}
 	}
 	return all
-}
-
-// runLast asks those checks that are Last when the others have answered. They see also what the scene knows already.
-func runLast(ctx context.Context, s guard.Scene, checks []guard.Check, found func(guard.Finding)) []guard.Finding {
-	var first, last []guard.Check
-	for _, c := range checks {
-		if !c.Last {
-			first = append(first, c)
-			continue
-		}
-		c.Last = false
-		last = append(last, c)
-	}
-	all := RunChecks(ctx, s, first, found)
-	s.Found = slices.Concat(s.Found, all)
-	return append(all, RunChecks(ctx, s, last, found)...)
 }
 
 // weigh makes a warning of what an advisory check does not pass. What is given stays as it was found, for those

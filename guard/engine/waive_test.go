@@ -74,3 +74,28 @@ func TestProbesWaiveNothing(t *testing.T) {
 		t.Errorf("a probe waived its own answer: %+v", f)
 	}
 }
+
+// A check that is Last waits like any other for what it needs, among the others and among those that are Last.
+func TestRunChecksLastNeeds(t *testing.T) {
+	asked := func(v guard.Verdict) func(context.Context, guard.Scene) ([]guard.Finding, error) {
+		return func(context.Context, guard.Scene) ([]guard.Finding, error) { return []guard.Finding{{Verdict: v}}, nil }
+	}
+	var got []string
+	for _, f := range RunChecks(t.Context(), guard.Scene{Plan: plan(t)}, []guard.Check{
+		{ID: "last.bad", Last: true, Needs: []string{"first.bad"}, Run: asked(guard.Pass)},
+		{ID: "last.good", Last: true, Needs: []string{"first.good"}, Run: asked(guard.Pass)},
+		{ID: "last.both", Last: true, Needs: []string{"last.good", "last.bad"}, Run: asked(guard.Pass)},
+		{ID: "first.bad", Run: asked(guard.Unknown)},
+		{ID: "first.good", Run: asked(guard.Pass)},
+	}, nil) {
+		got = append(got, strings.TrimSpace(f.ID+" "+f.Verdict.String()+" "+f.Reason))
+	}
+	want := []string{
+		"first.bad unknown", "first.good pass",
+		"last.bad unknown not asked, because first.bad did not pass", "last.good pass",
+		"last.both unknown not asked, because last.bad did not pass",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
