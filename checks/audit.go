@@ -41,7 +41,7 @@ func (intact) find(ctx context.Context, s guard.Scene, _ guard.Check) []guard.Fi
 	case answer.Ledger == nil:
 		return []guard.Finding{unknown(f, errors.New("there is no ledger"), ledgerRemedy)}
 	case answer.Ledger.Missing:
-		return []guard.Finding{unknown(f, errNoLedger, "bring it to this machine, beside the plan, or begin one: golive ledger init")}
+		return []guard.Finding{unknown(f, errNoLedger, noLedgerRemedy)}
 	case answer.Ledger.Broken != "":
 		f.Verdict, f.Observed, f.Reason = guard.Fail, "one that was changed", brief(answer.Ledger.Broken)
 		f.Remedy = "find out who changed it, and bring back the last copy that is whole: golive ledger verify"

@@ -32,7 +32,7 @@ var backupVerify = row(guard.Check{
 			if i := slices.Index(vaultsOf(s.Plan, t.subject), e.Vault); flawed && i > 0 {
 				options = fmt.Sprintf(" --from %d", i)
 			}
-			if rung < guard.RungRestored { // further up, not every vault climbs by itself
+			if rung < guard.RungRestored && climbs(s.Plan, t.subject) { // further up, not every vault climbs by itself
 				options += " --to " + rung.String()
 			}
 			return options
@@ -193,3 +193,15 @@ var backupRestorePath = row(guard.Check{
 			return things
 		},
 	})
+
+// climbs says whether a vault of the store may prove more than that it lists a backup. Those of plugins may.
+func climbs(p *guard.Plan, store string) bool {
+	for _, s := range p.Data {
+		for _, b := range s.Backups {
+			if s.Name == store && !slices.Contains([]string{"command", "file", "velero"}, b.Use) {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -35,6 +35,9 @@ func ledger(ctx context.Context, s guard.Scene) (guard.Ledger, error) {
 // ledgerRemedy mends a ledger that gives no answer.
 const ledgerRemedy = "look at the ledger: golive ledger verify"
 
+// noLedgerRemedy mends that there is none.
+const noLedgerRemedy = "bring it to this machine, beside the plan, or begin one: golive ledger init"
+
 // errNoLedger says why nobody knows what is owed.
 var errNoLedger = errors.New("there is no ledger, so nobody can tell what is owed")
 
@@ -379,7 +382,7 @@ func (o obligation) find(ctx context.Context, s guard.Scene, c guard.Check) (fin
 	}
 	l, err := ledger(ctx, s)
 	if err == nil && l.Missing {
-		err = errNoLedger
+		return []guard.Finding{unknown(guard.Finding{Expected: want}, errNoLedger, noLedgerRemedy)}
 	}
 	if err != nil {
 		return []guard.Finding{unknown(guard.Finding{Expected: want}, err, ledgerRemedy)}

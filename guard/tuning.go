@@ -122,7 +122,7 @@ func (p *Plan) Fits(known []Check) error {
 func (d *draft) unread(c Check, path string) {
 	can := strings.Join(append([]string{"need"}, c.Reads...), ", ")
 	for _, key := range []string{"within", "least", "ask"} {
-		d.must(slices.Contains(c.Reads, key) || !d.plan.written(path+"."+key), path+"."+key,
+		d.must(slices.Contains(c.Reads, key) || !d.plan.Writes(path+"."+key), path+"."+key,
 			"%s does not look at %s, so this would change nothing (take it out; what can be set there: %s)", c.ID, key, can)
 	}
 }

@@ -40,11 +40,14 @@ var deeds = []deed{
 		write: []string{"{path: TODO}", `{path: "backups/*.dump"}`}, typed: "mkdir -p backups && cp orders backups/1.dump",
 	},
 	{code: "GL103", says: "mend GL101 first: write it in data[0].name", at: "name: TODO", waits: true},
-	{code: "GL103", says: "or without --to if the vault can only list", typed: "golive drill restore --data orders"},
+	{code: "GL103", says: "then: golive drill restore --data orders", typed: "golive drill restore --data orders"},
 	{
 		code: "GL106", says: "add restore: {use: command, with: {run: ", at: "name: TODO",
 		write: []string{"# restore: {use: command, with: {run: ./restore.sh, verify: ./compare.sh}}", "restore: {use: command, with: {run: ./restore.sh, verify: ./compare.sh}}"},
 	},
+	{code: "GL406", says: "or begin one: golive ledger init", waits: true},
+	{code: "GL802", says: "or begin one: golive ledger init", typed: "golive ledger init"},
+	{code: "GL803", says: "or begin one: golive ledger init", waits: true},
 	{code: "GL201", says: "mend the backend that is set up in rollout.backend", at: "use: command", write: moveTraffic},
 	{code: "GL202", says: "mend the backend that is set up in rollout.backend", at: "use: command", write: moveTraffic},
 	{

@@ -181,7 +181,7 @@ var troubles = []trouble{
 		harm:  func(t *testing.T, s site) { s.replace(t, s.source, nobody) },
 		finds: "metrics.live", verdict: guard.Unknown,
 		says:   `connection refused`,
-		remedy: `^mend the source that is set up in watch\.source \(golive\.yaml:\d+:\d+\)$`,
+		remedy: `^see that the source answers, or name another in watch\.source \(golive\.yaml:\d+:\d+\)$`,
 		mend:   func(t *testing.T, s site, remedy string) { s.amend(t, remedy, nobody, s.source) },
 	},
 	{
