@@ -32,6 +32,39 @@ func TestToolsPresent(t *testing.T) {
 	})
 }
 
+// What a program is asked for is its version, and what it prints is compared number by number.
+func TestToolVersions(t *testing.T) {
+	const wanted = "\ntools: [{name: restic, at_least: 0.14.2, print: restic version}]"
+	says := func(prints string) guard.Answer {
+		return guard.Answer{Path: "/usr/bin/restic", Finding: guard.Finding{Verdict: guard.Pass, Title: "the command succeeds", Observed: prints}}
+	}
+	refuses := guard.Answer{Path: "/usr/bin/restic", Finding: guard.Finding{Verdict: guard.Fail, Title: "the command succeeds", Reason: "exit status 1"}}
+	const mend = "write the command that prints it under print in tools[0]"
+	checktest.Run(t, toolsPresent, []checktest.Case{
+		{Name: "that very one", Scene: scene(t, wanted, says("restic 0.14.2 compiled with go1.19.8")), Want: []guard.Finding{{
+			Subject: "restic", Verdict: guard.Pass, Title: "restic is new enough", Expected: "version 0.14.2 at least", Observed: "version 0.14.2",
+		}}},
+		{Name: "newer", Scene: scene(t, wanted, says("0.100")), Want: []guard.Finding{{Verdict: guard.Pass, Observed: "version 0.100"}}},
+		{Name: "older", Scene: scene(t, wanted, says("restic 0.14.1")), Want: []guard.Finding{{
+			Verdict: guard.Fail, Observed: "version 0.14.1", Reason: "the plan needs a newer one", Remedy: "install a newer restic, or lower at_least in tools[0]",
+		}}},
+		{Name: "no version", Scene: scene(t, wanted, says("help")), Want: []guard.Finding{{Verdict: guard.Unknown, Reason: `restic version prints no version: "help"`, Remedy: mend}}},
+		{Name: "refuses", Scene: scene(t, wanted, refuses), Want: []guard.Finding{{
+			Verdict: guard.Unknown, Reason: "restic version does not say its version: exit status 1", Remedy: mend,
+		}}},
+		{Name: "not there", Scene: scene(t, wanted, guard.Answer{}), Want: []guard.Finding{{Verdict: guard.Fail, Reason: "tools[0] needs it"}}},
+		{Name: "any version", Scene: scene(t, "\ntools: [restic]", guard.Answer{Path: "/usr/bin/restic"}), Want: []guard.Finding{{Verdict: guard.Pass, Observed: "/usr/bin/restic"}}},
+	})
+	for _, c := range []struct {
+		a, b  string
+		older bool
+	}{{"1.2", "1.2.0", false}, {"1.2", "1.2.1", true}, {"1.10", "1.9", false}, {"2.0", "10.0", true}, {"1.2.3", "1.2", false}} {
+		if got := older(c.a, c.b); got != c.older {
+			t.Errorf("older(%s, %s) = %t", c.a, c.b, got)
+		}
+	}
+}
+
 func TestToolsOf(t *testing.T) {
 	plan := parse(t, `
 plugins: [{name: flags}]
@@ -46,13 +79,13 @@ data:
 notify: [{use: command, with: {run: sendmail ops}}]
 `)
 	want := []tool{
-		{"golive-plugin-flags", "plugins[0]"},
-		{"curl", "rollout.backend.with.inspect"},
-		{"grep", "rollout.verify[0].with.run"},
-		{"restic", "data[0].backups[0].with.list"},
-		{"pg_restore", "data[0].restore.with.run"},
-		{"psql", "data[0].restore.with.verify"},
-		{"sendmail", "notify[0].with.run"},
+		{name: "golive-plugin-flags", path: "plugins[0]"},
+		{name: "curl", path: "rollout.backend.with.inspect"},
+		{name: "grep", path: "rollout.verify[0].with.run"},
+		{name: "restic", path: "data[0].backups[0].with.list"},
+		{name: "pg_restore", path: "data[0].restore.with.run"},
+		{name: "psql", path: "data[0].restore.with.verify"},
+		{name: "sendmail", path: "notify[0].with.run"},
 	}
 	if diff := cmp.Diff(want, toolsOf(plan), cmp.AllowUnexported(tool{})); diff != "" {
 		t.Errorf("tools (-want +got):\n%s", diff)

@@ -109,6 +109,11 @@ func (p *Plan) complete() {
 			s.IgnoreBelow = tolerated[s.Kind()].ignoreBelow
 		}
 	}
+	for i := range p.Tools {
+		if t := &p.Tools[i]; t.Print == "" {
+			t.Print = t.Name + " --version"
+		}
+	}
 	for i := range p.Severity {
 		if !p.Writes(fmt.Sprintf("severity[%d].activate", i)) {
 			p.Severity[i].Activate = activation[p.Severity[i].Level]

@@ -22,6 +22,7 @@ type Plan struct {
 	Reviewed     Date          `json:"reviewed,omitzero"` // when people last went through it, line by line
 	Objectives   Objectives    `json:"objectives,omitzero"`
 	Plugins      []Plugin      `json:"plugins,omitempty"` // programs that bring parts of their own
+	Tools        []Tool        `json:"tools,omitempty"`   // programs that have to be on this machine, beside those that the plan runs
 	Rollout      Rollout       `json:"rollout"`
 	Watch        Watch         `json:"watch"`
 	Data         []Store       `json:"data,omitempty"` // what must survive, and how it is backed up
@@ -84,6 +85,13 @@ const (
 type Plugin struct {
 	Name   string `json:"name"`
 	SHA256 string `json:"sha256,omitempty"` // of the program, hexadecimal; another program is refused
+}
+
+// A Tool is a program that has to be on the machine that runs golive. A bare name is Name.
+type Tool struct {
+	Name    string `json:"name" plan:"short"`
+	AtLeast string `json:"at_least,omitempty"` // the oldest version that will do: "0.14"
+	Print   string `json:"print,omitempty"`    // the command that prints its version; default NAME --version
 }
 
 // Rollout says how the traffic moves, and when it moves back.

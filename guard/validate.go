@@ -10,11 +10,12 @@ import (
 )
 
 var (
-	nameShape   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
-	pluginShape = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
-	digestShape = regexp.MustCompile(`^[0-9a-fA-F]{64}$`)
-	labelShape  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-	zoneShape   = regexp.MustCompile(`^(` + zonePattern + `)$`)
+	nameShape    = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
+	pluginShape  = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+	digestShape  = regexp.MustCompile(`^[0-9a-fA-F]{64}$`)
+	labelShape   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	versionShape = regexp.MustCompile(`^[0-9]+(\.[0-9]+){1,3}$`)
+	zoneShape    = regexp.MustCompile(`^(` + zonePattern + `)$`)
 )
 
 // must applies a rule to a value that could be read. Where a value breaks several rules the first is reported.
@@ -55,6 +56,7 @@ func (d *draft) validate() {
 	d.name("service", p.Service)
 	d.name("environment", p.Environment)
 	d.plugins(p.Plugins)
+	d.tools(p.Tools)
 	d.rollout(p.Rollout, p.Watch)
 	d.watch(p.Watch)
 	d.data(p.Data)
@@ -76,6 +78,16 @@ func (d *draft) plugins(plugins []Plugin) {
 		d.unique(seen, path+".name", plugin.Name, "name each plugin once")
 		d.must(plugin.SHA256 == "" || digestShape.MatchString(plugin.SHA256), path+".sha256",
 			"%q is not a SHA-256 (64 hexadecimal digits, as sha256sum prints them)", plugin.SHA256)
+	}
+}
+
+func (d *draft) tools(tools []Tool) {
+	seen := map[string]bool{}
+	for i, t := range tools {
+		path := fmt.Sprintf("tools[%d]", i)
+		d.name(path+".name", t.Name)
+		d.unique(seen, path+".name", t.Name, "name each program once")
+		d.must(t.AtLeast == "" || versionShape.MatchString(t.AtLeast), path+".at_least", "%q is not a version (try 1.2 or 1.2.3)", t.AtLeast)
 	}
 }
 
