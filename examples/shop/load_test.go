@@ -30,7 +30,7 @@ func TestLoadDoesNotWaitForTheShop(t *testing.T) {
 	if code != exitOK {
 		t.Fatalf("exit %d: %s", code, stderr.String())
 	}
-	want := regexp.MustCompile(`^v1 +100 requests +10 errors \(10\.00 %\) +slowest \d+ms +200: 90, 500: 10\n$`)
+	want := regexp.MustCompile(`^v1 +100 requests +10 errors \(10\.00 %\) +slowest \S+ +200: 90, 500: 10\n$`)
 	if !want.MatchString(stdout.String()) {
 		t.Errorf("summary %q, want %v", stdout.String(), want)
 	}
