@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"unicode"
 )
 
 // A PlanError is everything that is wrong with a plan, in the order of the file.
@@ -60,7 +61,15 @@ func (d *draft) report(path, format string, args ...any) {
 
 func (d *draft) reportAt(p Position, path, format string, args ...any) {
 	d.wrong[path] = true
-	d.mistakes = append(d.mistakes, Mistake{p, path, fmt.Sprintf(format, args...)})
+	d.mistakes = append(d.mistakes, Mistake{p, path, strings.Map(visible, fmt.Sprintf(format, args...))})
+}
+
+// visible keeps the text of a mistake on its line, and a terminal as it is, whatever the plan holds.
+func visible(r rune) rune {
+	if unicode.IsControl(r) {
+		return ' '
+	}
+	return r
 }
 
 // reject reports that a value could not be taken over, so that no rule is applied to it or to what holds it.
