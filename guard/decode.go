@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -40,6 +41,11 @@ func ParsePlan(file string, source []byte) (*Plan, error) {
 // parse returns the one value of the file, or nil when there is none to go on with.
 func (d *draft) parse(source []byte) *yaml.Node {
 	d.plan.where[""] = Position{1, 1}
+	if at := invalid(source); at >= 0 {
+		line := 1 + bytes.Count(source[:at], []byte("\n"))
+		d.reportAt(Position{line, 1}, "", "this is not UTF-8 text (save the file as UTF-8)")
+		return nil
+	}
 	var first, second yaml.Node
 	decoder := yaml.NewDecoder(bytes.NewReader(source))
 	err := decoder.Decode(&first)
@@ -59,6 +65,18 @@ func (d *draft) parse(source []byte) *yaml.Node {
 		d.reportSyntax(source, err)
 	}
 	return nil
+}
+
+// invalid is the place of the first byte that is not UTF-8; -1: there is none.
+func invalid(source []byte) int {
+	for at := 0; at < len(source); {
+		r, size := utf8.DecodeRune(source[at:])
+		if r == utf8.RuneError && size == 1 {
+			return at
+		}
+		at += size
+	}
+	return -1
 }
 
 // yamlLine is how the YAML library begins an error whose line it knows.
