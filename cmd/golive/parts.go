@@ -22,6 +22,7 @@ import (
 	"github.com/golive-dev/golive/plugins/github"
 	"github.com/golive-dev/golive/plugins/haproxy"
 	"github.com/golive-dev/golive/plugins/http"
+	"github.com/golive-dev/golive/plugins/nginx"
 	"github.com/golive-dev/golive/plugins/pgbackrest"
 	"github.com/golive-dev/golive/plugins/prometheus"
 	"github.com/golive-dev/golive/plugins/restic"
@@ -38,6 +39,7 @@ func builtin(out io.Writer) plugins.Kit {
 		Backends: map[string]func(guard.With) (guard.Backend, error){
 			"command": command.NewBackend,
 			"haproxy": haproxy.NewBackend,
+			"nginx":   nginx.NewBackend,
 			"http":    http.NewBackend,
 		},
 		Sources: map[string]func(guard.With) (guard.Source, error){

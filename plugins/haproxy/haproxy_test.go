@@ -19,8 +19,16 @@ import (
 	"time"
 
 	"github.com/golive-dev/golive/guard"
+	"github.com/golive-dev/golive/plugins"
 	"github.com/golive-dev/golive/plugins/plugintest"
 )
+
+var kit = plugins.Kit{
+	Name:     "haproxy",
+	Backends: map[string]func(guard.With) (guard.Backend, error){"haproxy": NewBackend},
+}
+
+func TestMain(m *testing.M) { plugintest.Main(m, kit) }
 
 var release = guard.Release{ID: "r1", Service: "shop", Environment: "test", From: "v1", To: "v2"}
 
@@ -178,8 +186,10 @@ func shift(t *testing.T, b *Backend, percent int) {
 }
 
 func TestContract(t *testing.T) {
-	w := newWorld(t, "roundrobin")
-	plugintest.Backend(t, w.backend(t, "finish", "drain"), plugintest.BackendCase{})
+	plugintest.Both(t, kit, func(t *testing.T, kit plugins.Kit) {
+		w := newWorld(t, "roundrobin")
+		plugintest.Backend(t, plugintest.Make(t, kit.Backends["haproxy"], w.with("finish", "drain")), plugintest.BackendCase{})
+	})
 }
 
 // The same over TCP.

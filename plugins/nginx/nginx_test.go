@@ -503,3 +503,29 @@ func FuzzParseAnswer(f *testing.F) {
 		}
 	})
 }
+
+// The example begins as golive writes it, and nginx can read it.
+func TestExample(t *testing.T) {
+	first := split{state{0, "shop-v2", "shop-v1", 0, 0}, perRequest, "golive", "127.0.0.1:8458", "/healthz"}
+	text, err := os.ReadFile("../../examples/nginx/golive.conf")
+	if err != nil || string(text) != first.String() {
+		t.Errorf("examples/nginx/golive.conf is not (%v)\n%s", err, first)
+	}
+	if _, err := exec.LookPath("nginx"); err != nil {
+		t.Skip("nginx is not installed: apt-get install nginx-light")
+	}
+	config, err := os.ReadFile("../../examples/nginx/nginx.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{dir: t.TempDir()}
+	if err := os.Mkdir(w.path("golive"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	w.write(t, "nginx.conf", string(config))
+	w.write(t, "golive/golive.conf", string(text))
+	said, err := exec.Command("nginx", "-t", "-c", w.path("nginx.conf"), "-g", fmt.Sprintf("error_log stderr; pid %s/nginx.pid;", w.dir)).CombinedOutput()
+	if err != nil {
+		t.Errorf("%v\n%s", err, said)
+	}
+}
