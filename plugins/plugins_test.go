@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"os"
 	"os/exec"
@@ -22,6 +23,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/go-hclog"
 
 	"github.com/golive-dev/golive/guard"
 	"github.com/golive-dev/golive/plugins"
@@ -47,7 +49,12 @@ var (
 	bad = plugins.Kit{
 		Name: "bad",
 		Backends: map[string]func(guard.With) (guard.Backend, error){
-			"bad": func(with guard.With) (guard.Backend, error) { return &badBackend{}, nil },
+			"bad": func(with guard.With) (guard.Backend, error) {
+				if with["crash"] != nil {
+					panic("no such flag")
+				}
+				return &badBackend{}, nil
+			},
 		},
 		Sources: map[string]func(guard.With) (guard.Source, error){"bad": func(guard.With) (guard.Source, error) { return badSource{}, nil }},
 		Probes:  map[string]func(guard.With) (guard.Probe, error){"bad": func(guard.With) (guard.Probe, error) { return badProbe{}, nil }},
@@ -67,6 +74,16 @@ func TestMain(m *testing.M) {
 		time.Sleep(time.Minute)
 	case "host":
 		host()
+	case "golive-plugin-newer":
+		plugins.ServeNewer(good)
+	case "golive-plugin-older":
+		plugins.ServeOlder(good, "Notify")
+	case "golive-plugin-past": // speaks the versions of the protocol before this one
+		defer plugins.Speak(plugins.Versions{Oldest: 1, Newest: 2})()
+		plugins.Serve(good)
+	case "golive-plugin-future":
+		defer plugins.Speak(plugins.Versions{Oldest: 3, Newest: 4})()
+		plugins.Serve(good)
 	default:
 		plugintest.Main(m, good, bad, thief)
 	}
@@ -178,6 +195,22 @@ func (*badBackend) Inspect(ctx context.Context, r guard.Release) (guard.Standing
 		panic("out of cheese")
 	case "exit":
 		os.Exit(3)
+	case "child": // starts a process that holds its output open
+		return startChild(exec.Command("sleep", r.To))
+	case "daemon":
+		return startChild(exec.Command("setsid", "sleep", r.To))
+	case "json":
+		slog.New(slog.NewJSONHandler(os.Stderr, nil)).Warn("flagd is slow", "attempt", 3, "where", "port 8013")
+		hclog.New(&hclog.LoggerOptions{Output: os.Stderr, JSONFormat: true, Name: "inner"}).Error("gone\nfor good", "code", 7)
+	case "flood":
+		for i := range 5000 {
+			fmt.Fprintln(os.Stderr, "line", i)
+		}
+		fmt.Fprintln(os.Stderr, strings.Repeat("x", 100<<10))
+	case "raw": // not through the handshake's stream
+		out := os.NewFile(1, "standard output")
+		_, err := fmt.Fprintln(out, strings.Repeat("y", 300<<10)+"\nprinted")
+		return guard.Standing{}, err
 	case "stderr":
 		fmt.Fprintln(os.Stderr, "a line\nanother")
 		fmt.Println("and one to stdout")
@@ -192,6 +225,15 @@ func (*badBackend) Inspect(ctx context.Context, r guard.Release) (guard.Standing
 		return guard.Standing{Percent: 50}, errors.New("rpc error: the balancer is on fire")
 	}
 	return guard.Standing{}, nil
+}
+
+// startChild starts what a plugin may start: a program that outlives its call. It says its process.
+func startChild(cmd *exec.Cmd) (guard.Standing, error) {
+	cmd.Stdout, cmd.Stderr = os.NewFile(1, "standard output"), os.NewFile(2, "standard error")
+	if err := cmd.Start(); err != nil {
+		return guard.Standing{}, err
+	}
+	return guard.Standing{Detail: strconv.Itoa(cmd.Process.Pid)}, nil
 }
 
 func (*badBackend) Shift(ctx context.Context, o guard.Order, _ int) error {
@@ -344,6 +386,18 @@ func TestCrash(t *testing.T) {
 	}
 }
 
+// TestCrashInMake ends a plugin while a part is made. The next part is made by a new process.
+func TestCrashInMake(t *testing.T) {
+	kit := plugintest.Open(t, "bad", plugins.Options{})
+	_, err := kit.Backends["bad"](guard.With{"crash": true})
+	if want := "plugin bad: it ended during the call (its last words: panic: no such flag"; err == nil || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("a crash in Make: error %v, want %q", err, want)
+	}
+	if got := says(t, plugintest.Make(t, kit.Backends["bad"], nil), "pid"); strings.Contains(got, "plugin bad") {
+		t.Errorf("after a crash in Make the plugin says %s", got)
+	}
+}
+
 // TestCallsEndWithTheirContext hangs a plugin, in calls that see the end of their context and that do not.
 func TestCallsEndWithTheirContext(t *testing.T) {
 	kit := plugintest.Open(t, "bad", plugins.Options{})
@@ -406,7 +460,7 @@ func TestEnvironmentIsFiltered(t *testing.T) {
 
 func TestLog(t *testing.T) {
 	heard := make(chan string, 10)
-	kit := plugintest.Open(t, "bad", plugins.Options{Log: func(line string) { heard <- line }})
+	kit := plugintest.Open(t, "bad", plugins.Options{Log: func(line plugins.Line) { heard <- line.String() }})
 	if got := says(t, plugintest.Make(t, kit.Backends["bad"], nil), "stderr"); got != "" {
 		t.Fatal(got)
 	}
@@ -439,7 +493,7 @@ func TestDigest(t *testing.T) {
 	}
 	stop()
 	_, _, err = plugins.Open(t.Context(), "good", plugins.Options{SHA256: strings.Repeat("0", 64)})
-	want := fmt.Sprintf("plugin good: %s is another program: its SHA-256 is %s, and the plan has %s", path, right, strings.Repeat("0", 64))
+	want := fmt.Sprintf("plugin good: start %s: it is another program: its SHA-256 is %s, and the plan has %s", path, right, strings.Repeat("0", 64))
 	if err == nil || err.Error() != want {
 		t.Errorf("Open of another program: error %v, want %s", err, want)
 	}
@@ -453,7 +507,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		"garbage":      `is no plugin of golive: it answers "hello, world" instead of the handshake`,
 		"dies":         `(its last words: no licence)`,
 		"mute":         `plugin mute: context deadline exceeded`,
-		"thief":        `plugin thief: check "plan.valid" has the code "GL101" (a check has an ID and a code, which does not begin with GL)`,
+		"thief":        `plugin thief: check "plan.valid" has the code "GL101" (an ID is like flags.name, a code like FLAGS1, and none begins with GL)`,
 		"not-here":     `plugin not-here: there is no program golive-plugin-not-here beside golive or on PATH (install it there)`,
 		"../etc/x":     `plugin "../etc/x": a name has small letters, digits and dashes (it is no path)`,
 		"/bin/sh":      `it is no path`,

@@ -111,7 +111,7 @@ func (p *program) open(ctx context.Context, plan *guard.Plan, i int) (plugins.Ki
 	plugin := plan.Plugins[i]
 	kit, closeIt, err := plugins.Open(ctx, plugin.Name, plugins.Options{
 		SHA256: plugin.SHA256,
-		Log:    func(line string) { fmt.Fprintf(p.err, "%s: %s\n", plugin.Name, p.secrets.clean(line)) },
+		Log:    func(line plugins.Line) { fmt.Fprintf(p.err, "%s: %s\n", plugin.Name, p.secrets.name(line.String())) },
 	})
 	if err != nil {
 		return kit, nil, fail(exitUnknown, "%splugin %s: %w", at(plan, fmt.Sprintf("plugins[%d]", i)), plugin.Name, p.secrets.error(err))

@@ -55,8 +55,43 @@ func Main(m *testing.M, kits ...plugins.Kit) {
 func Open(t *testing.T, name string, options plugins.Options) plugins.Kit {
 	t.Helper()
 	Install(t, name)
+	return open(t, name, options)
+}
+
+// Program runs a program that is there already, in whatever language, as a plugin, for as long as the test takes, and
+// returns its kit. First it holds the program to what golive relies on: the questions of golive plugins verify. The
+// suites of this package then take the parts of the kit, made by Make.
+//
+//	kit := plugintest.Program(t, "dist/golive-plugin-flags", plugins.Options{})
+//	plugintest.Backend(t, plugintest.Make(t, kit.Backends["flags"], with), plugintest.BackendCase{})
+//
+// It changes PATH, and so cannot be used in parallel tests.
+func Program(t *testing.T, path string, options plugins.Options) plugins.Kit {
+	t.Helper()
+	path, err := filepath.Abs(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := strings.TrimSuffix(filepath.Base(path), ".exe")
+	name = strings.TrimSuffix(strings.TrimPrefix(name, prefix), filepath.Ext(name))
+	install(t, name, path)
 	if options.Log == nil {
-		options.Log = func(line string) { t.Logf("plugin %s: %s", name, line) }
+		options.Log = func(line plugins.Line) { t.Logf("plugin %s: %s", name, line) }
+	}
+	_, findings := plugins.Verify(t.Context(), name, options)
+	for _, f := range findings {
+		pinned := f.ID == "plugin.pinned" && options.SHA256 == "" // a test need not pin what it has built
+		if f.Verdict != guard.Pass && !pinned {
+			t.Errorf("%s: %s: %v, %s (%s)", name, f.Title, f.Verdict, f.Reason, f.Remedy)
+		}
+	}
+	return open(t, name, options)
+}
+
+func open(t *testing.T, name string, options plugins.Options) plugins.Kit {
+	t.Helper()
+	if options.Log == nil {
+		options.Log = func(line plugins.Line) { t.Logf("plugin %s: %s", name, line) }
 	}
 	kit, stop, err := plugins.Open(t.Context(), name, options)
 	if err != nil {
@@ -73,12 +108,17 @@ func Install(t *testing.T, name string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return install(t, name, self)
+}
+
+func install(t *testing.T, name, program string) string {
+	t.Helper()
 	dir := t.TempDir()
 	path := filepath.Join(dir, prefix+name)
 	if runtime.GOOS == "windows" {
 		path += ".exe"
 	}
-	if err := os.Symlink(self, path); err != nil {
+	if err := os.Symlink(program, path); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
