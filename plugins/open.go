@@ -76,10 +76,13 @@ func open(ctx context.Context, name string, options Options) (*process, About, e
 
 var nameForm = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*$`)
 
+// Named says whether a plugin can have this name.
+func Named(name string) bool { return nameForm.MatchString(name) }
+
 // Find looks for the program of a plugin beside golive, and then on PATH. It takes a name and never a path, so
 // that a plan from a stranger cannot start whatever it likes.
 func Find(name string) (string, error) {
-	if !nameForm.MatchString(name) {
+	if !Named(name) {
 		return "", fmt.Errorf("plugin %q: a name has small letters, digits and dashes (it is no path)", name)
 	}
 	program := "golive-plugin-" + name
