@@ -72,28 +72,34 @@ func Program(t *testing.T, path string, options plugins.Options) plugins.Kit {
 	if err != nil {
 		t.Fatal(err)
 	}
-	name := strings.TrimSuffix(filepath.Base(path), ".exe")
-	name = strings.TrimSuffix(strings.TrimPrefix(name, prefix), filepath.Ext(name))
+	name := strings.TrimPrefix(filepath.Base(path), prefix)
+	name = strings.TrimSuffix(name, filepath.Ext(name)) // .exe, .py
 	install(t, name, path)
-	if options.Log == nil {
-		options.Log = func(line plugins.Line) { t.Logf("plugin %s: %s", name, line) }
-	}
-	_, findings := plugins.Verify(t.Context(), name, options)
+	_, findings := plugins.Verify(t.Context(), name, logged(t, name, options))
 	for _, f := range findings {
-		pinned := f.ID == "plugin.pinned" && options.SHA256 == "" // a test need not pin what it has built
-		if f.Verdict != guard.Pass && !pinned {
-			t.Errorf("%s: %s: %v, %s (%s)", name, f.Title, f.Verdict, f.Reason, f.Remedy)
+		said := fmt.Sprintf("%s: %s: %v, %s (%s)", name, f.Title, f.Verdict, f.Reason, f.Remedy)
+		switch f.Verdict {
+		case guard.Pass:
+		case guard.Warn: // a start that is slow on a busy machine, a program that was just built and is not pinned
+			t.Log(said)
+		default:
+			t.Error(said)
 		}
 	}
 	return open(t, name, options)
 }
 
-func open(t *testing.T, name string, options plugins.Options) plugins.Kit {
-	t.Helper()
+// logged tells the log of a plugin to the test, if nobody else takes it.
+func logged(t *testing.T, name string, options plugins.Options) plugins.Options {
 	if options.Log == nil {
 		options.Log = func(line plugins.Line) { t.Logf("plugin %s: %s", name, line) }
 	}
-	kit, stop, err := plugins.Open(t.Context(), name, options)
+	return options
+}
+
+func open(t *testing.T, name string, options plugins.Options) plugins.Kit {
+	t.Helper()
+	kit, stop, err := plugins.Open(t.Context(), name, logged(t, name, options))
 	if err != nil {
 		t.Fatal(err)
 	}
