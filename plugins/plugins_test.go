@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -59,6 +60,7 @@ var (
 		Sources: map[string]func(guard.With) (guard.Source, error){"bad": func(guard.With) (guard.Source, error) { return badSource{}, nil }},
 		Probes:  map[string]func(guard.With) (guard.Probe, error){"bad": func(guard.With) (guard.Probe, error) { return badProbe{}, nil }},
 	}
+	terse = plugins.Kit{Name: "terse", Checks: []guard.Check{{Code: "T1", ID: "terse", Run: release.Run}}}
 	thief = plugins.Kit{Name: "thief", Checks: []guard.Check{{Code: "GL101", ID: "plan.valid", Doc: "d"}}}
 )
 
@@ -76,6 +78,8 @@ func TestMain(m *testing.M) {
 		host()
 	case "golive-plugin-newer":
 		plugins.ServeNewer(good)
+	case "golive-plugin-clings": // to life: it neither watches its standard input nor heeds signals
+		plugins.ServeNewer(bad)
 	case "golive-plugin-older":
 		plugins.ServeOlder(good, "Notify")
 	case "golive-plugin-past": // speaks the versions of the protocol before this one
@@ -85,7 +89,7 @@ func TestMain(m *testing.M) {
 		defer plugins.Speak(plugins.Versions{Oldest: 3, Newest: 4})()
 		plugins.Serve(good)
 	default:
-		plugintest.Main(m, good, bad, thief)
+		plugintest.Main(m, good, bad, thief, plugins.Kit{Name: "nothing"}, terse)
 	}
 }
 
@@ -515,7 +519,11 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		"-x":           `plugin "-x": a name has`,
 		"garbage\nfoo": `a name has`,
 	} {
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		patience := 30 * time.Second
+		if name == "mute" {
+			patience = 2 * time.Second
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		kit, _, err := plugins.Open(ctx, name, plugins.Options{})
 		cancel()
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -531,9 +539,10 @@ func TestStartedByHand(t *testing.T) {
 	}
 }
 
-// host is golive in little: it opens a plugin, says its process, and waits for its end.
+// host is golive in little: it opens a plugin, says the processes of the plugin and of a child of it, and waits for its
+// end.
 func host() {
-	kit, _, err := plugins.Open(context.Background(), "bad", plugins.Options{})
+	kit, _, err := plugins.Open(context.Background(), os.Args[1], plugins.Options{})
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(1)
@@ -543,48 +552,70 @@ func host() {
 		fmt.Println(err)
 		os.Exit(1)
 	}
-	s, err := b.Inspect(context.Background(), guard.Release{ID: "pid"})
-	fmt.Println(s.Detail, err)
+	plugin, err := b.Inspect(context.Background(), guard.Release{ID: "pid"})
+	child, err2 := b.Inspect(context.Background(), guard.Release{ID: "child", To: "300"})
+	fmt.Println(plugin.Detail, child.Detail, errors.Join(err, err2))
 	// An order that never comes to its end, so that the plugin is busy when its host dies.
 	_ = b.Shift(context.Background(), guard.Order{Release: guard.Release{ID: "deaf"}}, 1)
 }
 
-// TestNothingStaysBehind kills a host by kill -9, which can tell nobody, and looks for the plugin.
+// TestNothingStaysBehind kills a host by kill -9, which can tell nobody, and looks for the plugin, for the child of the
+// plugin, and for the directory of its socket. A plugin that does not watch its standard input ends too where the
+// system sees to it; what it has started it would have to end itself.
 func TestNothingStaysBehind(t *testing.T) {
-	plugin := plugintest.Install(t, "bad")
-	program := filepath.Join(filepath.Dir(plugin), "host")
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
+	for name, careful := range map[string]bool{"bad": true, "clings": false} {
+		t.Run(name, func(t *testing.T) {
+			if !careful && runtime.GOOS != "linux" {
+				t.Skip("only Linux ends a program whose parent is gone")
+			}
+			plugin := plugintest.Install(t, name)
+			program := filepath.Join(filepath.Dir(plugin), "host")
+			self, err := os.Executable()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Symlink(self, program); err != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.CommandContext(t.Context(), program, name)
+			scratch := t.TempDir()
+			cmd.Env = append(os.Environ(), "TMPDIR="+scratch)
+			output, err := cmd.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			line, err := bufio.NewReader(output).ReadString('\n')
+			if err != nil {
+				t.Fatal(err)
+			}
+			var pid, child int
+			var rest string
+			if _, err := fmt.Sscan(line, &pid, &child, &rest); err != nil || rest != "<nil>" {
+				t.Fatalf("the host says %q", line)
+			}
+			defer func() {
+				_ = syscall.Kill(child, syscall.SIGKILL) // an error means that it has ended
+			}()
+			if gone(pid) || gone(child) {
+				t.Fatal("the plugin or its child does not run")
+			}
+			if err := cmd.Process.Signal(syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			_ = cmd.Wait() // says that it was killed
+			eventually(t, "the plugin ends with its host", func() bool { return gone(pid) })
+			if careful {
+				eventually(t, "the child of the plugin ends with it", func() bool { return gone(child) })
+				eventually(t, "the directory of the socket is gone", func() bool {
+					left, err := os.ReadDir(scratch)
+					return err == nil && len(left) == 0
+				})
+			}
+		})
 	}
-	if err := os.Symlink(self, program); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), program)
-	output, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	line, err := bufio.NewReader(output).ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
-	number, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
-	pid, err := strconv.Atoi(number)
-	if err != nil || rest != "<nil>" {
-		t.Fatalf("the host says %q", line)
-	}
-	if gone(pid) {
-		t.Fatal("the plugin does not run")
-	}
-	if err := cmd.Process.Signal(syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
-	_ = cmd.Wait() // says that it was killed
-	eventually(t, "the plugin ends with its host", func() bool { return gone(pid) })
 }
 
 // eventually waits for another process, which no synctest bubble can hold.

@@ -152,9 +152,6 @@ func (e *exam) describes() (string, error) {
 	e.said = answer.Catalog
 	e.about.hear(e.said)
 	e.about.Kit = e.process.kit(ctx, e.said)
-	if len(e.said.Parts) == 0 && len(e.said.Checks) == 0 {
-		return "nothing", errors.New("it has neither parts nor checks")
-	}
 	var has []string
 	for _, kind := range kinds {
 		for _, name := range e.said.Parts[kind] {
@@ -163,6 +160,9 @@ func (e *exam) describes() (string, error) {
 	}
 	for _, check := range e.said.Checks {
 		has = append(has, "check "+check.Code)
+	}
+	if len(has) == 0 && len(e.about.Strange) == 0 {
+		return "nothing", errors.New("it has neither parts nor checks")
 	}
 	return cut(strings.Join(has, ", "), textBytes), nil
 }
