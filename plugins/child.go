@@ -23,7 +23,6 @@ import (
 type child struct {
 	path    string
 	options Options
-	key     string // golive's certificate, for mutual TLS
 	log     listener
 	exited  chan struct{} // closed once the program has ended and all that it wrote was read
 
@@ -55,7 +54,6 @@ func (c *child) prepare(_ hclog.Logger, cmd *exec.Cmd, sockets string) (runner.R
 	c.sockets = sockets
 	c.cmd = exec.Command(c.path)
 	c.cmd.Env = append(c.options.environment(), cmd.Env...)
-	c.cmd.Env = append(c.cmd.Env, clientCertificate+"="+c.key)
 	headGroup(c.cmd)
 	var err error
 	c.hold, err = c.cmd.StdinPipe()

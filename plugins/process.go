@@ -138,16 +138,11 @@ func (p *process) end(first func(*program)) {
 // launch starts a program and connects to it.
 func launch(ctx context.Context, path string, options Options) (*program, error) {
 	run := newChild(path, options)
-	secure, certificate, err := newIdentity()
-	if err != nil {
-		return nil, err
-	}
-	run.key = certificate
 	config := &goplugin.ClientConfig{
 		HandshakeConfig:  handshake,
 		VersionedPlugins: spoken.sets(bridge{}),
 		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
-		TLSConfig:        secure,
+		AutoMTLS:         true,
 		SkipHostEnv:      true,
 		StartTimeout:     startTime,
 		Logger:           hclog.NewNullLogger(),
@@ -164,7 +159,7 @@ func launch(ctx context.Context, path string, options Options) (*program, error)
 	end := context.AfterFunc(ctx, func() { _ = run.Kill(context.Background()) }) // which has no error
 	defer end()
 	began := time.Now()
-	_, err = client.Start()
+	_, err := client.Start()
 	if err == nil && run.plain() {
 		config.TLSConfig = nil // PluginToHost has seen to its socket
 	}
