@@ -83,8 +83,9 @@ const (
 
 // A Plugin is a program golive-plugin-NAME, found on PATH or beside golive, never by a path.
 type Plugin struct {
-	Name   string `json:"name"`
-	SHA256 string `json:"sha256,omitempty"` // of the program, hexadecimal; another program is refused
+	Name   string   `json:"name"`
+	SHA256 string   `json:"sha256,omitempty"` // of the program, hexadecimal; another program is refused
+	Env    []string `json:"env,omitempty"`    // names of the variables of the environment that it sees, beside PATH, HOME, TMPDIR and LANG; none of golive's own
 }
 
 // A Tool is a program that has to be on the machine that runs golive. A bare name is Name.

@@ -12,6 +12,7 @@ import (
 var (
 	nameShape    = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
 	pluginShape  = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+	envShape     = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 	digestShape  = regexp.MustCompile(`^[0-9a-fA-F]{64}$`)
 	labelShape   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 	versionShape = regexp.MustCompile(`^[0-9]+(\.[0-9]+){1,3}$`)
@@ -78,7 +79,22 @@ func (d *draft) plugins(plugins []Plugin) {
 		d.unique(seen, path+".name", plugin.Name, "name each plugin once")
 		d.must(plugin.SHA256 == "" || digestShape.MatchString(plugin.SHA256), path+".sha256",
 			"%q is not a SHA-256 (64 hexadecimal digits, as sha256sum prints them)", plugin.SHA256)
+		passed := map[string]bool{}
+		for j, name := range plugin.Env {
+			at := fmt.Sprintf("%s.env[%d]", path, j)
+			shown, _, _ := strings.Cut(name, "=") // what follows may be a secret
+			d.must(envShape.MatchString(name), at, "%q is not the name of a variable alone (write FLAGD_TOKEN, without $ and without a value)", shown)
+			d.must(!ownVariable(name), at, "%s is golive's own, and no business of a plugin (give the plugin a variable of its own)", name)
+			d.unique(passed, at, name, "name each variable once")
+		}
 	}
+}
+
+// ownVariable says that a variable speaks to golive, or is how golive speaks to its plugins. Whoever could pass those
+// on could hand golive's own secrets to a stranger's program, or speak to it in golive's name.
+func ownVariable(name string) bool {
+	name = strings.ToUpper(name) // Windows knows no difference
+	return strings.HasPrefix(name, "GOLIVE_") || strings.HasPrefix(name, "PLUGIN_")
 }
 
 func (d *draft) tools(tools []Tool) {

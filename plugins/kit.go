@@ -80,6 +80,9 @@ func (k Kit) String() string {
 	return k.Name
 }
 
+// kinds are those of parts, as they are called in messages.
+var kinds = []string{"backend", "source", "notifier", "probe", "vault"}
+
 // names lists the parts of a kit by their kind.
 func (k Kit) names() map[string][]string {
 	return map[string][]string{

@@ -2,15 +2,14 @@ package plugins
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,9 +18,9 @@ import (
 
 // Options say how a plugin is started.
 type Options struct {
-	SHA256 string            // of the program, hexadecimal; empty: any program of the name
-	Env    []string          // names of the variables that it sees, beside PATH, HOME, TMPDIR and LANG
-	Log    func(line string) // takes what it writes, line by line; nil: nobody does
+	SHA256 string     // of the program, hexadecimal; empty: any program of the name
+	Env    []string   // names of the variables that it sees, beside PATH, HOME, TMPDIR and LANG
+	Log    func(Line) // takes what it writes to its log, one line at a time; it must not wait. nil: nobody does
 }
 
 // startTime bounds starting a plugin, and describing and making its parts.
@@ -31,25 +30,59 @@ const startTime = 10 * time.Second
 // kit. The plugin lives until stop is called, or golive ends. One that crashes fails the calls under way, and
 // is started anew by the next; ctx ends the start alone.
 func Open(ctx context.Context, name string, options Options) (kit Kit, stop func(), err error) {
+	p, about, err := open(ctx, name, options)
+	if err != nil {
+		return Kit{}, nil, err
+	}
+	return about.Kit, p.stop, nil
+}
+
+// Describe starts a plugin like Open, asks what it is, and stops it. It may be repeated.
+func Describe(ctx context.Context, name string, options Options) (About, error) {
+	p, about, err := open(ctx, name, options)
+	if err != nil {
+		return About{}, err
+	}
+	p.stop()
+	return about, about.read()
+}
+
+// An About is what is known of a plugin: from its program, and from what it says itself.
+type About struct {
+	Name     string   `json:"name"`
+	Path     string   `json:"path"`              // of the program
+	Bytes    int64    `json:"bytes"`             // of the program
+	SHA256   string   `json:"sha256"`            // of the program, hexadecimal
+	Protocol int      `json:"protocol"`          // the version that golive and the plugin agreed on
+	Speaks   Versions `json:"speaks,omitzero"`   // zero: the plugin was built before there was this question
+	KitName  string   `json:"kit,omitempty"`     // what the plugin calls its kit
+	Strange  []string `json:"strange,omitempty"` // parts of kinds that this golive does not know: "oracle delphi"
+	Kit      Kit      `json:"-"`                 // works until the plugin is stopped
+}
+
+func open(ctx context.Context, name string, options Options) (*process, About, error) {
 	path, err := Find(name)
 	if err != nil {
-		return Kit{}, nil, err
+		return nil, About{}, err
 	}
-	p := &process{name: name, path: path, options: options, turn: make(chan struct{}, 1)}
-	kit, err = p.kit(ctx)
+	p := newProcess(name, path, options)
+	about, err := p.describe(ctx)
 	if err != nil {
 		p.stop()
-		return Kit{}, nil, err
+		return nil, About{}, err
 	}
-	return kit, p.stop, nil
+	return p, about, nil
 }
 
 var nameForm = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*$`)
 
+// Named says whether a plugin can have this name.
+func Named(name string) bool { return nameForm.MatchString(name) }
+
 // Find looks for the program of a plugin beside golive, and then on PATH. It takes a name and never a path, so
 // that a plan from a stranger cannot start whatever it likes.
 func Find(name string) (string, error) {
-	if !nameForm.MatchString(name) {
+	if !Named(name) {
 		return "", fmt.Errorf("plugin %q: a name has small letters, digits and dashes (it is no path)", name)
 	}
 	program := "golive-plugin-" + name
@@ -66,26 +99,6 @@ func Find(name string) (string, error) {
 	return path, nil
 }
 
-// verify holds the program to its digest.
-func (o Options) verify(path string) error {
-	if o.SHA256 == "" {
-		return nil
-	}
-	file, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	digest := sha256.New()
-	if _, err := io.Copy(digest, file); err != nil {
-		return err
-	}
-	if found := hex.EncodeToString(digest.Sum(nil)); !strings.EqualFold(found, o.SHA256) {
-		return fmt.Errorf("%s is another program: its SHA-256 is %s, and the plan has %s", path, found, o.SHA256)
-	}
-	return nil
-}
-
 // environment is what a plugin sees of ours.
 func (o Options) environment() []string {
 	var env []string
@@ -97,35 +110,57 @@ func (o Options) environment() []string {
 	return env
 }
 
-// kit asks the plugin what it has.
-func (p *process) kit(ctx context.Context) (Kit, error) {
+// describe asks the plugin what it has. What this golive does not know of it is told in its log.
+func (p *process) describe(ctx context.Context) (About, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, startTime, fmt.Errorf("it is not ready after %v", startTime))
 	defer cancel()
 	answer, err := p.call(ctx, "Describe", request{})
 	if err != nil {
-		return Kit{}, err
+		return About{}, err
 	}
-	parts := answer.Catalog.Parts
+	said := answer.Catalog
+	about := About{Name: p.name, Path: p.path, Protocol: p.running.client.NegotiatedVersion()} // nobody else can start it yet
+	about.hear(said)
+	if len(about.Strange) > 0 && p.options.Log != nil {
+		p.options.Log(Line{"warn", cut("this golive does not know "+strings.Join(about.Strange, ", "), textBytes) + " (upgrade golive to use it)"})
+	}
+	if err := said.wellFormed(); err != nil {
+		return about, fmt.Errorf("plugin %s: %w", p.name, err)
+	}
+	about.Kit = p.kit(ctx, said)
+	return about, nil
+}
+
+// hear takes what the plugin says of itself.
+func (a *About) hear(said catalog) {
+	a.KitName, a.Speaks = said.Name, said.Speaks
+	for _, kind := range slices.Sorted(maps.Keys(said.Parts)) {
+		if !slices.Contains(kinds, kind) {
+			for _, part := range said.Parts[kind] {
+				a.Strange = append(a.Strange, kind+" "+part)
+			}
+		}
+	}
+}
+
+// kit is what the plugin has, to be used from here.
+func (p *process) kit(ctx context.Context, said catalog) Kit {
 	kit := Kit{
 		Name:      "plugin " + p.name,
-		Backends:  makers(ctx, p, "backend", parts, func(r remote) guard.Backend { return remoteBackend{r} }),
-		Sources:   makers(ctx, p, "source", parts, func(r remote) guard.Source { return remoteSource{r} }),
-		Notifiers: makers(ctx, p, "notifier", parts, func(r remote) guard.Notifier { return remoteNotifier{r} }),
-		Probes:    makers(ctx, p, "probe", parts, func(r remote) guard.Probe { return remoteProbe{r} }),
-		Vaults:    makers(ctx, p, "vault", parts, func(r remote) guard.Vault { return remoteVault{r} }),
+		Backends:  makers(ctx, p, "backend", said.Parts, func(r remote) guard.Backend { return remoteBackend{r} }),
+		Sources:   makers(ctx, p, "source", said.Parts, func(r remote) guard.Source { return remoteSource{r} }),
+		Notifiers: makers(ctx, p, "notifier", said.Parts, func(r remote) guard.Notifier { return remoteNotifier{r} }),
+		Probes:    makers(ctx, p, "probe", said.Parts, func(r remote) guard.Probe { return remoteProbe{r} }),
+		Vaults:    makers(ctx, p, "vault", said.Parts, func(r remote) guard.Vault { return remoteVault{r} }),
 	}
-	for _, check := range answer.Catalog.Checks {
-		if check.Code == "" || check.ID == "" || strings.HasPrefix(check.Code, "GL") {
-			return Kit{}, fmt.Errorf("plugin %s: check %q has the code %q (a check has an ID and a code, which does not begin with GL)",
-				p.name, check.ID, check.Code)
-		}
+	for _, check := range said.Checks {
 		check.Run = func(ctx context.Context, scene guard.Scene) ([]guard.Finding, error) {
 			answer, err := p.call(ctx, "Run", request{Check: check.Code, Scene: scene})
 			return answer.Findings, err
 		}
 		kit.Checks = append(kit.Checks, check)
 	}
-	return kit, nil
+	return kit
 }
 
 // makers are those of a kind. What they make is made in the plugin first, so that it can object.

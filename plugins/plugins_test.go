@@ -9,10 +9,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,6 +24,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/go-hclog"
 
 	"github.com/golive-dev/golive/guard"
 	"github.com/golive-dev/golive/plugins"
@@ -47,11 +50,17 @@ var (
 	bad = plugins.Kit{
 		Name: "bad",
 		Backends: map[string]func(guard.With) (guard.Backend, error){
-			"bad": func(with guard.With) (guard.Backend, error) { return &badBackend{}, nil },
+			"bad": func(with guard.With) (guard.Backend, error) {
+				if with["crash"] != nil {
+					panic("no such flag")
+				}
+				return &badBackend{}, nil
+			},
 		},
 		Sources: map[string]func(guard.With) (guard.Source, error){"bad": func(guard.With) (guard.Source, error) { return badSource{}, nil }},
 		Probes:  map[string]func(guard.With) (guard.Probe, error){"bad": func(guard.With) (guard.Probe, error) { return badProbe{}, nil }},
 	}
+	terse = plugins.Kit{Name: "terse", Checks: []guard.Check{{Code: "T1", ID: "terse", Run: release.Run}}}
 	thief = plugins.Kit{Name: "thief", Checks: []guard.Check{{Code: "GL101", ID: "plan.valid", Doc: "d"}}}
 )
 
@@ -67,8 +76,20 @@ func TestMain(m *testing.M) {
 		time.Sleep(time.Minute)
 	case "host":
 		host()
+	case "golive-plugin-newer":
+		plugins.ServeNewer(good)
+	case "golive-plugin-clings": // to life: it neither watches its standard input nor heeds signals
+		plugins.ServeNewer(bad)
+	case "golive-plugin-older":
+		plugins.ServeOlder(good, "Notify")
+	case "golive-plugin-past": // speaks the versions of the protocol before this one
+		defer plugins.Speak(plugins.Versions{Oldest: 1, Newest: 2})()
+		plugins.Serve(good)
+	case "golive-plugin-future":
+		defer plugins.Speak(plugins.Versions{Oldest: 3, Newest: 4})()
+		plugins.Serve(good)
 	default:
-		plugintest.Main(m, good, bad, thief)
+		plugintest.Main(m, good, bad, thief, plugins.Kit{Name: "nothing"}, terse)
 	}
 }
 
@@ -178,6 +199,22 @@ func (*badBackend) Inspect(ctx context.Context, r guard.Release) (guard.Standing
 		panic("out of cheese")
 	case "exit":
 		os.Exit(3)
+	case "child": // starts a process that holds its output open
+		return startChild(exec.Command("sleep", r.To))
+	case "daemon":
+		return startChild(exec.Command("setsid", "sleep", r.To))
+	case "json":
+		slog.New(slog.NewJSONHandler(os.Stderr, nil)).Warn("flagd is slow", "attempt", 3, "where", "port 8013")
+		hclog.New(&hclog.LoggerOptions{Output: os.Stderr, JSONFormat: true, Name: "inner"}).Error("gone\nfor good", "code", 7)
+	case "flood":
+		for i := range 5000 {
+			fmt.Fprintln(os.Stderr, "line", i)
+		}
+		fmt.Fprintln(os.Stderr, strings.Repeat("x", 100<<10))
+	case "raw": // not through the handshake's stream
+		out := os.NewFile(1, "standard output")
+		_, err := fmt.Fprintln(out, strings.Repeat("y", 300<<10)+"\nprinted")
+		return guard.Standing{}, err
 	case "stderr":
 		fmt.Fprintln(os.Stderr, "a line\nanother")
 		fmt.Println("and one to stdout")
@@ -192,6 +229,15 @@ func (*badBackend) Inspect(ctx context.Context, r guard.Release) (guard.Standing
 		return guard.Standing{Percent: 50}, errors.New("rpc error: the balancer is on fire")
 	}
 	return guard.Standing{}, nil
+}
+
+// startChild starts what a plugin may start: a program that outlives its call. It says its process.
+func startChild(cmd *exec.Cmd) (guard.Standing, error) {
+	cmd.Stdout, cmd.Stderr = os.NewFile(1, "standard output"), os.NewFile(2, "standard error")
+	if err := cmd.Start(); err != nil {
+		return guard.Standing{}, err
+	}
+	return guard.Standing{Detail: strconv.Itoa(cmd.Process.Pid)}, nil
 }
 
 func (*badBackend) Shift(ctx context.Context, o guard.Order, _ int) error {
@@ -344,6 +390,18 @@ func TestCrash(t *testing.T) {
 	}
 }
 
+// TestCrashInMake ends a plugin while a part is made. The next part is made by a new process.
+func TestCrashInMake(t *testing.T) {
+	kit := plugintest.Open(t, "bad", plugins.Options{})
+	_, err := kit.Backends["bad"](guard.With{"crash": true})
+	if want := "plugin bad: it ended during the call (its last words: panic: no such flag"; err == nil || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("a crash in Make: error %v, want %q", err, want)
+	}
+	if got := says(t, plugintest.Make(t, kit.Backends["bad"], nil), "pid"); strings.Contains(got, "plugin bad") {
+		t.Errorf("after a crash in Make the plugin says %s", got)
+	}
+}
+
 // TestCallsEndWithTheirContext hangs a plugin, in calls that see the end of their context and that do not.
 func TestCallsEndWithTheirContext(t *testing.T) {
 	kit := plugintest.Open(t, "bad", plugins.Options{})
@@ -406,7 +464,7 @@ func TestEnvironmentIsFiltered(t *testing.T) {
 
 func TestLog(t *testing.T) {
 	heard := make(chan string, 10)
-	kit := plugintest.Open(t, "bad", plugins.Options{Log: func(line string) { heard <- line }})
+	kit := plugintest.Open(t, "bad", plugins.Options{Log: func(line plugins.Line) { heard <- line.String() }})
 	if got := says(t, plugintest.Make(t, kit.Backends["bad"], nil), "stderr"); got != "" {
 		t.Fatal(got)
 	}
@@ -439,7 +497,7 @@ func TestDigest(t *testing.T) {
 	}
 	stop()
 	_, _, err = plugins.Open(t.Context(), "good", plugins.Options{SHA256: strings.Repeat("0", 64)})
-	want := fmt.Sprintf("plugin good: %s is another program: its SHA-256 is %s, and the plan has %s", path, right, strings.Repeat("0", 64))
+	want := fmt.Sprintf("plugin good: start %s: it is another program: its SHA-256 is %s, and the plan has %s", path, right, strings.Repeat("0", 64))
 	if err == nil || err.Error() != want {
 		t.Errorf("Open of another program: error %v, want %s", err, want)
 	}
@@ -453,7 +511,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		"garbage":      `is no plugin of golive: it answers "hello, world" instead of the handshake`,
 		"dies":         `(its last words: no licence)`,
 		"mute":         `plugin mute: context deadline exceeded`,
-		"thief":        `plugin thief: check "plan.valid" has the code "GL101" (a check has an ID and a code, which does not begin with GL)`,
+		"thief":        `plugin thief: check "plan.valid" has the code "GL101" (an ID is like flags.name, a code like FLAGS1, and none begins with GL)`,
 		"not-here":     `plugin not-here: there is no program golive-plugin-not-here beside golive or on PATH (install it there)`,
 		"../etc/x":     `plugin "../etc/x": a name has small letters, digits and dashes (it is no path)`,
 		"/bin/sh":      `it is no path`,
@@ -461,7 +519,11 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		"-x":           `plugin "-x": a name has`,
 		"garbage\nfoo": `a name has`,
 	} {
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		patience := 30 * time.Second
+		if name == "mute" {
+			patience = 2 * time.Second
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		kit, _, err := plugins.Open(ctx, name, plugins.Options{})
 		cancel()
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -477,9 +539,10 @@ func TestStartedByHand(t *testing.T) {
 	}
 }
 
-// host is golive in little: it opens a plugin, says its process, and waits for its end.
+// host is golive in little: it opens a plugin, says the processes of the plugin and of a child of it, and waits for its
+// end.
 func host() {
-	kit, _, err := plugins.Open(context.Background(), "bad", plugins.Options{})
+	kit, _, err := plugins.Open(context.Background(), os.Args[1], plugins.Options{})
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(1)
@@ -489,48 +552,70 @@ func host() {
 		fmt.Println(err)
 		os.Exit(1)
 	}
-	s, err := b.Inspect(context.Background(), guard.Release{ID: "pid"})
-	fmt.Println(s.Detail, err)
+	plugin, err := b.Inspect(context.Background(), guard.Release{ID: "pid"})
+	child, err2 := b.Inspect(context.Background(), guard.Release{ID: "child", To: "300"})
+	fmt.Println(plugin.Detail, child.Detail, errors.Join(err, err2))
 	// An order that never comes to its end, so that the plugin is busy when its host dies.
 	_ = b.Shift(context.Background(), guard.Order{Release: guard.Release{ID: "deaf"}}, 1)
 }
 
-// TestNothingStaysBehind kills a host by kill -9, which can tell nobody, and looks for the plugin.
+// TestNothingStaysBehind kills a host by kill -9, which can tell nobody, and looks for the plugin, for the child of the
+// plugin, and for the directory of its socket. A plugin that does not watch its standard input ends too where the
+// system sees to it; what it has started it would have to end itself.
 func TestNothingStaysBehind(t *testing.T) {
-	plugin := plugintest.Install(t, "bad")
-	program := filepath.Join(filepath.Dir(plugin), "host")
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
+	for name, careful := range map[string]bool{"bad": true, "clings": false} {
+		t.Run(name, func(t *testing.T) {
+			if !careful && runtime.GOOS != "linux" {
+				t.Skip("only Linux ends a program whose parent is gone")
+			}
+			plugin := plugintest.Install(t, name)
+			program := filepath.Join(filepath.Dir(plugin), "host")
+			self, err := os.Executable()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Symlink(self, program); err != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.CommandContext(t.Context(), program, name)
+			scratch := t.TempDir()
+			cmd.Env = append(os.Environ(), "TMPDIR="+scratch)
+			output, err := cmd.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			line, err := bufio.NewReader(output).ReadString('\n')
+			if err != nil {
+				t.Fatal(err)
+			}
+			var pid, child int
+			var rest string
+			if _, err := fmt.Sscan(line, &pid, &child, &rest); err != nil || rest != "<nil>" {
+				t.Fatalf("the host says %q", line)
+			}
+			defer func() {
+				_ = syscall.Kill(child, syscall.SIGKILL) // an error means that it has ended
+			}()
+			if gone(pid) || gone(child) {
+				t.Fatal("the plugin or its child does not run")
+			}
+			if err := cmd.Process.Signal(syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			_ = cmd.Wait() // says that it was killed
+			eventually(t, "the plugin ends with its host", func() bool { return gone(pid) })
+			if careful {
+				eventually(t, "the child of the plugin ends with it", func() bool { return gone(child) })
+				eventually(t, "the directory of the socket is gone", func() bool {
+					left, err := os.ReadDir(scratch)
+					return err == nil && len(left) == 0
+				})
+			}
+		})
 	}
-	if err := os.Symlink(self, program); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), program)
-	output, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	line, err := bufio.NewReader(output).ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
-	number, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
-	pid, err := strconv.Atoi(number)
-	if err != nil || rest != "<nil>" {
-		t.Fatalf("the host says %q", line)
-	}
-	if gone(pid) {
-		t.Fatal("the plugin does not run")
-	}
-	if err := cmd.Process.Signal(syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
-	_ = cmd.Wait() // says that it was killed
-	eventually(t, "the plugin ends with its host", func() bool { return gone(pid) })
 }
 
 // eventually waits for another process, which no synctest bubble can hold.

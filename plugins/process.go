@@ -1,21 +1,15 @@
 package plugins
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
-	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 	goplugin "github.com/hashicorp/go-plugin"
-	"github.com/hashicorp/go-plugin/runner"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -39,11 +33,16 @@ type process struct {
 	crashed []time.Time // within crashTime
 }
 
+func newProcess(name, path string, options Options) *process {
+	return &process{name: name, path: path, options: options, turn: make(chan struct{}, 1)}
+}
+
 // A program is one run of a plugin.
 type program struct {
 	*child
 	client *goplugin.Client
 	conn   *grpc.ClientConn
+	took   time.Duration // its start, up to the connection
 }
 
 // call asks the plugin. Its errors are what the plugin said, or how it ended.
@@ -71,12 +70,15 @@ func (p *process) ask(ctx context.Context, method string, q request) (answer rep
 		return reply{}, context.Cause(ctx)
 	}
 	said := status.Convert(err)
+	if said.Code() == codes.Unimplemented {
+		return reply{}, fmt.Errorf("it does not know the call %s: it was built for another golive than this one (upgrade the plugin)", method)
+	}
 	if said.Code() != codes.Unavailable && said.Code() != codes.Canceled {
 		return reply{}, errors.New(said.Message())
 	}
 	select {
 	case <-program.exited:
-		return reply{}, fmt.Errorf("it ended during the call%s", program.lastWords())
+		return reply{}, fmt.Errorf("it ended during the call%s", program.log.lastWords())
 	case <-time.After(settleTime):
 		return reply{}, errors.New(said.Message())
 	}
@@ -135,41 +137,45 @@ func (p *process) end(first func(*program)) {
 
 // launch starts a program and connects to it.
 func launch(ctx context.Context, path string, options Options) (*program, error) {
-	if err := options.verify(path); err != nil {
-		return nil, err
-	}
 	run := newChild(path, options)
-	client := goplugin.NewClient(&goplugin.ClientConfig{
+	config := &goplugin.ClientConfig{
 		HandshakeConfig:  handshake,
-		Plugins:          goplugin.PluginSet{pluginName: bridge{}},
+		VersionedPlugins: spoken.sets(bridge{}),
 		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
 		AutoMTLS:         true,
 		SkipHostEnv:      true,
 		StartTimeout:     startTime,
 		Logger:           hclog.NewNullLogger(),
-		Stderr:           &lines{each: run.hear},
-		SyncStderr:       &lines{each: run.hear},
-		SyncStdout:       &lines{each: run.hear},
+		Stderr:           &lines{each: run.log.hear},
+		SyncStderr:       &lines{each: run.log.hear},
+		SyncStdout:       &lines{each: run.log.hear},
 		GRPCDialOptions: []grpc.DialOption{
 			grpc.WithIdleTimeout(0),
 			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(messageBytes), grpc.MaxCallSendMsgSize(messageBytes)),
 		},
 		RunnerFunc: run.prepare,
-	})
-	end := context.AfterFunc(ctx, func() { _ = run.Kill(context.Background()) })
+	}
+	client := goplugin.NewClient(config)
+	end := context.AfterFunc(ctx, func() { _ = run.Kill(context.Background()) }) // which has no error
 	defer end()
-	conn, err := connect(client)
+	began := time.Now()
+	_, err := client.Start()
+	if err == nil && run.plain() {
+		config.TLSConfig = nil // PluginToHost has seen to its socket
+	}
+	var conn *grpc.ClientConn
+	if err == nil {
+		conn, err = connect(client)
+	}
 	if err != nil {
 		client.Kill()
+		_ = os.RemoveAll(run.sockets) // go-plugin leaves it behind a program that never began
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		if said, garbage := strings.CutPrefix(err.Error(), "Unrecognized remote plugin message: "); garbage {
-			return nil, fmt.Errorf("%s is no plugin of golive: it answers %q instead of the handshake%s", path, firstLine(said), run.lastWords())
-		}
-		return nil, fmt.Errorf("start %s: %w%s", path, err, run.lastWords())
+		return nil, run.explain(err)
 	}
-	return &program{child: run, client: client, conn: conn}, nil
+	return &program{child: run, client: client, conn: conn, took: time.Since(began)}, nil
 }
 
 func connect(client *goplugin.Client) (*grpc.ClientConn, error) {
@@ -184,144 +190,17 @@ func connect(client *goplugin.Client) (*grpc.ClientConn, error) {
 	return conn.(*grpc.ClientConn), nil
 }
 
-// child is a program under go-plugin. It holds the other end of the program's standard input, so that the
-// program sees golive end, even by kill -9.
-type child struct {
-	path    string
-	options Options
-	exited  chan struct{} // closed once the program has ended
-
-	cmd            *exec.Cmd
-	stdout, stderr io.ReadCloser
-	hold           io.Closer // the other end of its standard input
-
-	mu      sync.Mutex
-	process *os.Process // once it has begun
-	killed  bool
-	words   string // last line of the program, or the first of its panic
-	panic   bool
-}
-
-var _ runner.Runner = (*child)(nil)
-
-func newChild(path string, options Options) *child {
-	return &child{path: path, options: options, exited: make(chan struct{})}
-}
-
-// prepare takes the environment that go-plugin hands to the program.
-func (c *child) prepare(_ hclog.Logger, cmd *exec.Cmd, _ string) (runner.Runner, error) {
-	c.cmd = exec.Command(c.path)
-	c.cmd.Env = append(c.options.environment(), cmd.Env...)
-	var err error
-	if c.stdout, err = c.cmd.StdoutPipe(); err != nil {
-		return nil, err
-	}
-	if c.stderr, err = c.cmd.StderrPipe(); err != nil {
-		return nil, err
-	}
-	c.hold, err = c.cmd.StdinPipe()
-	return c, err
-}
-
-func (c *child) Start(context.Context) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.killed {
-		return errors.New("it was ended before it began")
-	}
-	if err := c.cmd.Start(); err != nil {
-		return err
-	}
-	c.process = c.cmd.Process
-	return nil
-}
-
-func (c *child) Wait(context.Context) error {
-	defer close(c.exited)
-	return c.cmd.Wait()
-}
-
-func (c *child) Kill(context.Context) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.killed = true
-	if c.process == nil {
-		return nil
-	}
-	if err := c.process.Kill(); !errors.Is(err, os.ErrProcessDone) {
-		return err
-	}
-	return nil
-}
-
-func (c *child) Name() string                    { return c.path }
-func (c *child) Stdout() io.ReadCloser           { return c.stdout }
-func (c *child) Stderr() io.ReadCloser           { return c.stderr }
-func (c *child) Diagnose(context.Context) string { return "" }
-
-func (c *child) ID() string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.process == nil {
-		return ""
-	}
-	return strconv.Itoa(c.process.Pid)
-}
-
-func (c *child) PluginToHost(network, address string) (string, string, error) {
-	return network, address, nil
-}
-
-func (c *child) HostToPlugin(network, address string) (string, string, error) {
-	return network, address, nil
-}
-
-// hear takes a line that the program writes.
-func (c *child) hear(line string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.options.Log != nil {
-		c.options.Log(line)
-	}
-	if !c.panic && strings.TrimSpace(line) != "" {
-		c.words = line
-		c.panic = strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ")
-	}
-}
-
-func (c *child) lastWords() string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.words == "" {
-		return ""
-	}
-	return fmt.Sprintf(" (its last words: %.300s)", c.words)
-}
-
-func firstLine(text string) string {
-	line, _, _ := strings.Cut(text, "\n")
-	return line
-}
-
-// lines cuts what is written into lines.
-type lines struct {
-	each func(string)
-	rest []byte
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.rest = append(l.rest, p...)
-	for {
-		line, rest, found := bytes.Cut(l.rest, []byte("\n"))
-		if !found {
-			break
+// explain says why a program did not start, in words of ours where go-plugin has others.
+func (c *child) explain(err error) error {
+	fields := c.handshake()
+	if len(fields) >= 2 {
+		if why := spoken.refuses(fields[1]); why != "" {
+			return fmt.Errorf("start %s: %s%s", c.path, why, c.log.lastWords())
 		}
-		l.each(string(line))
-		l.rest = rest
 	}
-	if len(l.rest) > 64<<10 {
-		l.each(string(l.rest))
-		l.rest = nil
+	if said, garbage := strings.CutPrefix(err.Error(), "Unrecognized remote plugin message: "); garbage {
+		said, _, _ = strings.Cut(said, "\n")
+		return fmt.Errorf("%s is no plugin of golive: it answers %q instead of the handshake%s", c.path, cut(said, 300), c.log.lastWords())
 	}
-	return len(p), nil
+	return fmt.Errorf("start %s: %w%s", c.path, err, c.log.lastWords())
 }

@@ -16,35 +16,59 @@ import (
 	"github.com/golive-dev/golive/guard"
 )
 
-// handshake keeps golive and programs that are no plugins apart. The version grows when old plugins can no
-// longer be understood.
+// handshake keeps golive and programs that are no plugins apart. Which version of the protocol is spoken, protocol.go
+// says.
 var handshake = goplugin.HandshakeConfig{
-	ProtocolVersion:  1,
 	MagicCookieKey:   "GOLIVE_PLUGIN",
 	MagicCookieValue: "golive-dev/golive",
 }
 
-// Serve lets golive use the kit, and returns when golive has no more use for it. It is the last line of a
-// plugin's main. What the plugin writes to os.Stderr reaches the person who runs golive.
+// Serve lets golive use the kit, and returns when golive has no more use for it. It is the last line of a plugin's
+// main. What the plugin writes to standard error reaches the person who runs golive, with its level if it is the JSON
+// of log/slog or hclog. Processes that the plugin has started end with it, unless they leave its process group.
 func Serve(kit Kit) {
 	if os.Getenv(handshake.MagicCookieKey) != handshake.MagicCookieValue {
-		fmt.Fprintf(os.Stderr, "%s is a plugin of golive, which starts it by itself: name it under plugins: in golive.yaml.\n",
-			filepath.Base(os.Args[0]))
-		os.Exit(2)
+		refuse("%s is a plugin of golive, which starts it by itself: name it under plugins: in golive.yaml.", filepath.Base(os.Args[0]))
 	}
+	if why := spoken.mismatch(); why != "" {
+		refuse("%s", why)
+	}
+	surviveSignals()
 	// golive holds the other end of standard input, and lets go of it by ending, in whatever way it ends.
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
+		removeSockets(os.Getenv(goplugin.EnvUnixSocketDir))
+		endOwnGroup()
 		os.Exit(0)
 	}()
 	goplugin.Serve(&goplugin.ServeConfig{
-		HandshakeConfig: handshake,
-		Plugins:         goplugin.PluginSet{pluginName: bridge{kit: kit}},
+		HandshakeConfig:  handshake,
+		VersionedPlugins: spoken.sets(bridge{kit: kit}),
 		GRPCServer: func(options []grpc.ServerOption) *grpc.Server {
 			return grpc.NewServer(append(options, grpc.MaxRecvMsgSize(messageBytes), grpc.MaxSendMsgSize(messageBytes))...)
 		},
 		Logger: hclog.NewNullLogger(),
 	})
+}
+
+// refuse ends a program that cannot be a plugin here.
+func refuse(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, format+"\n", args...)
+	os.Exit(2)
+}
+
+// removeSockets takes up the directory that golive made for the socket of a plugin, and can remove no more itself.
+func removeSockets(dir string) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return // it is gone
+	}
+	for _, entry := range entries {
+		if entry.Type()&os.ModeSocket != 0 {
+			_ = os.Remove(filepath.Join(dir, entry.Name())) // then the directory stays too
+		}
+	}
+	_ = os.Remove(dir) // fails if there is more in it, which is not ours
 }
 
 // pluginName is what go-plugin calls the only thing that a program of ours serves.
@@ -124,7 +148,7 @@ func (m *made[P]) get(part guard.Part) (p P, err error) {
 }
 
 func (s *server) describe(context.Context, request) (reply, error) {
-	return reply{Catalog: catalog{Parts: s.kit.names(), Checks: s.kit.Checks}}, nil
+	return reply{Catalog: catalog{Name: s.kit.Name, Speaks: spoken, Parts: s.kit.names(), Checks: s.kit.Checks}}, nil
 }
 
 func (s *server) make(_ context.Context, q request) (_ reply, err error) {

@@ -3,7 +3,12 @@ package plugins
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/encoding"
@@ -27,7 +32,8 @@ import (
 //	golive.Plugin/Run       {check, scene}                  -> {findings}
 //
 // Every call carries the part that it is for, set-up and all, so that a plugin that was started anew knows what
-// the one before it knew.
+// the one before it knew. Fields that one side does not know are ignored; a call that a plugin does not know is answered
+// by gRPC's UNIMPLEMENTED.
 const serviceName = "golive.Plugin"
 
 // messageBytes bounds a message in both directions.
@@ -60,8 +66,35 @@ type reply struct {
 
 // A catalog says what a plugin has.
 type catalog struct {
-	Parts  map[string][]string `json:"parts,omitempty"` // names by kind
-	Checks []guard.Check       `json:"checks,omitempty"`
+	Name   string              `json:"name,omitempty"`   // of the kit
+	Speaks Versions            `json:"speaks,omitzero"`  // of the protocol; zero: the plugin is older than the question
+	Parts  map[string][]string `json:"parts,omitempty"`  // names by kind
+	Checks []guard.Check       `json:"checks,omitempty"` // without what they run
+}
+
+var (
+	partForm  = nameForm
+	codeForm  = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]*$`)
+	checkForm = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]*$`)
+)
+
+// wellFormed says which names nobody could write in a plan, or are golive's own.
+func (c catalog) wellFormed() error {
+	var mistakes []error
+	for _, kind := range slices.Sorted(maps.Keys(c.Parts)) {
+		for _, name := range c.Parts[kind] {
+			if !partForm.MatchString(name) {
+				mistakes = append(mistakes, fmt.Errorf("the %s %q has no name for a plan (small letters, digits and dashes)", cut(kind, 100), cut(name, 100)))
+			}
+		}
+	}
+	for _, check := range c.Checks {
+		if !codeForm.MatchString(check.Code) || strings.HasPrefix(check.Code, "GL") || !checkForm.MatchString(check.ID) {
+			mistakes = append(mistakes, fmt.Errorf("check %q has the code %q (an ID is like flags.name, a code like FLAGS1, and none begins with GL)",
+				cut(check.ID, 100), cut(check.Code, 100)))
+		}
+	}
+	return errors.Join(mistakes...)
 }
 
 // check says what is impossible in a reply. A plugin is believed as little as any other stranger.

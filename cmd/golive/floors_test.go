@@ -121,6 +121,41 @@ func TestGuardHasNoClock(t *testing.T) {
 	}
 }
 
+// TestMainIsLight holds golive itself to what everybody's CI fetches: what needs the SDK of Kubernetes is a plugin.
+func TestMainIsLight(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "./cmd/golive")
+	cmd.Dir = root
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	deps := strings.Fields(string(out))
+	if !slices.Contains(deps, module+"/plugins") {
+		t.Fatalf("go list names %d packages, and not our own", len(deps))
+	}
+	for _, dep := range deps {
+		if dep == "k8s.io" || strings.HasPrefix(dep, "k8s.io/") || strings.HasPrefix(dep, "sigs.k8s.io/") {
+			t.Errorf("cmd/golive depends on %s, whose place is in a plugin", dep)
+		}
+	}
+}
+
+// TestSize builds golive as it is released.
+func TestSize(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it links the whole program")
+	}
+	golive := filepath.Join(t.TempDir(), "golive")
+	release(t, golive, ".")
+	info, err := os.Stat(golive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Size() > maxSize {
+		t.Errorf("golive has %d bytes, and may have %d", info.Size(), maxSize)
+	}
+}
+
 func TestTopLevel(t *testing.T) {
 	entries, err := os.ReadDir(root)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -34,12 +35,32 @@ func TestMain(m *testing.M) {
 	flag.Set("test.parallel", "8") // the scripts wait most of the time
 	testscript.Main(m, map[string]func(){
 		"golive":             main,
-		"golive-plugin-fake": func() { plugins.Serve(fake) },
+		"golive-plugin-fake": servesFake,
 	})
+}
+
+// servesFake is the main of the plugin. It appends to the file in FAKE_STARTS, and logs the value of FAKE_TOKEN, if it
+// sees them.
+func servesFake() {
+	if path := os.Getenv("FAKE_STARTS"); path != "" {
+		file, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+		if err == nil {
+			_, err = fmt.Fprintln(file, "started")
+			err = errors.Join(err, file.Close())
+		}
+		if err != nil {
+			panic(err)
+		}
+	}
+	if token := os.Getenv("FAKE_TOKEN"); token != "" {
+		slog.New(slog.NewJSONHandler(os.Stderr, nil)).Warn("logged in\ngolive: all is well", "with", token)
+	}
+	plugins.Serve(fake)
 }
 
 // fake is the kit of the plugin: a backend whose traffic is in a file, and a check that says no when told so.
 var fake = plugins.Kit{
+	Name: "fake kit",
 	Backends: map[string]func(guard.With) (guard.Backend, error){
 		"fake": func(with guard.With) (guard.Backend, error) {
 			var b fakeBackend

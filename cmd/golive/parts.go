@@ -111,14 +111,23 @@ func (p *program) kit(ctx context.Context, plan *guard.Plan) (plugins.Kit, func(
 // open starts one plugin of a plan. The caller closes it.
 func (p *program) open(ctx context.Context, plan *guard.Plan, i int) (plugins.Kit, func(), error) {
 	plugin := plan.Plugins[i]
-	kit, closeIt, err := plugins.Open(ctx, plugin.Name, plugins.Options{
-		SHA256: plugin.SHA256,
-		Log:    func(line string) { fmt.Fprintf(p.err, "%s: %s\n", plugin.Name, p.secrets.clean(line)) },
-	})
+	kit, closeIt, err := plugins.Open(ctx, plugin.Name, p.optionsOf(plugin))
 	if err != nil {
 		return kit, nil, fail(exitUnknown, "%splugin %s: %w", at(plan, fmt.Sprintf("plugins[%d]", i)), plugin.Name, p.secrets.error(err))
 	}
 	return kit, closeIt, nil
+}
+
+// optionsOf are how a plugin is started that a plan lists.
+func (p *program) optionsOf(plugin guard.Plugin) plugins.Options {
+	for _, name := range plugin.Env {
+		p.secrets.from(p.env)(name)
+	}
+	return plugins.Options{
+		SHA256: plugin.SHA256,
+		Env:    plugin.Env,
+		Log:    func(line plugins.Line) { fmt.Fprintf(p.err, "%s: %s\n", plugin.Name, p.secrets.name(line.String())) },
+	}
 }
 
 // parts makes what a plan names. This is where ${NAME} meets the environment. The caller closes them.

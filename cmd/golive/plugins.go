@@ -15,18 +15,82 @@ import (
 )
 
 func (p *program) pluginsCommand() *cobra.Command {
-	return &cobra.Command{
+	list := func(c *cobra.Command, _ []string) error { return p.listPlugins(c) }
+	all := &cobra.Command{
 		Use:   "plugins",
-		Short: "List the parts that a plan can name",
-		Long: `plugins lists what can stand after "use:" in a plan, and the checks: those that golive brings, and those of
-the plugins that the plan names. A plugin NAME is a program golive-plugin-NAME on PATH or beside golive.`,
-		Example: `  golive plugins
-  golive plugins --plan shop.yaml -o json`,
+		Short: "List, describe and verify what a plan can name",
+		Long: `plugins looks at what can stand after "use:" in a plan, and at the checks: those that golive brings, and those of
+plugins. A plugin NAME is a program golive-plugin-NAME on PATH or beside golive. Without a subcommand it lists.`,
+		Example: `  golive plugins list
+  golive plugins describe flags
+  golive plugins verify flags`,
 		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			return p.listPlugins(c)
-		},
+		RunE: list,
 	}
+	all.AddCommand(
+		&cobra.Command{
+			Use:   "list",
+			Short: "List the parts that a plan can name",
+			Long: `list says what can stand after "use:" in a plan, and which checks there are: those that golive brings, and those of
+the plugins that the plan names.`,
+			Example: `  golive plugins list
+  golive plugins list --plan shop.yaml -o json`,
+			Args: cobra.NoArgs,
+			RunE: list,
+		},
+		&cobra.Command{
+			Use:   "describe NAME",
+			Short: "Say what a plugin is, or how a part is set up",
+			Long: `describe says of a part that comes with golive which kinds of part it is, and what set-up it takes. Of a plugin it
+says where its program is, its size and SHA-256, which version of the protocol it speaks, what parts it has, and what its
+checks ask. It starts the plugin, as the plan says if the plan lists it, and stops it.
+
+Exit codes: 0 described, 2 the call or the plan is wrong, 5 the plugin cannot be asked.`,
+			Example: `  golive plugins describe haproxy
+  golive plugins describe flags
+  golive plugins describe flags -o json`,
+			Args: cobra.ExactArgs(1),
+			RunE: func(c *cobra.Command, args []string) error { return p.describePart(c, args[0]) },
+		},
+		&cobra.Command{
+			Use:   "verify NAME",
+			Short: "Ask whether a plugin keeps what golive relies on",
+			Long: `verify starts a plugin, as the plan says if the plan lists it, and asks what golive relies on: that its program is
+the one that the plan means, that it shakes hands and speaks a version of the protocol that golive speaks, that what it has
+is named well and by nobody else, that it writes nothing but the handshake to standard output, and that it ends when it is
+asked to and when golive is gone. It makes none of its parts, and moves nothing.
+
+Exit codes: 0 it does, perhaps with warnings, 1 it does not, or this could not be found out, 2 the call or the plan is wrong.`,
+			Example: `  golive plugins verify flags
+  golive plugins verify flags --plan shop.yaml -o json`,
+			Args: cobra.ExactArgs(1),
+			RunE: func(c *cobra.Command, args []string) error { return p.verifyPlugin(c, args[0]) },
+		},
+	)
+	return all
+}
+
+// pluginPlan is the plan that says how plugins are started. There need not be one, unless it was asked for.
+func (p *program) pluginPlan(c *cobra.Command) (*guard.Plan, error) {
+	if _, missing := os.Stat(p.settings.Plan); errors.Is(missing, os.ErrNotExist) && !c.Flags().Changed("plan") {
+		return &guard.Plan{}, nil
+	}
+	plan, _, err := p.readPlan()
+	if err != nil {
+		return nil, err
+	}
+	p.secrets.of(plan, p.env)
+	return plan, nil
+}
+
+// pluginOptions are how a plugin is started, whether the plan lists it or not.
+func (p *program) pluginOptions(plan *guard.Plan, name string) plugins.Options {
+	for _, plugin := range plan.Plugins {
+		if plugin.Name == name {
+			return p.optionsOf(plugin)
+		}
+	}
+	return p.optionsOf(guard.Plugin{Name: name})
 }
 
 // A supplier is golive itself or a plugin, and what it brings.
@@ -61,10 +125,7 @@ func names[T any](makers map[string]func(guard.With) (T, error)) []string {
 func (p *program) listPlugins(c *cobra.Command) error {
 	suppliers := []supplier{supplies("golive", "", builtin(p.err))}
 	suppliers[0].Restorers = names(restorers)
-	plan, _, err := p.readPlan()
-	if _, missing := os.Stat(p.settings.Plan); errors.Is(missing, os.ErrNotExist) && !c.Flags().Changed("plan") {
-		plan, err = &guard.Plan{}, nil
-	}
+	plan, err := p.pluginPlan(c)
 	if err != nil {
 		return err
 	}

@@ -54,13 +54,16 @@ func (s *secrets) of(plan *guard.Plan, env envconfig.Lookuper) {
 	}
 }
 
-// variablesOf are the variables of the environment that a plan names, each once.
+// variablesOf are the variables of the environment that a plan names, as ${NAME} or for a plugin, each once.
 func variablesOf(plan *guard.Plan) (names []string) {
 	note := func(name string) (string, bool) {
 		names = append(names, name)
 		return "", true
 	}
 	_, _ = guard.With(tree(plan).(map[string]any)).Expand(note) // what is wrong with a name, its part says
+	for _, plugin := range plan.Plugins {
+		names = append(names, plugin.Env...)
+	}
 	slices.Sort(names)
 	return slices.Compact(names)
 }

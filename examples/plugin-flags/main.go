@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
-	"strings"
 
 	"github.com/golive-dev/golive/plugins"
 )
@@ -15,12 +14,7 @@ import (
 var kit = plugins.Kit{
 	Name:     "flags",
 	Backends: map[string]func(plugins.With) (plugins.Backend, error){"flags": newBackend},
-	Checks: []plugins.Check{{
-		Code: "FLAGS1",
-		ID:   "flags.name",
-		Doc:  "Has the version a name that a flag can have, without spaces?",
-		Run:  named,
-	}},
+	Checks:   []plugins.Check{named},
 }
 
 func main() { plugins.Serve(kit) }
@@ -45,11 +39,8 @@ func (b *backend) Inspect(ctx context.Context, r plugins.Release) (plugins.Stand
 }
 
 func (b *backend) Shift(ctx context.Context, o plugins.Order, percent int) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
 	text, err := json.Marshal(map[string]map[string]int{b.Flag: {o.From: 100 - percent, o.To: percent}})
-	if err != nil {
+	if err := errors.Join(err, ctx.Err()); err != nil {
 		return err
 	}
 	if err := os.WriteFile(b.File+".part", text, 0o644); err != nil {
@@ -59,11 +50,3 @@ func (b *backend) Shift(ctx context.Context, o plugins.Order, percent int) error
 }
 
 func (b *backend) Finish(ctx context.Context, o plugins.Order) error { return b.Shift(ctx, o, 100) }
-
-func named(_ context.Context, s plugins.Scene) ([]plugins.Finding, error) {
-	f := plugins.Finding{Title: "the version has a name that a flag can have", Verdict: plugins.Pass, Observed: s.Release.To}
-	if s.Release.To == "" || strings.Contains(s.Release.To, " ") {
-		f.Verdict, f.Reason, f.Remedy = plugins.Fail, "it is empty or has a space", "tag the release without spaces"
-	}
-	return []plugins.Finding{f}, nil
-}

@@ -55,10 +55,51 @@ func Main(m *testing.M, kits ...plugins.Kit) {
 func Open(t *testing.T, name string, options plugins.Options) plugins.Kit {
 	t.Helper()
 	Install(t, name)
-	if options.Log == nil {
-		options.Log = func(line string) { t.Logf("plugin %s: %s", name, line) }
+	return open(t, name, options)
+}
+
+// Program runs a program that is there already, in whatever language, as a plugin, for as long as the test takes, and
+// returns its kit. First it holds the program to what golive relies on: the questions of golive plugins verify. The
+// suites of this package then take the parts of the kit, made by Make.
+//
+//	kit := plugintest.Program(t, "dist/golive-plugin-flags", plugins.Options{})
+//	plugintest.Backend(t, plugintest.Make(t, kit.Backends["flags"], with), plugintest.BackendCase{})
+//
+// It changes PATH, and so cannot be used in parallel tests.
+func Program(t *testing.T, path string, options plugins.Options) plugins.Kit {
+	t.Helper()
+	path, err := filepath.Abs(path)
+	if err != nil {
+		t.Fatal(err)
 	}
-	kit, stop, err := plugins.Open(t.Context(), name, options)
+	name := strings.TrimPrefix(filepath.Base(path), prefix)
+	name = strings.TrimSuffix(name, filepath.Ext(name)) // .exe, .py
+	install(t, name, path)
+	_, findings := plugins.Verify(t.Context(), name, logged(t, name, options))
+	for _, f := range findings {
+		said := fmt.Sprintf("%s: %s: %v, %s (%s)", name, f.Title, f.Verdict, f.Reason, f.Remedy)
+		switch f.Verdict {
+		case guard.Pass:
+		case guard.Warn: // a start that is slow on a busy machine, a program that was just built and is not pinned
+			t.Log(said)
+		default:
+			t.Error(said)
+		}
+	}
+	return open(t, name, options)
+}
+
+// logged tells the log of a plugin to the test, if nobody else takes it.
+func logged(t *testing.T, name string, options plugins.Options) plugins.Options {
+	if options.Log == nil {
+		options.Log = func(line plugins.Line) { t.Logf("plugin %s: %s", name, line) }
+	}
+	return options
+}
+
+func open(t *testing.T, name string, options plugins.Options) plugins.Kit {
+	t.Helper()
+	kit, stop, err := plugins.Open(t.Context(), name, logged(t, name, options))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,12 +114,17 @@ func Install(t *testing.T, name string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return install(t, name, self)
+}
+
+func install(t *testing.T, name, program string) string {
+	t.Helper()
 	dir := t.TempDir()
 	path := filepath.Join(dir, prefix+name)
 	if runtime.GOOS == "windows" {
 		path += ".exe"
 	}
-	if err := os.Symlink(self, path); err != nil {
+	if err := os.Symlink(program, path); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))

@@ -1,0 +1,8 @@
+//go:build unix && !linux
+
+package plugins
+
+import "syscall"
+
+// endWithParent is Linux's alone; elsewhere a program has to watch its standard input.
+func endWithParent(*syscall.SysProcAttr) {}
