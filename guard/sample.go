@@ -47,7 +47,7 @@ func (s Selection) histogram(suffix string) Selector {
 
 // Assemble makes the series of a signal out of the samples of one arm: one for each instance, which is told by
 // the label that By names or, where that is missing, by the label instance. What belongs to one instance is
-// added up. A gauge is added up too, unless its selector says min, max or avg; if it says how at all, that is
+// added up, and a histogram in milliseconds is made one in seconds. A gauge is added up too, unless its selector says min, max or avg; if it says how at all, that is
 // how all instances become one. NaN and Inf are no data, and no series is made of a part of the data: a
 // histogram with a bucket missing is left out.
 func (s Signal) Assemble(selection Selection, arm Arm, samples []Sample) []Series {
@@ -62,6 +62,9 @@ func (s Signal) Assemble(selection Selection, arm Arm, samples []Sample) []Serie
 	for _, instance := range slices.Sorted(maps.Keys(groups)) {
 		series := Series{Signal: s.Name, Arm: arm, Instance: instance}
 		if assemble(&series, selection, groups[instance]) {
+			if s.Unit == milliseconds {
+				inSeconds(&series)
+			}
 			all = append(all, series)
 		}
 	}
@@ -148,6 +151,14 @@ func assembleBuckets(series *Series, buckets Selector, samples []Sample) bool {
 	}
 	series.Total = counts[infinity]
 	return true
+}
+
+// inSeconds turns a histogram of milliseconds into one of seconds.
+func inSeconds(s *Series) {
+	for i := range s.Bounds {
+		s.Bounds[i] /= 1000
+	}
+	s.Sum /= 1000
 }
 
 func aggregate(how string, values []float64) float64 {
