@@ -4,7 +4,6 @@ package prometheus
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -31,33 +30,36 @@ const (
 // Source asks one server.
 type Source struct {
 	api     *url.URL
+	params  map[string]string
 	timeout time.Duration
 	client  *http.Client
 }
 
 var _ guard.Source = (*Source)(nil)
 
-// NewSource reads {address, timeout, headers} and the client settings of a Prometheus configuration: basic_auth,
-// authorization, bearer_token_file, oauth2, tls_config, proxy_url and the like. The timeout is for all queries
-// of a reading together.
+// NewSource reads {address, params, timeout, headers} and the client settings of a Prometheus configuration: basic_auth,
+// authorization, bearer_token_file, oauth2, tls_config, proxy_url and the like. The address may have a path, such as
+// /prometheus of Mimir. Params go with every query: Thanos knows dedup and partial_response, VictoriaMetrics
+// extra_label. The timeout is for all queries of a reading together.
 //
 // The arms are told apart by $version in the selectors. A signal without it would read the same series for
 // both, and compare the new version with itself; so it is read for the canary alone, to be held to its limits.
 func NewSource(with guard.With) (guard.Source, error) {
 	settings := struct {
-		Address string `json:"address"`
+		Address string            `json:"address"`
+		Params  map[string]string `json:"params"`
 		client.Settings
 	}{Settings: client.Defaults()}
 	err := with.Decode(&settings)
 	address, mistake := parseAddress(settings.Address)
-	if err := errors.Join(err, mistake, settings.Check()); err != nil {
+	if err := errors.Join(err, mistake, checkParams(settings.Params), settings.Check()); err != nil {
 		return nil, err
 	}
 	made, err := settings.Client()
 	if err != nil {
 		return nil, err
 	}
-	return &Source{address.JoinPath("api/v1"), settings.Timeout.Std(), made}, nil
+	return &Source{address.JoinPath("api/v1"), settings.Params, settings.Timeout.Std(), made}, nil
 }
 
 func parseAddress(text string) (*url.URL, error) {
@@ -69,6 +71,17 @@ func parseAddress(text string) (*url.URL, error) {
 		return nil, fmt.Errorf("address: %w", err)
 	}
 	return address, nil
+}
+
+// checkParams keeps a plan from asking another question than golive's.
+func checkParams(params map[string]string) error {
+	var mistakes []error
+	for _, name := range slices.Sorted(maps.Keys(params)) {
+		if name == "" || slices.Contains([]string{"query", "time", "start", "end", "step", "timeout"}, name) {
+			mistakes = append(mistakes, fmt.Errorf("params: %q is set by golive itself (remove it)", name))
+		}
+	}
+	return errors.Join(mistakes...)
 }
 
 // Read asks for all signals and both arms at once, and as of one instant. That there is no data is an answer;
@@ -219,6 +232,9 @@ func join(selector guard.Selector, vector model.Vector) (map[model.Fingerprint]g
 
 // post puts one query, and returns at most so many bytes of the answer.
 func (s *Source) post(ctx context.Context, call string, most int64, form url.Values) (status int, body []byte, err error) {
+	for name, value := range s.params {
+		form.Set(name, value)
+	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.api.JoinPath(call).String(), strings.NewReader(form.Encode()))
 	if err != nil {
 		return 0, nil, errors.New("its address cannot be read")
@@ -248,26 +264,3 @@ func parse(status int, body []byte) (model.Vector, error) {
 }
 
 var errHole = errors.New("it answers with a hole among the samples")
-
-// parseInto reads an answer of the API with a result of this kind. Warnings of the server are no errors: the data
-// is there.
-func parseInto(status int, body []byte, kind string, result any) error {
-	var answer struct {
-		Status string `json:"status"`
-		Error  string `json:"error"`
-		Data   struct {
-			Type   string          `json:"resultType"`
-			Result json.RawMessage `json:"result"`
-		} `json:"data"`
-	}
-	err := json.Unmarshal(body, &answer)
-	switch {
-	case err == nil && answer.Error != "":
-		return errors.New(answer.Error)
-	case status != http.StatusOK:
-		return fmt.Errorf("it answers status %d", status)
-	case err != nil || answer.Status != "success" || answer.Data.Type != kind:
-		return fmt.Errorf("it answers %.100q, which is not the API of Prometheus", body)
-	}
-	return json.Unmarshal(answer.Data.Result, result)
-}
