@@ -56,6 +56,11 @@ var presets = map[string]preset{
 		bad:       `traefik_service_requests_total{service=~"$service-$version@.+",protocol!="websocket",code=~"5.."}`,
 		histogram: `traefik_service_request_duration_seconds{service=~"$service-$version@.+",protocol!="websocket"}`,
 	},
+	"log": { // what the source log counts, which keeps the versions apart by itself
+		total:     `log_requests_total`,
+		bad:       `log_requests_total{status=~"5.."}`,
+		histogram: `log_request_duration_seconds`,
+	},
 	"haproxy": { // a server for each version
 		total:     `haproxy_server_http_responses_total{proxy="$service",server="$version"}`,
 		bad:       `haproxy_server_http_responses_total{proxy="$service",server="$version",code="5xx"}`,

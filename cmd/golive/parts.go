@@ -13,6 +13,7 @@ import (
 	"github.com/golive-dev/golive/guard/engine"
 	"github.com/golive-dev/golive/guard/report"
 	"github.com/golive-dev/golive/plugins"
+	"github.com/golive-dev/golive/plugins/accesslog"
 	"github.com/golive-dev/golive/plugins/alertmanager"
 	"github.com/golive-dev/golive/plugins/borg"
 	"github.com/golive-dev/golive/plugins/command"
@@ -41,6 +42,7 @@ func builtin(out io.Writer) plugins.Kit {
 			"http":    http.NewBackend,
 		},
 		Sources: map[string]func(guard.With) (guard.Source, error){
+			"log":        accesslog.NewSource,
 			"prometheus": prometheus.NewSource,
 			"scrape":     scrape.NewSource,
 		},
