@@ -24,7 +24,9 @@ import (
 
 const (
 	bodyBytes = 16 << 20 // of one answer
-	parallel  = 8        // queries at once
+	// parallel is how many queries are put at once. One query for all of them, joined by or, would be one round trip,
+	// and takes Prometheus three times as long as so many in parallel: each or compares all labels of what came before.
+	parallel = 8
 )
 
 // Source asks one server.
@@ -111,7 +113,9 @@ type selection struct {
 	queries  []string
 }
 
-// selectionsOf returns the selections of a query, and the selectors that they need, by their text.
+// selectionsOf returns the selections of a query, and the selectors that they need, by their text. What one selector
+// narrows another gives too, and only that is asked for: two queries may see two scrapes, and then more has gone wrong
+// than has happened.
 func selectionsOf(q guard.Query) (selections []selection, wanted map[string]guard.Selector, err error) {
 	wanted = make(map[string]guard.Selector)
 	for _, signal := range q.Signals {
@@ -128,7 +132,43 @@ func selectionsOf(q guard.Query) (selections []selection, wanted map[string]guar
 			selections = append(selections, chosen)
 		}
 	}
-	return selections, wanted, nil
+	for _, chosen := range selections {
+		for i, query := range chosen.queries {
+			chosen.queries[i] = widest(wanted, query)
+		}
+	}
+	asked := make(map[string]guard.Selector)
+	for _, chosen := range selections {
+		for _, query := range chosen.queries {
+			asked[query] = wanted[query]
+		}
+	}
+	return selections, asked, nil
+}
+
+// widest is the selector of all that gives what a query does and the most beside it.
+func widest(all map[string]guard.Selector, query string) string {
+	for _, other := range slices.Sorted(maps.Keys(all)) {
+		if narrows(all[query], all[other]) && !narrows(all[other], all[query]) {
+			return widest(all, other)
+		}
+	}
+	return query
+}
+
+// narrows says that a selector has all conditions of another.
+func narrows(s, other guard.Selector) bool {
+	if s.Name != other.Name {
+		return false
+	}
+	for _, m := range other.Matchers {
+		if !slices.ContainsFunc(s.Matchers, func(own guard.Matcher) bool {
+			return own.Label == m.Label && own.Op == m.Op && own.Value == m.Value
+		}) {
+			return false
+		}
+	}
+	return true
 }
 
 // arms are those that a signal can be read for.
@@ -210,7 +250,7 @@ func join(selector guard.Selector, vector model.Vector) (map[model.Fingerprint]g
 		switch seconds := float64(point.Value); {
 		case isTime && 0 < seconds && seconds < 1e12:
 			times[point.Metric.Fingerprint()] = time.UnixMilli(int64(math.Round(seconds * 1000)))
-		case !isTime && point.Histogram == nil: // a native one has no single value
+		case !isTime:
 			values = append(values, point)
 		}
 	}
@@ -220,7 +260,7 @@ func join(selector guard.Selector, vector model.Vector) (map[model.Fingerprint]g
 		if !known {
 			return nil, fmt.Errorf("it does not say when %s was scraped", point.Metric)
 		}
-		sample := guard.Sample{Name: selector.Name, Labels: make(map[string]string), Value: float64(point.Value), At: scraped}
+		sample := guard.Sample{Name: selector.Name, Labels: make(map[string]string), Value: float64(point.Value), Native: native(point.Histogram), At: scraped}
 		for name, value := range point.Metric {
 			sample.Labels[string(name)] = string(value)
 		}
@@ -228,6 +268,18 @@ func join(selector guard.Selector, vector model.Vector) (map[model.Fingerprint]g
 		samples[point.Metric.Fingerprint()] = sample
 	}
 	return samples, nil
+}
+
+// native takes over a native histogram; nil if there is none.
+func native(h *model.SampleHistogram) *guard.NativeHistogram {
+	if h == nil {
+		return nil
+	}
+	taken := &guard.NativeHistogram{Count: float64(h.Count), Sum: float64(h.Sum)}
+	for _, b := range h.Buckets {
+		taken.Buckets = append(taken.Buckets, guard.NativeBucket{Lower: float64(b.Lower), Upper: float64(b.Upper), Count: float64(b.Count)})
+	}
+	return taken
 }
 
 // post puts one query, and returns at most so many bytes of the answer.
