@@ -161,8 +161,9 @@ type Deadlines struct {
 
 // Watch says what is measured, and how the evidence is judged: guard/judge.
 type Watch struct {
-	Source         Part     `json:"source"`          // what reads the metrics
-	Every          Duration `json:"every,omitempty"` // one look, best the scrape interval: 5s to 15s
+	Source         Part     `json:"source"`             // what reads the metrics
+	Fallback       *Part    `json:"fallback,omitempty"` // what reads them when source cannot be asked; that source has no data is no reason
+	Every          Duration `json:"every,omitempty"`    // one look, best the scrape interval: 5s to 15s
 	Warmup         Warmup   `json:"warmup,omitzero"`
 	FalseRollback  Share    `json:"false_rollback,omitempty"`                         // chance of a wrong rollback over the whole rollout, all signals together
 	Split          string   `json:"split,omitempty" oneof:"request client"`           // how the router divides traffic

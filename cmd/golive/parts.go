@@ -151,6 +151,11 @@ func (p *program) assemble(plan *guard.Plan, kit plugins.Kit) (made engine.Parts
 	if made.Source, err = makePart(p, plan, "watch.source", kit.Sources, plan.Watch.Source); err != nil {
 		return made, err
 	}
+	if plan.Watch.Fallback != nil {
+		if made.Fallback, err = makePart(p, plan, "watch.fallback", kit.Sources, *plan.Watch.Fallback); err != nil {
+			return made, err
+		}
+	}
 	for i, part := range plan.Rollout.Verify {
 		probe, err := makePart(p, plan, fmt.Sprintf("rollout.verify[%d]", i), kit.Probes, part)
 		if err != nil {

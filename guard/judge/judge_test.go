@@ -338,6 +338,42 @@ func TestMixedInterval(t *testing.T) {
 	}
 }
 
+// TestAnotherSource changes over to a source whose counters are elsewhere, and back: nothing is counted across the
+// change, nothing twice, and a reading of nobody is no change.
+func TestAnotherSource(t *testing.T) {
+	j, _ := New(Config{Signals: []Signal{{Name: "errors", Kind: Errors}}})
+	here, there := newFeed(nil), newFeed(nil)
+	there.next(0, &armTick{N: 1e6, E: 5e5}, &armTick{N: 1e6, E: 5e5})
+	both := func() (Reading, Reading) { // both see all that happens
+		a := here.next(10*time.Second, &armTick{N: 100, E: 1}, &armTick{N: 900, E: 9})
+		b := there.next(10*time.Second, &armTick{N: 100, E: 1}, &armTick{N: 900, E: 9})
+		b.Source = "fallback"
+		return a, b
+	}
+	j.Observe(here.first())
+	j.Begin(Step{At: here.at, Weight: .1})
+	for tick, want := range []struct {
+		asked string
+		ticks float64 // that are counted by then
+	}{
+		{"here", 1}, {"here", 2}, {"there", 2}, {"there", 3}, {"nobody", 3}, {"there", 5}, {"here", 5}, {"nobody", 5}, {"here", 7}, {"there", 7}, {"here", 7}, {"here", 8},
+	} {
+		a, b := both()
+		switch want.asked {
+		case "here":
+			j.Observe(a)
+		case "there":
+			j.Observe(b)
+		case "nobody":
+			j.Observe(Reading{At: a.At})
+		}
+		all := j.Signals[0].Probes[0].All
+		if all.NC != 100*want.ticks || all.NB != 900*want.ticks || all.EC != want.ticks || all.EB != 9*want.ticks {
+			t.Errorf("tick %d, %s is asked: %+v are counted, want %v ticks", tick, want.asked, all, want.ticks)
+		}
+	}
+}
+
 func TestConfigMistakes(t *testing.T) {
 	_, err := New(Config{
 		Every: -time.Second, FalseRollback: 2, Split: "coin",

@@ -25,6 +25,9 @@ func TestRecorderToReplay(t *testing.T) {
 	var said []string
 	for tick := range 100 {
 		reading := w.next()
+		if tick >= 50 {
+			reading.Source = "fallback"
+		}
 		said = append(said, live.Observe(reading).Why)
 		if err := rec.Reading(reading); err != nil {
 			t.Fatal(err)
