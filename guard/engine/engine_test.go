@@ -380,6 +380,9 @@ type spare struct {
 
 func (s spare) Read(ctx context.Context, q guard.Query) (guard.Reading, error) {
 	*s.asked++
+	if err := ctx.Err(); err != nil {
+		return guard.Reading{}, err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.count()

@@ -3,6 +3,7 @@ package judge
 import (
 	"encoding/json"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -338,6 +339,23 @@ func TestMixedInterval(t *testing.T) {
 	}
 }
 
+// What the counters of a second source hold is the past that the first has told already.
+func TestAnotherSourceIsNoSecondPast(t *testing.T) {
+	j, _ := New(Config{Signals: []Signal{{Name: "latency", Kind: Latency}}})
+	read := func(source string, at int, total float64) {
+		j.Observe(Reading{At: t0.Add(time.Duration(at) * time.Second), Source: source, Series: []Series{
+			{Signal: "latency", Arm: Baseline, Total: total, Bounds: []float64{1}, Buckets: []float64{total}},
+		}})
+	}
+	read("", 0, 100)
+	read("", 10, 120)
+	read("fallback", 20, 500)
+	read("fallback", 30, 530)
+	if got := j.Signals[0].Past.Total; got != 150 {
+		t.Errorf("%v requests of the past, want 150", got)
+	}
+}
+
 // TestAnotherSource changes over to a source whose counters are elsewhere, and back: nothing is counted across the
 // change, nothing twice, and a reading of nobody is no change.
 func TestAnotherSource(t *testing.T) {
@@ -356,11 +374,14 @@ func TestAnotherSource(t *testing.T) {
 		asked string
 		ticks float64 // that are counted by then
 	}{
-		{"here", 1}, {"here", 2}, {"there", 2}, {"there", 3}, {"nobody", 3}, {"there", 5}, {"here", 5}, {"nobody", 5}, {"here", 7}, {"there", 7}, {"here", 7}, {"here", 8},
+		{"here", 1}, {"here", 2}, {"half", 2}, {"there", 2}, {"there", 3}, {"nobody", 3}, {"there", 5}, {"here", 5}, {"nobody", 5}, {"here", 7}, {"there", 7}, {"here", 7}, {"here", 8},
 	} {
 		a, b := both()
 		switch want.asked {
 		case "here":
+			j.Observe(a)
+		case "half": // the canary cannot be read, so that the baseline waits for it
+			a.Series = slices.DeleteFunc(a.Series, func(s Series) bool { return s.Arm == Canary })
 			j.Observe(a)
 		case "there":
 			j.Observe(b)

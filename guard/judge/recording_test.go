@@ -28,7 +28,8 @@ func TestRecorderToReplay(t *testing.T) {
 		if tick >= 50 {
 			reading.Source = "fallback"
 		}
-		said = append(said, live.Observe(reading).Why)
+		ruling := live.Observe(reading)
+		said = append(said, fmt.Sprint(ruling.Why, ruling.LogOdds))
 		if err := rec.Reading(reading); err != nil {
 			t.Fatal(err)
 		}
@@ -55,7 +56,8 @@ func TestRecorderToReplay(t *testing.T) {
 			again.Begin(steps[0])
 			steps = steps[1:]
 		}
-		if got := again.Observe(reading).Why; got != said[i] {
+		ruling := again.Observe(reading)
+		if got := fmt.Sprint(ruling.Why, ruling.LogOdds); got != said[i] {
 			t.Fatalf("reading %d: judged again\n%s\nlive\n%s", i, got, said[i])
 		}
 	}
