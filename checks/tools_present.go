@@ -155,6 +155,9 @@ func toolsOf(p *guard.Plan) []tool {
 		commands(probe, fmt.Sprintf("rollout.verify[%d]", i))
 	}
 	commands(p.Watch.Source, "watch.source")
+	if p.Watch.Fallback != nil {
+		commands(*p.Watch.Fallback, "watch.fallback")
+	}
 	for i, store := range p.Data {
 		for j, source := range store.Backups {
 			commands(source.Part, fmt.Sprintf("data[%d].backups[%d]", i, j))

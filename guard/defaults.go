@@ -1,7 +1,6 @@
 package guard
 
 import (
-	"cmp"
 	"fmt"
 	"time"
 
@@ -62,17 +61,6 @@ var tolerated = map[judge.Kind]struct{ maxIncrease, ignoreBelow Share }{
 // maxAge is how old the newest backup may be, unless the plan says otherwise.
 const maxAge = day
 
-// A preset holds the selectors of the metrics that a widely used library or proxy offers.
-type preset struct{ total, bad, histogram string }
-
-var presets = map[string]preset{
-	"promhttp": { // the names that client_golang's promhttp examples give to instrumented handlers
-		total:     `http_requests_total{version="$version"}`,
-		bad:       `http_requests_total{version="$version",code=~"5.."}`,
-		histogram: `http_request_duration_seconds{version="$version"}`,
-	},
-}
-
 // complete fills in the defaults that depend on other values, and those of list items.
 func (p *Plan) complete() {
 	promote := &p.Watch.Promote
@@ -96,12 +84,7 @@ func (p *Plan) complete() {
 	}
 	for i := range p.Watch.Signals {
 		s, path := &p.Watch.Signals[i], fmt.Sprintf("watch.signals[%d]", i)
-		switch ready := presets[s.Preset]; {
-		case s.Name == "errors" && s.Histogram == "" && s.Value == "":
-			s.Total, s.Bad = cmp.Or(s.Total, ready.total), cmp.Or(s.Bad, ready.bad)
-		case s.Name == "latency" && s.Total == "" && s.Bad == "" && s.Value == "":
-			s.Histogram = cmp.Or(s.Histogram, ready.histogram)
-		}
+		s.take(presets[s.Preset])
 		if !p.Writes(path + ".max_increase") {
 			s.MaxIncrease = tolerated[s.Kind()].maxIncrease
 		}

@@ -147,7 +147,11 @@ func (p *Plan) Method(kind, subject string) string {
 		for _, s := range p.Data {
 			stores = append(stores, s.Name)
 		}
-		how = []any{p.Rollout.Backend, p.Watch.Source, p.Watch.Signals, p.DependsOn, stores}
+		all := []any{p.Rollout.Backend, p.Watch.Source, p.Watch.Signals, p.DependsOn, stores}
+		if p.Watch.Fallback != nil {
+			all = append(all, p.Watch.Fallback)
+		}
+		how = all
 	default:
 		return ""
 	}

@@ -162,8 +162,9 @@ type Deadlines struct {
 
 // Watch says what is measured, and how the evidence is judged: guard/judge.
 type Watch struct {
-	Source         Part     `json:"source"`          // what reads the metrics
-	Every          Duration `json:"every,omitempty"` // one look, best the scrape interval: 5s to 15s
+	Source         Part     `json:"source"`             // what reads the metrics
+	Fallback       *Part    `json:"fallback,omitempty"` // what reads them when source cannot be asked; that source has no data is no reason
+	Every          Duration `json:"every,omitempty"`    // one look, best the scrape interval: 5s to 15s
 	Warmup         Warmup   `json:"warmup,omitzero"`
 	FalseRollback  Share    `json:"false_rollback,omitempty"`                         // chance of a wrong rollback over the whole rollout, all signals together
 	Split          string   `json:"split,omitempty" oneof:"request client"`           // how the router divides traffic
@@ -192,20 +193,21 @@ type Promote struct {
 }
 
 // A Signal is one thing to watch: errors (total and bad), latency (histogram) or a gauge (value). Selectors
-// may hold $version, $service and $environment.
+// may hold $version, $service and $environment; $canary behind =~ is any text for the new version, and none for the old.
 type Signal struct {
 	Name        string   `json:"name"`
-	Preset      string   `json:"preset,omitempty" oneof:"promhttp"` // ready-made selectors for the signals errors and latency
-	Total       string   `json:"total,omitempty"`                   // counter of all events
-	Bad         string   `json:"bad,omitempty"`                     // counter of those events that went wrong
-	Histogram   string   `json:"histogram,omitempty"`               // of durations, named without _bucket
-	Value       string   `json:"value,omitempty"`                   // a gauge
-	By          string   `json:"by,omitempty"`                      // label that names the instance; empty: what the source takes for one
-	MaxIncrease Share    `json:"max_increase,omitempty"`            // how much worse than the old version is tolerated; default 25%, of latency 10%
-	IgnoreBelow Share    `json:"ignore_below,omitempty"`            // differences smaller than this do not matter; default 0.02pp, of latency 0.2pp
-	Never       Ceiling  `json:"never,omitzero"`                    // what must not be reached, whatever the old version does
-	Like        Duration `json:"like,omitempty"`                    // of a gauge: learn the bound from this much of its past
-	Compare     string   `json:"compare,omitempty" oneof:"before"`  // against its own past, for what has no canary
+	Preset      string   `json:"preset,omitempty" oneof:"envoy haproxy istio linkerd log micrometer nginx-ingress otel-http promhttp traefik"` // ready-made selectors for the signals errors and latency
+	Total       string   `json:"total,omitempty"`                                                                                              // counter of all events
+	Bad         string   `json:"bad,omitempty"`                                                                                                // counter of those events that went wrong
+	Histogram   string   `json:"histogram,omitempty"`                                                                                          // of durations, named without _bucket
+	Unit        string   `json:"unit,omitempty" oneof:"seconds milliseconds"`                                                                  // of the histogram; default seconds
+	Value       string   `json:"value,omitempty"`                                                                                              // a gauge
+	By          string   `json:"by,omitempty"`                                                                                                 // label that names the instance; empty: what the source takes for one
+	MaxIncrease Share    `json:"max_increase,omitempty"`                                                                                       // how much worse than the old version is tolerated; default 25%, of latency 10%
+	IgnoreBelow Share    `json:"ignore_below,omitempty"`                                                                                       // differences smaller than this do not matter; default 0.02pp, of latency 0.2pp
+	Never       Ceiling  `json:"never,omitzero"`                                                                                               // what must not be reached, whatever the old version does
+	Like        Duration `json:"like,omitempty"`                                                                                               // of a gauge: learn the bound from this much of its past
+	Compare     string   `json:"compare,omitempty" oneof:"before"`                                                                             // against its own past, for what has no canary
 }
 
 // A Ceiling is what a signal may never reach, whatever the old version does. A bare share is Rate.

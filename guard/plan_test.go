@@ -151,6 +151,8 @@ func TestDefaultsThatDependOnOthers(t *testing.T) {
 		{"max_step shorter than min_step", "watch:", "watch:\n  promote: {max_step: 5s}", func(p *guard.Plan) any { return p.Watch.Promote.MinStep }, duration("5s")},
 		{"early stays on", "watch:", "watch:\n  promote: {patience: 0}", func(p *guard.Plan) any { return p.Watch.Promote.Early }, true},
 		{"early switched off", "watch:", "watch:\n  promote: {early: false}", func(p *guard.Plan) any { return p.Watch.Promote.Early }, false},
+		{"a fallback", "watch:", "watch:\n  fallback: {use: scrape, with: {a: b}}", func(p *guard.Plan) any { return *p.Watch.Fallback }, guard.Part{Use: "scrape", With: guard.With{"a": "b"}}},
+		{"the unit of a preset", "name: latency, preset: promhttp", "name: latency, preset: istio", func(p *guard.Plan) any { return p.Watch.Signals[1].Unit }, "milliseconds"},
 		{"own total beside a preset", "name: errors,", "name: errors, total: hits_total,", func(p *guard.Plan) any { return p.Watch.Signals[0].Total }, "hits_total"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -13,6 +13,7 @@ type Sample struct {
 	Name   string // of the metric, as exposed: with _bucket, _count or _sum, if there is one
 	Labels map[string]string
 	Value  float64
+	Native *NativeHistogram // in place of Value
 	At     time.Time
 }
 
@@ -23,10 +24,10 @@ const (
 )
 
 // Names are the metrics that a selection reads, so that a source need not fetch any other. A selector of a
-// histogram stands for its buckets and its sum.
+// histogram stands for its buckets and its sum, and for the native histogram of its name.
 func (s Selection) Names() []Selector {
 	var wanted []Selector
-	for _, selector := range []Selector{s.Total, s.Bad, s.Value, s.buckets(), s.sum()} {
+	for _, selector := range []Selector{s.Total, s.Bad, s.Value, s.Histogram, s.buckets(), s.sum()} {
 		if selector.Name != "" {
 			wanted = append(wanted, selector)
 		}
@@ -47,7 +48,7 @@ func (s Selection) histogram(suffix string) Selector {
 
 // Assemble makes the series of a signal out of the samples of one arm: one for each instance, which is told by
 // the label that By names or, where that is missing, by the label instance. What belongs to one instance is
-// added up. A gauge is added up too, unless its selector says min, max or avg; if it says how at all, that is
+// added up, and a histogram in milliseconds is made one in seconds. A gauge is added up too, unless its selector says min, max or avg; if it says how at all, that is
 // how all instances become one. NaN and Inf are no data, and no series is made of a part of the data: a
 // histogram with a bucket missing is left out.
 func (s Signal) Assemble(selection Selection, arm Arm, samples []Sample) []Series {
@@ -61,7 +62,10 @@ func (s Signal) Assemble(selection Selection, arm Arm, samples []Sample) []Serie
 	var all []Series
 	for _, instance := range slices.Sorted(maps.Keys(groups)) {
 		series := Series{Signal: s.Name, Arm: arm, Instance: instance}
-		if assemble(&series, selection, groups[instance]) {
+		if assemble(&series, selection, groups[instance], s.Unit) {
+			if s.Unit == milliseconds {
+				inSeconds(&series)
+			}
 			all = append(all, series)
 		}
 	}
@@ -79,10 +83,10 @@ func (s Signal) instance(sample Sample, selection Selection) string {
 }
 
 // assemble fills in the numbers of one instance, and says whether there are any.
-func assemble(series *Series, selection Selection, samples []Sample) bool {
+func assemble(series *Series, selection Selection, samples []Sample, unit string) bool {
 	pick := func(selector Selector) (values []float64) {
 		for _, sample := range samples {
-			if selector.Matches(sample.Name, sample.Labels) {
+			if sample.Native == nil && selector.Matches(sample.Name, sample.Labels) {
 				values = append(values, sample.Value)
 				if sample.At.After(series.At) {
 					series.At = sample.At
@@ -100,7 +104,10 @@ func assemble(series *Series, selection Selection, samples []Sample) bool {
 		value := aggregate(selection.Value.Aggregation, values)
 		series.Value = &value
 	case selection.Histogram.Name != "":
-		if pick(selection.buckets()) == nil || !assembleBuckets(series, selection.buckets(), samples) {
+		if pick(selection.buckets()) == nil {
+			return assembleNative(series, selection.Histogram, samples, unit) && possible(series)
+		}
+		if !assembleBuckets(series, selection.buckets(), samples) {
 			return false
 		}
 		series.Sum = total(pick(selection.sum()))
@@ -120,7 +127,7 @@ func assembleBuckets(series *Series, buckets Selector, samples []Sample) bool {
 	counts := make(map[float64]float64)
 	parts := make(map[float64]int) // number of histograms that have a bound
 	for _, sample := range samples {
-		if !buckets.Matches(sample.Name, sample.Labels) {
+		if sample.Native != nil || !buckets.Matches(sample.Name, sample.Labels) {
 			continue
 		}
 		bound, err := strconv.ParseFloat(sample.Labels[bucketLabel], 64)
@@ -148,6 +155,14 @@ func assembleBuckets(series *Series, buckets Selector, samples []Sample) bool {
 	}
 	series.Total = counts[infinity]
 	return true
+}
+
+// inSeconds turns a histogram of milliseconds into one of seconds.
+func inSeconds(s *Series) {
+	for i := range s.Bounds {
+		s.Bounds[i] /= 1000
+	}
+	s.Sum /= 1000
 }
 
 func aggregate(how string, values []float64) float64 {

@@ -32,17 +32,18 @@ type Selection struct {
 }
 
 // Select reads the selectors of a signal and fills in what differs between releases and arms: $version is the
-// version that the arm runs, $service and $environment are those of the release. A first release has no baseline,
+// version that the arm runs, $canary the pattern of a label that only the canary has, and $service and $environment
+// are those of the release. A first release has no baseline,
 // so nothing is selected for it: version="" would select what has nothing to do with the release.
 func (s Signal) Select(r Release, arm Arm) (Selection, error) {
 	if arm == Baseline && r.First() {
 		return Selection{}, nil
 	}
-	version := r.To
+	version, canary := r.To, ".+"
 	if arm == Baseline {
-		version = r.From
+		version, canary = r.From, ""
 	}
-	values := map[string]string{"version": version, "service": r.Service, "environment": r.Environment}
+	values := map[string]string{"version": version, "canary": canary, "service": r.Service, "environment": r.Environment}
 	var selection Selection
 	for _, field := range []struct {
 		key  string
@@ -185,10 +186,10 @@ func parseQuoted(rest string) (value, after string, err error) {
 var variable = regexp.MustCompile(`\$(?:([A-Za-z_]\w*)|\{(\w*)\})`)
 
 // variables are the names that a matcher may hold, with values to try them out.
-var variables = map[string]string{"version": "v", "service": "s", "environment": "e"}
+var variables = map[string]string{"version": "v", "canary": ".+", "service": "s", "environment": "e"}
 
-// fill puts values in the place of variables. In a regular expression they stand for themselves: the dots of
-// "1.2.3" match dots.
+// fill puts values in the place of variables. In a regular expression they stand for themselves, so that the dots of
+// "1.2.3" match dots; all but $canary, which is one.
 func (s Selector) fill(values map[string]string) (Selector, error) {
 	s.Matchers = slices.Clone(s.Matchers)
 	for i := range s.Matchers {
@@ -196,17 +197,18 @@ func (s Selector) fill(values map[string]string) (Selector, error) {
 		regular := strings.HasSuffix(m.Op, "~")
 		var unknown string
 		m.Value = variable.ReplaceAllStringFunc(m.Value, func(name string) string {
-			value, known := values[strings.Trim(name, "${}")]
+			bare := strings.Trim(name, "${}")
+			value, known := values[bare]
 			switch {
-			case !known:
+			case !known || bare == "canary" && !regular:
 				unknown = name
-			case regular:
+			case regular && bare != "canary":
 				value = regexp.QuoteMeta(value)
 			}
 			return value
 		})
 		if unknown != "" {
-			return Selector{}, fmt.Errorf("label %s: there is no variable %s (use $version, $service or $environment)", m.Label, unknown)
+			return Selector{}, fmt.Errorf("label %s: there is no variable %s (use $version, $service, $environment, or $canary behind =~)", m.Label, unknown)
 		}
 		if !regular {
 			continue
@@ -222,12 +224,13 @@ func (s Selector) fill(values map[string]string) (Selector, error) {
 	return s, nil
 }
 
-// PerVersion says whether the selector holds $version. One that does not reads the same series for both arms,
+// PerVersion says whether the selector holds $version or $canary. One that does not reads the same series for both arms,
 // unless the source keeps the arms apart by itself.
 func (s Selector) PerVersion() bool {
 	return slices.ContainsFunc(s.Matchers, func(m Matcher) bool {
 		return slices.ContainsFunc(variable.FindAllString(m.Value, -1), func(name string) bool {
-			return strings.Trim(name, "${}") == "version"
+			bare := strings.Trim(name, "${}")
+			return bare == "version" || bare == "canary"
 		})
 	})
 }

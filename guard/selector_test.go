@@ -67,8 +67,9 @@ func TestParseSelectorRefuses(t *testing.T) {
 		{"sum(up) / sum(down)", `golive cannot use ") / sum(down" after the selector (write the bare counter, without ranges and arithmetic)`},
 		{"rate(up[5m])", "there is no place for rate here (write the bare counter, at most within sum, min, max or avg)"},
 		{`up{a=~"("}`, "label a: error parsing regexp: missing closing ): `(`"},
-		{`up{a="$realm"}`, "label a: there is no variable $realm (use $version, $service or $environment)"},
-		{`up{a="${}"}`, "label a: there is no variable ${} (use $version, $service or $environment)"},
+		{`up{a="$realm"}`, "label a: there is no variable $realm (use $version, $service, $environment, or $canary behind =~)"},
+		{`up{a="$canary"}`, "label a: there is no variable $canary (use $version, $service, $environment, or $canary behind =~)"},
+		{`up{a="${}"}`, "label a: there is no variable ${} (use $version, $service, $environment, or $canary behind =~)"},
 	} {
 		t.Run(test.text, func(t *testing.T) {
 			_, err := guard.ParseSelector(test.text)
@@ -155,6 +156,21 @@ func TestSelect(t *testing.T) {
 		t.Error("a version in a regular expression does not match itself")
 	}
 
+	for arm, want := range map[guard.Arm]map[string]bool{
+		guard.Canary:   {"": false, "shop-v2-80": true},
+		guard.Baseline: {"": true, "shop-v2-80": false},
+	} {
+		marked, err := guard.Signal{Name: "errors", Total: `hits{canary=~"$canary"}`}.Select(release, arm)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for label, matches := range want {
+			if marked.Total.Matches("hits", map[string]string{"canary": label}) != matches {
+				t.Errorf("%s: canary=%q is selected: %v, want %v", arm, label, !matches, matches)
+			}
+		}
+	}
+
 	release.From = ""
 	first, err := signal.Select(release, guard.Baseline)
 	if err != nil || first.Total.Name != "" || first.Bad.Name != "" {
@@ -169,7 +185,7 @@ func TestSelect(t *testing.T) {
 
 func TestPerVersion(t *testing.T) {
 	for text, want := range map[string]bool{
-		"up": false, `up{a="$service"}`: false, `up{a="$version"}`: true, `up{a=~"x-${version}"}`: true,
+		"up": false, `up{a="$service"}`: false, `up{a="$version"}`: true, `up{a=~"x-${version}"}`: true, `up{a=~"$canary"}`: true,
 	} {
 		s, err := guard.ParseSelector(text)
 		if err != nil {

@@ -168,6 +168,10 @@ func (d *draft) signal(path string, s Signal) {
 	d.name(path+".name", s.Name)
 	d.must(s.Preset == "" || s.Name == "errors" || s.Name == "latency", path+".preset",
 		"a preset knows no signal %q (name it errors or latency, or write selectors)", s.Name)
+	ready := presets[s.Preset]
+	if s.Name == "latency" && ready.noLatency != "" && s.Histogram == "" {
+		d.reject(path+".preset", "%s (write the histogram of what stands behind it)", ready.noLatency)
+	}
 	kinds := 0
 	for _, said := range []bool{s.Total != "" || s.Bad != "", s.Histogram != "", s.Value != ""} {
 		if said {
@@ -206,6 +210,7 @@ func (d *draft) limits(path string, s Signal) {
 		{"ignore_below", "errors latency", false},
 		{"compare", "errors latency", false},
 		{"like", "gauge", s.Like == 0},
+		{"unit", "latency", false},
 		{"never", "errors latency gauge", never == Ceiling{}},
 		{"never.rate", "errors", never.Rate == 0},
 		{"never.p50", "latency", never.P50 == 0},

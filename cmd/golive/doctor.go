@@ -327,6 +327,9 @@ func programFindings(ctx context.Context, plan *guard.Plan) (findings []guard.Fi
 	}
 	need(plan.Rollout.Backend)
 	need(plan.Watch.Source)
+	if plan.Watch.Fallback != nil {
+		need(*plan.Watch.Fallback)
+	}
 	for _, part := range plan.Rollout.Verify {
 		need(part)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/golive-dev/golive/guard/engine"
 	"github.com/golive-dev/golive/guard/report"
 	"github.com/golive-dev/golive/plugins"
+	"github.com/golive-dev/golive/plugins/accesslog"
 	"github.com/golive-dev/golive/plugins/alertmanager"
 	"github.com/golive-dev/golive/plugins/borg"
 	"github.com/golive-dev/golive/plugins/command"
@@ -43,6 +44,7 @@ func builtin(out io.Writer) plugins.Kit {
 			"http":    http.NewBackend,
 		},
 		Sources: map[string]func(guard.With) (guard.Source, error){
+			"log":        accesslog.NewSource,
 			"prometheus": prometheus.NewSource,
 			"scrape":     scrape.NewSource,
 		},
@@ -159,6 +161,11 @@ func (p *program) assemble(plan *guard.Plan, kit plugins.Kit) (made engine.Parts
 	}
 	if made.Source, err = makePart(p, plan, "watch.source", kit.Sources, plan.Watch.Source); err != nil {
 		return made, err
+	}
+	if plan.Watch.Fallback != nil {
+		if made.Fallback, err = makePart(p, plan, "watch.fallback", kit.Sources, *plan.Watch.Fallback); err != nil {
+			return made, err
+		}
 	}
 	for i, part := range plan.Rollout.Verify {
 		probe, err := makePart(p, plan, fmt.Sprintf("rollout.verify[%d]", i), kit.Probes, part)

@@ -105,7 +105,7 @@ func TestSchemaSpeaks(t *testing.T) {
 	for _, want := range []string{
 		`"$schema":"https://json-schema.org/draft/2020-12/schema"`,
 		`"description":"share kept on the old version, to have something to compare with"`,
-		`"description":"A Signal is one thing to watch: errors (total and bad), latency (histogram) or a gauge (value). Selectors may hold $version, $service and $environment."`,
+		`"description":"A Signal is one thing to watch: errors (total and bad), latency (histogram) or a gauge (value). Selectors may hold $version, $service and $environment; $canary behind =~ is any text for the new version, and none for the old."`,
 		`"default":"30m"`, // of rollout.bake.for
 		`"default":"0.05%"`,
 		`"default":"production"`,

@@ -226,6 +226,7 @@ func (s *secrets) proof(p guard.Proof) guard.Proof {
 func (s *secrets) readings(readings []guard.Reading) []guard.Reading {
 	cleaned := slices.Clone(readings)
 	for i := range cleaned {
+		cleaned[i].Source = s.name(cleaned[i].Source)
 		cleaned[i].Series = slices.Clone(cleaned[i].Series)
 		for j := range cleaned[i].Series {
 			series := &cleaned[i].Series[j]

@@ -360,6 +360,11 @@ func (w *witness) look(ctx context.Context, q guard.Question) (a guard.Answer, e
 // read takes n readings, a tick apart.
 func (w *witness) read(ctx context.Context, n int) ([]guard.Reading, error) {
 	query := guard.Query{Release: w.release, Signals: w.plan.Watch.Signals}
+	if w.parts.Fallback != nil { // which has to be there when it is needed
+		if _, err := readFrom(ctx, w.parts.Fallback, query); err != nil {
+			return nil, fmt.Errorf("the fallback: %w", err)
+		}
+	}
 	var all []guard.Reading
 	for {
 		reading, err := w.parts.Source.Read(ctx, query)

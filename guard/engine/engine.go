@@ -22,6 +22,7 @@ type Journal interface {
 type Parts struct {
 	Backend   guard.Backend
 	Source    guard.Source
+	Fallback  guard.Source     // asked when Source cannot be; nil: there is none
 	Verify    []guard.Probe    // one for each of rollout.verify
 	Notifiers []guard.Notifier // one for each of notify
 	Checks    []guard.Check

@@ -372,6 +372,129 @@ func TestPanics(t *testing.T) {
 	}
 }
 
+// A spare source sees what the world does, with counters of its own.
+type spare struct {
+	*world
+	asked *int
+}
+
+func (s spare) Read(ctx context.Context, q guard.Query) (guard.Reading, error) {
+	*s.asked++
+	if err := ctx.Err(); err != nil {
+		return guard.Reading{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.count()
+	now := time.Now().UTC()
+	reading := guard.Reading{At: now, Source: "whatever it says"}
+	for i, arm := range []guard.Arm{guard.Canary, guard.Baseline} {
+		reading.Series = append(reading.Series, guard.Series{
+			Signal: "errors", Arm: arm, Instance: string(arm), At: now,
+			Total: 1e9 + math.Floor(s.counts[i][0]), Bad: 5e8 + math.Floor(s.counts[i][1]),
+		})
+	}
+	return reading, nil
+}
+
+// A hanging source does not answer before it is given up.
+type hanging struct{ guard.Source }
+
+func (hanging) Read(ctx context.Context, _ guard.Query) (guard.Reading, error) {
+	<-ctx.Done()
+	return guard.Reading{}, ctx.Err()
+}
+
+// An empty source answers that it has no data.
+type empty struct{ guard.Source }
+
+func (empty) Read(context.Context, guard.Query) (guard.Reading, error) {
+	return guard.Reading{At: time.Now()}, nil
+}
+
+func TestFallback(t *testing.T) {
+	refused := errors.New("connection refused")
+	for _, tt := range []struct {
+		name    string
+		world   func(w *world, p *Parts)
+		outcome guard.Outcome
+		cause   guard.Cause
+		problem string // of every measurement with a canary; "": not asked
+	}{
+		{"a good version", func(w *world, p *Parts) {
+			w.broken = func(call string) error {
+				if call == "read" && w.percent > 0 {
+					return refused
+				}
+				return nil
+			}
+		}, guard.Live, "", "connection refused (the fallback was asked)"},
+		{"a bad version", func(w *world, p *Parts) { w.errors, w.broken = .05, on("read", refused) }, guard.RolledBack, guard.CauseRegressed,
+			"connection refused (the fallback was asked)"},
+		{"the source hangs", func(w *world, p *Parts) { p.Source = hanging{} }, guard.Live, "",
+			"gave no answer in time: context deadline exceeded (the fallback was asked)"},
+		{"the source panics", func(w *world, p *Parts) { p.Source = empty{}.Source }, guard.Live, "",
+			"panic: runtime error: invalid memory address or nil pointer dereference (the fallback was asked)"},
+		{"both are away", func(w *world, p *Parts) { w.broken = on("read", refused); p.Fallback = hanging{} }, guard.RolledBack, guard.CauseBlind,
+			"connection refused; the fallback: gave no answer in time: context deadline exceeded"},
+		{"no data is no reason", func(w *world, p *Parts) { p.Source = empty{} }, guard.RolledBack, guard.CauseBlind, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w, m, asked := &world{}, &memory{}, 0
+				r := rollout(t, w, m)
+				r.Parts.Fallback = spare{w, &asked}
+				tt.world(w, &r.Parts)
+				s, err := r.Run(t.Context(), nil, opened())
+				if err != nil {
+					t.Fatal(err)
+				}
+				if s.Outcome != tt.outcome || s.Cause != tt.cause {
+					t.Errorf("outcome %q, cause %q, want %q, %q: %s", s.Outcome, s.Cause, tt.outcome, tt.cause, s.Why)
+				}
+				measured := 0
+				for _, e := range m.events {
+					f, ok := e.Fact.(guard.Measured)
+					if !ok || f.Standing == nil || f.Standing.Percent == 0 {
+						continue
+					}
+					measured++
+					if f.Problem != tt.problem {
+						t.Fatalf("problem %q, want %q", f.Problem, tt.problem)
+					}
+					want := ""
+					if strings.HasSuffix(tt.problem, "asked)") {
+						want = "fallback"
+					}
+					if f.Reading.Source != want || (want != "") != (len(f.Reading.Series) > 0) {
+						t.Fatalf("a reading of %q with %d series, want one of %q", f.Reading.Source, len(f.Reading.Series), want)
+					}
+				}
+				if measured == 0 || tt.problem == "" && asked > 0 {
+					t.Errorf("%d measurements, the fallback was asked %d times", measured, asked)
+				}
+				if diff := cmp.Diff(fmt.Sprint(s), fmt.Sprint(guard.Fold(plan(t), m.events))); diff != "" {
+					t.Errorf("the journal leads elsewhere (-run +journal):\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
+// TestFallbackIsTriedBefore sees that a check does not pass with a fallback that will not be there.
+func TestFallbackIsTriedBefore(t *testing.T) {
+	w := &world{}
+	asked := 0
+	for _, fallback := range []guard.Source{spare{w, &asked}, &world{broken: on("read", errors.New("connection refused"))}} {
+		scene := Parts{Backend: w, Source: w, Fallback: fallback}.Scene(t.Context(), plan(t), guard.Release{}, time.Time{})
+		answer, err := scene.Ask(t.Context(), guard.Question{Readings: 1})
+		if good := asked == 1; good != (err == nil) || !good && err.Error() != "the fallback: connection refused" || good && answer.Readings[0].Source != "" {
+			t.Errorf("%+v, error %v", answer, err)
+		}
+		asked = 0
+	}
+}
+
 // TestClockRunsBackwards sees that the times of a journal do not.
 func TestClockRunsBackwards(t *testing.T) {
 	later := time.Now().Add(time.Hour).UTC()

@@ -286,21 +286,56 @@ func (r *run) measure(ctx context.Context, release guard.Release) guard.Fact {
 		}
 	})
 	query := guard.Query{Release: release, Signals: r.Plan.Watch.Signals}
-	reading, err := r.Parts.Source.Read(ctx, query)
-	reading.At = clock()
-	if err == nil {
-		err = guard.CheckReading(query, reading)
-	}
-	if err == nil && len(reading.Series) > mostSeries {
-		err = fmt.Errorf("%d series are more than a rollout can remember (%d): let the selectors say less", len(reading.Series), mostSeries)
-	}
-	if err != nil {
-		fact.Problem = explain(ctx, err)
-		reading = guard.Reading{At: reading.At}
-	}
-	fact.Reading = reading
+	fact.Reading, fact.Problem = r.read(ctx, query)
 	inspecting.Wait()
 	return fact
+}
+
+// fallback is the name of the fallback in readings; that of the source is empty.
+const fallback = "fallback"
+
+// read asks the source, and the fallback if the source cannot be asked. The problem says why it could not.
+func (r *run) read(ctx context.Context, query guard.Query) (reading guard.Reading, problem string) {
+	first, cancel := ctx, context.CancelFunc(func() {})
+	if deadline, limited := ctx.Deadline(); limited && r.Parts.Fallback != nil { // which needs time, too
+		half := time.Until(deadline) / 2
+		first, cancel = context.WithTimeout(ctx, half)
+	}
+	defer cancel()
+	reading, err := readFrom(first, r.Parts.Source, query)
+	if err == nil {
+		return reading, ""
+	}
+	problem = explain(first, err)
+	if r.Parts.Fallback == nil {
+		return reading, problem
+	}
+	if reading, err = readFrom(ctx, r.Parts.Fallback, query); err != nil {
+		return reading, problem + "; the fallback: " + explain(ctx, err)
+	}
+	reading.Source = fallback
+	return reading, problem + " (the fallback was asked)"
+}
+
+// readFrom asks a source, and believes nothing impossible. Of a source that could not be asked there is only the time.
+func readFrom(ctx context.Context, source guard.Source, query guard.Query) (reading guard.Reading, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+		reading.At, reading.Source = clock(), ""
+		if err != nil {
+			reading.Series = nil
+		}
+	}()
+	if reading, err = source.Read(ctx, query); err != nil {
+		return reading, err
+	}
+	reading.At = clock()
+	if len(reading.Series) > mostSeries {
+		return reading, fmt.Errorf("%d series are more than a rollout can remember (%d): let the selectors say less", len(reading.Series), mostSeries)
+	}
+	return reading, guard.CheckReading(query, reading)
 }
 
 // verify asks the backend and every probe of the plan whether the old version is back.

@@ -10,8 +10,9 @@ import (
 // state is the memory of a judge. All of it is plain numbers that JSON can hold.
 type state struct {
 	Version int       `json:"version"`
-	Begun   time.Time `json:"begun"` // the watch: its first step
-	Seen    time.Time `json:"seen"`  // the last reading
+	Begun   time.Time `json:"begun"`            // the watch: its first step
+	Seen    time.Time `json:"seen"`             // the last reading
+	Source  string    `json:"source,omitempty"` // of the last reading with series
 	Step    Step      `json:"step"`
 	Steps   int       `json:"steps"`   // that have begun
 	Warming time.Time `json:"warming"` // when the newest instances got their first traffic
@@ -103,6 +104,12 @@ func (j *Judge) take(r Reading) {
 	began := max(0, j.Seen.Sub(j.Warming).Seconds()) // the tick, after the newest instances got traffic
 	if r.At.After(j.Seen) {
 		j.Seen = r.At
+	}
+	if len(r.Series) > 0 && r.Source != j.Source {
+		j.Source = r.Source
+		for _, w := range j.Signals {
+			w.forget()
+		}
 	}
 	for _, w := range j.Signals {
 		w.clear()

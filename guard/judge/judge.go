@@ -27,7 +27,8 @@ const (
 // A Reading is one scrape of everything a rollout watches. Counters in it are raw and cumulative since the
 // start of the process they belong to; the judge takes the differences.
 type Reading struct {
-	At     time.Time `json:"at"` // never zero: it is the only clock there is
+	At     time.Time `json:"at"`               // never zero: it is the only clock there is
+	Source string    `json:"source,omitempty"` // who was asked, where that changes: counters of two sources are never compared
 	Series []Series  `json:"series,omitempty"`
 }
 

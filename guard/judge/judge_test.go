@@ -3,6 +3,7 @@ package judge
 import (
 	"encoding/json"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -335,6 +336,62 @@ func TestMixedInterval(t *testing.T) {
 	tick()
 	if n := j.Signals[0].Probes[0].Step.NC; n != 100 {
 		t.Errorf("%g canary requests in the new step, want 100", n)
+	}
+}
+
+// What the counters of a second source hold is the past that the first has told already.
+func TestAnotherSourceIsNoSecondPast(t *testing.T) {
+	j, _ := New(Config{Signals: []Signal{{Name: "latency", Kind: Latency}}})
+	read := func(source string, at int, total float64) {
+		j.Observe(Reading{At: t0.Add(time.Duration(at) * time.Second), Source: source, Series: []Series{
+			{Signal: "latency", Arm: Baseline, Total: total, Bounds: []float64{1}, Buckets: []float64{total}},
+		}})
+	}
+	read("", 0, 100)
+	read("", 10, 120)
+	read("fallback", 20, 500)
+	read("fallback", 30, 530)
+	if got := j.Signals[0].Past.Total; got != 150 {
+		t.Errorf("%v requests of the past, want 150", got)
+	}
+}
+
+// TestAnotherSource changes over to a source whose counters are elsewhere, and back: nothing is counted across the
+// change, nothing twice, and a reading of nobody is no change.
+func TestAnotherSource(t *testing.T) {
+	j, _ := New(Config{Signals: []Signal{{Name: "errors", Kind: Errors}}})
+	here, there := newFeed(nil), newFeed(nil)
+	there.next(0, &armTick{N: 1e6, E: 5e5}, &armTick{N: 1e6, E: 5e5})
+	both := func() (Reading, Reading) { // both see all that happens
+		a := here.next(10*time.Second, &armTick{N: 100, E: 1}, &armTick{N: 900, E: 9})
+		b := there.next(10*time.Second, &armTick{N: 100, E: 1}, &armTick{N: 900, E: 9})
+		b.Source = "fallback"
+		return a, b
+	}
+	j.Observe(here.first())
+	j.Begin(Step{At: here.at, Weight: .1})
+	for tick, want := range []struct {
+		asked string
+		ticks float64 // that are counted by then
+	}{
+		{"here", 1}, {"here", 2}, {"half", 2}, {"there", 2}, {"there", 3}, {"nobody", 3}, {"there", 5}, {"here", 5}, {"nobody", 5}, {"here", 7}, {"there", 7}, {"here", 7}, {"here", 8},
+	} {
+		a, b := both()
+		switch want.asked {
+		case "here":
+			j.Observe(a)
+		case "half": // the canary cannot be read, so that the baseline waits for it
+			a.Series = slices.DeleteFunc(a.Series, func(s Series) bool { return s.Arm == Canary })
+			j.Observe(a)
+		case "there":
+			j.Observe(b)
+		case "nobody":
+			j.Observe(Reading{At: a.At})
+		}
+		all := j.Signals[0].Probes[0].All
+		if all.NC != 100*want.ticks || all.NB != 900*want.ticks || all.EC != want.ticks || all.EB != 9*want.ticks {
+			t.Errorf("tick %d, %s is asked: %+v are counted, want %v ticks", tick, want.asked, all, want.ticks)
+		}
 	}
 }
 

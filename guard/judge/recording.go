@@ -51,8 +51,9 @@ type header struct {
 
 // line is a scrape or a step.
 type line struct {
-	T    float64 `json:"t"`
-	Step *Step   `json:"step,omitempty"`
+	T      float64 `json:"t"`
+	Step   *Step   `json:"step,omitempty"`
+	Source string  `json:"source,omitempty"` // of a scrape
 	arms
 	Signals map[string]*arms `json:"signals,omitempty"`
 }
@@ -115,7 +116,7 @@ func ReadRecording(from io.Reader) (*Recording, error) {
 			r.Steps = append(r.Steps, *l.Step)
 			continue
 		}
-		reading := Reading{At: at(l.T)}
+		reading := Reading{At: at(l.T), Source: l.Source}
 		if l.Canary != nil || l.Baseline != nil || l.CanaryReplicas != nil || l.BaselineReplicas != nil {
 			plain = true
 			reading.take(errorsSignal, Errors, &l.arms, nil, at)
@@ -196,7 +197,7 @@ func (r *Recorder) Step(s Step) error { return r.to.Encode(line{T: r.since(s.At)
 
 // Reading writes what was read.
 func (r *Recorder) Reading(read Reading) error {
-	l := line{T: r.since(read.At), Signals: map[string]*arms{}}
+	l := line{T: r.since(read.At), Source: read.Source, Signals: map[string]*arms{}}
 	for i := range read.Series {
 		s := &read.Series[i]
 		at := slices.IndexFunc(r.signals, func(known Signal) bool { return known.Name == s.Signal })

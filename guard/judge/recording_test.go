@@ -25,7 +25,11 @@ func TestRecorderToReplay(t *testing.T) {
 	var said []string
 	for tick := range 100 {
 		reading := w.next()
-		said = append(said, live.Observe(reading).Why)
+		if tick >= 50 {
+			reading.Source = "fallback"
+		}
+		ruling := live.Observe(reading)
+		said = append(said, fmt.Sprint(ruling.Why, ruling.LogOdds))
 		if err := rec.Reading(reading); err != nil {
 			t.Fatal(err)
 		}
@@ -52,7 +56,8 @@ func TestRecorderToReplay(t *testing.T) {
 			again.Begin(steps[0])
 			steps = steps[1:]
 		}
-		if got := again.Observe(reading).Why; got != said[i] {
+		ruling := again.Observe(reading)
+		if got := fmt.Sprint(ruling.Why, ruling.LogOdds); got != said[i] {
 			t.Fatalf("reading %d: judged again\n%s\nlive\n%s", i, got, said[i])
 		}
 	}

@@ -24,7 +24,8 @@ type watch struct {
 	Fast          *fast     `json:"fast,omitempty"`
 	Ceiling       *ceiling  `json:"ceiling,omitempty"`
 	Meter         *meter    `json:"meter,omitempty"`
-	Failing       [2]counts `json:"failing"` // the last two ticks, for guard 2
+	Failing       [2]counts `json:"failing"`             // the last two ticks, for guard 2
+	Elsewhere     bool      `json:"elsewhere,omitempty"` // another source was asked before, which has told what the counters hold
 
 	plan   *Config
 	signal *Signal
@@ -32,7 +33,7 @@ type watch struct {
 	// Of the tick at hand.
 	canary, baseline increase
 	values           values
-	first            bool // no series of the signal had been read before
+	first            bool // no series of the signal had been read before, from the source that is asked now
 	mixed, paired    bool
 }
 
@@ -73,6 +74,16 @@ func (w *watch) wake(c *Config, s *Signal) {
 	}
 }
 
+// forget lets go of the counters of a source that is not asked any more: what another source says only sets the
+// references anew, and the interval between the two is lost. What was learned, and the bounds that are watched, stay.
+func (w *watch) forget() {
+	w.Elsewhere = w.Elsewhere || len(w.Counters.Last) > 0
+	w.Counters.Last = nil
+	w.Counters.index()
+	w.CanaryWaits.clear()
+	w.BaselineWaits.clear()
+}
+
 // clear forgets the tick before.
 func (w *watch) clear() {
 	w.canary.clear()
@@ -102,6 +113,9 @@ func (w *watch) read(s *Series, since time.Time) {
 // A history that the configuration gives is better, and then it is the only one.
 func (w *watch) learn() {
 	if w.Given || w.Probes != nil || w.Survival != nil {
+		return
+	}
+	if w.first && w.Elsewhere {
 		return
 	}
 	if w.first {

@@ -30,7 +30,8 @@ var _ guard.Historian = (*Source)(nil)
 type line struct {
 	sample guard.Sample // its name and labels
 	values []float64    // by step
-	at     []time.Time  // of the scrapes; zero where there is none
+	native []*guard.NativeHistogram
+	at     []time.Time // of the scrapes; zero where there is none
 }
 
 // lines are those of one query, by their series.
@@ -64,7 +65,7 @@ func (s *Source) History(ctx context.Context, q guard.Query, from, to time.Time,
 			for _, l := range series {
 				if !l.at[i].IsZero() {
 					sample := l.sample
-					sample.Value, sample.At = l.values[i], l.at[i]
+					sample.Value, sample.Native, sample.At = l.values[i], l.native[i], l.at[i]
 					samples = append(samples, sample)
 				}
 			}
@@ -120,9 +121,14 @@ func (s *Source) askRange(ctx context.Context, into lines, selector guard.Select
 	return into.add(selector, matrix, readings[0].At, step, len(readings))
 }
 
-// add takes the values and times out of a matrix. A value without a time, such as that of a native histogram,
-// and one that is not a finite number, is none.
+// add takes the values and times out of a matrix. A value without a time, and one that is not a finite number, is none.
 func (all lines) add(selector guard.Selector, matrix model.Matrix, start time.Time, step time.Duration, steps int) error {
+	place := func(at model.Time) (i int, err error) {
+		if i = int(math.Round(float64(at.Time().Sub(start)) / float64(step))); i < 0 || i >= steps {
+			err = errors.New("it answers about a time that nobody asked for")
+		}
+		return i, err
+	}
 	for _, stream := range matrix {
 		if stream == nil || stream.Metric == nil {
 			return errHole
@@ -135,7 +141,7 @@ func (all lines) add(selector guard.Selector, matrix model.Matrix, start time.Ti
 		if l == nil {
 			l = &line{
 				sample: guard.Sample{Name: selector.Name, Labels: make(map[string]string)},
-				values: make([]float64, steps), at: make([]time.Time, steps),
+				values: make([]float64, steps), native: make([]*guard.NativeHistogram, steps), at: make([]time.Time, steps),
 			}
 			for i := range l.values {
 				l.values[i] = math.NaN()
@@ -148,9 +154,9 @@ func (all lines) add(selector guard.Selector, matrix model.Matrix, start time.Ti
 			all[key] = l
 		}
 		for _, point := range stream.Values {
-			i := int(math.Round(float64(point.Timestamp.Time().Sub(start)) / float64(step)))
-			if i < 0 || i >= steps {
-				return errors.New("it answers about a time that nobody asked for")
+			i, err := place(point.Timestamp)
+			if err != nil {
+				return err
 			}
 			switch v := float64(point.Value); {
 			case !isTime:
@@ -158,6 +164,13 @@ func (all lines) add(selector guard.Selector, matrix model.Matrix, start time.Ti
 			case 0 < v && v < 1e12:
 				l.at[i] = time.UnixMilli(int64(math.Round(v * 1000)))
 			}
+		}
+		for _, point := range stream.Histograms {
+			i, err := place(point.Timestamp)
+			if err != nil {
+				return err
+			}
+			l.values[i], l.native[i] = 0, native(point.Histogram)
 		}
 	}
 	return nil

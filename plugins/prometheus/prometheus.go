@@ -4,7 +4,6 @@ package prometheus
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -25,39 +24,44 @@ import (
 
 const (
 	bodyBytes = 16 << 20 // of one answer
-	parallel  = 8        // queries at once
+	// parallel is how many queries are put at once. One query for all of them, joined by or, would be one round trip,
+	// and takes Prometheus three times as long as so many in parallel: each or compares all labels of what came before.
+	parallel = 8
 )
 
 // Source asks one server.
 type Source struct {
 	api     *url.URL
+	params  map[string]string
 	timeout time.Duration
 	client  *http.Client
 }
 
 var _ guard.Source = (*Source)(nil)
 
-// NewSource reads {address, timeout, headers} and the client settings of a Prometheus configuration: basic_auth,
-// authorization, bearer_token_file, oauth2, tls_config, proxy_url and the like. The timeout is for all queries
-// of a reading together.
+// NewSource reads {address, params, timeout, headers} and the client settings of a Prometheus configuration: basic_auth,
+// authorization, bearer_token_file, oauth2, tls_config, proxy_url and the like. The address may have a path, such as
+// /prometheus of Mimir. Params go with every query: Thanos knows dedup and partial_response, VictoriaMetrics
+// extra_label. The timeout is for all queries of a reading together.
 //
 // The arms are told apart by $version in the selectors. A signal without it would read the same series for
 // both, and compare the new version with itself; so it is read for the canary alone, to be held to its limits.
 func NewSource(with guard.With) (guard.Source, error) {
 	settings := struct {
-		Address string `json:"address"`
+		Address string            `json:"address"`
+		Params  map[string]string `json:"params"`
 		client.Settings
 	}{Settings: client.Defaults()}
 	err := with.Decode(&settings)
 	address, mistake := parseAddress(settings.Address)
-	if err := errors.Join(err, mistake, settings.Check()); err != nil {
+	if err := errors.Join(err, mistake, checkParams(settings.Params), settings.Check()); err != nil {
 		return nil, err
 	}
 	made, err := settings.Client()
 	if err != nil {
 		return nil, err
 	}
-	return &Source{address.JoinPath("api/v1"), settings.Timeout.Std(), made}, nil
+	return &Source{address.JoinPath("api/v1"), settings.Params, settings.Timeout.Std(), made}, nil
 }
 
 func parseAddress(text string) (*url.URL, error) {
@@ -69,6 +73,17 @@ func parseAddress(text string) (*url.URL, error) {
 		return nil, fmt.Errorf("address: %w", err)
 	}
 	return address, nil
+}
+
+// checkParams keeps a plan from asking another question than golive's.
+func checkParams(params map[string]string) error {
+	var mistakes []error
+	for _, name := range slices.Sorted(maps.Keys(params)) {
+		if name == "" || slices.Contains([]string{"query", "time", "start", "end", "step", "timeout"}, name) {
+			mistakes = append(mistakes, fmt.Errorf("params: %q is set by golive itself (remove it)", name))
+		}
+	}
+	return errors.Join(mistakes...)
 }
 
 // Read asks for all signals and both arms at once, and as of one instant. That there is no data is an answer;
@@ -98,7 +113,9 @@ type selection struct {
 	queries  []string
 }
 
-// selectionsOf returns the selections of a query, and the selectors that they need, by their text.
+// selectionsOf returns the selections of a query, and the selectors that they need, by their text. What one selector
+// narrows another gives too, and only that is asked for: two queries may see two scrapes, and then more has gone wrong
+// than has happened.
 func selectionsOf(q guard.Query) (selections []selection, wanted map[string]guard.Selector, err error) {
 	wanted = make(map[string]guard.Selector)
 	for _, signal := range q.Signals {
@@ -115,7 +132,43 @@ func selectionsOf(q guard.Query) (selections []selection, wanted map[string]guar
 			selections = append(selections, chosen)
 		}
 	}
-	return selections, wanted, nil
+	for _, chosen := range selections {
+		for i, query := range chosen.queries {
+			chosen.queries[i] = widest(wanted, query)
+		}
+	}
+	asked := make(map[string]guard.Selector)
+	for _, chosen := range selections {
+		for _, query := range chosen.queries {
+			asked[query] = wanted[query]
+		}
+	}
+	return selections, asked, nil
+}
+
+// widest is the selector of all that gives what a query does and the most beside it.
+func widest(all map[string]guard.Selector, query string) string {
+	for _, other := range slices.Sorted(maps.Keys(all)) {
+		if narrows(all[query], all[other]) && !narrows(all[other], all[query]) {
+			return widest(all, other)
+		}
+	}
+	return query
+}
+
+// narrows says that a selector has all conditions of another.
+func narrows(s, other guard.Selector) bool {
+	if s.Name != other.Name {
+		return false
+	}
+	for _, m := range other.Matchers {
+		if !slices.ContainsFunc(s.Matchers, func(own guard.Matcher) bool {
+			return own.Label == m.Label && own.Op == m.Op && own.Value == m.Value
+		}) {
+			return false
+		}
+	}
+	return true
 }
 
 // arms are those that a signal can be read for.
@@ -197,7 +250,7 @@ func join(selector guard.Selector, vector model.Vector) (map[model.Fingerprint]g
 		switch seconds := float64(point.Value); {
 		case isTime && 0 < seconds && seconds < 1e12:
 			times[point.Metric.Fingerprint()] = time.UnixMilli(int64(math.Round(seconds * 1000)))
-		case !isTime && point.Histogram == nil: // a native one has no single value
+		case !isTime:
 			values = append(values, point)
 		}
 	}
@@ -207,7 +260,7 @@ func join(selector guard.Selector, vector model.Vector) (map[model.Fingerprint]g
 		if !known {
 			return nil, fmt.Errorf("it does not say when %s was scraped", point.Metric)
 		}
-		sample := guard.Sample{Name: selector.Name, Labels: make(map[string]string), Value: float64(point.Value), At: scraped}
+		sample := guard.Sample{Name: selector.Name, Labels: make(map[string]string), Value: float64(point.Value), Native: native(point.Histogram), At: scraped}
 		for name, value := range point.Metric {
 			sample.Labels[string(name)] = string(value)
 		}
@@ -217,8 +270,23 @@ func join(selector guard.Selector, vector model.Vector) (map[model.Fingerprint]g
 	return samples, nil
 }
 
+// native takes over a native histogram; nil if there is none.
+func native(h *model.SampleHistogram) *guard.NativeHistogram {
+	if h == nil {
+		return nil
+	}
+	taken := &guard.NativeHistogram{Count: float64(h.Count), Sum: float64(h.Sum)}
+	for _, b := range h.Buckets {
+		taken.Buckets = append(taken.Buckets, guard.NativeBucket{Lower: float64(b.Lower), Upper: float64(b.Upper), Count: float64(b.Count)})
+	}
+	return taken
+}
+
 // post puts one query, and returns at most so many bytes of the answer.
 func (s *Source) post(ctx context.Context, call string, most int64, form url.Values) (status int, body []byte, err error) {
+	for name, value := range s.params {
+		form.Set(name, value)
+	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.api.JoinPath(call).String(), strings.NewReader(form.Encode()))
 	if err != nil {
 		return 0, nil, errors.New("its address cannot be read")
@@ -248,26 +316,3 @@ func parse(status int, body []byte) (model.Vector, error) {
 }
 
 var errHole = errors.New("it answers with a hole among the samples")
-
-// parseInto reads an answer of the API with a result of this kind. Warnings of the server are no errors: the data
-// is there.
-func parseInto(status int, body []byte, kind string, result any) error {
-	var answer struct {
-		Status string `json:"status"`
-		Error  string `json:"error"`
-		Data   struct {
-			Type   string          `json:"resultType"`
-			Result json.RawMessage `json:"result"`
-		} `json:"data"`
-	}
-	err := json.Unmarshal(body, &answer)
-	switch {
-	case err == nil && answer.Error != "":
-		return errors.New(answer.Error)
-	case status != http.StatusOK:
-		return fmt.Errorf("it answers status %d", status)
-	case err != nil || answer.Status != "success" || answer.Data.Type != kind:
-		return fmt.Errorf("it answers %.100q, which is not the API of Prometheus", body)
-	}
-	return json.Unmarshal(answer.Data.Result, result)
-}

@@ -79,6 +79,11 @@ func serve(t *testing.T, h http.Handler) string {
 // startPrometheus runs a real server that scrapes the targets every second, and returns its address.
 func startPrometheus(t *testing.T, targets ...string) string {
 	t.Helper()
+	return startPrometheusWith(t, nil, targets...)
+}
+
+func startPrometheusWith(t *testing.T, flags []string, targets ...string) string {
+	t.Helper()
 	program, err := exec.LookPath("prometheus")
 	if err != nil && os.Getenv("CI") != "" {
 		t.Fatal("prometheus is not on PATH")
@@ -98,8 +103,8 @@ func startPrometheus(t *testing.T, targets ...string) string {
 	}
 	host := l.Addr().String()
 	l.Close()
-	cmd := exec.CommandContext(t.Context(), program, "--config.file="+file, "--storage.tsdb.path="+filepath.Join(dir, "data"),
-		"--web.listen-address="+host, "--log.level=error")
+	flags = append(flags, "--config.file="+file, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+host, "--log.level=error")
+	cmd := exec.CommandContext(t.Context(), program, flags...)
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -237,17 +242,24 @@ func TestAnswers(t *testing.T) {
 		err    string // "": no data
 	}{
 		"empty":           {200, `{"status":"success","data":{"resultType":"vector","result":[]}}`, ""},
-		"warnings":        {200, `{"status":"success","warnings":["partial"],"infos":["x"],"data":{"resultType":"vector","result":[]}}`, ""},
-		"native":          {200, `{"status":"success","data":{"resultType":"vector","result":[{"metric":{"a":"b"},"histogram":[1,{"count":"1","sum":"1","buckets":[]}]}]}}`, ""},
+		"remarks":         {200, `{"status":"success","warnings":["PromQL warning: x"],"infos":["PromQL info: x"],"data":{"resultType":"vector","result":[]}}`, ""},
+		"Thanos, partial": {200, `{"status":"success","warnings":["PromQL info: x","No StoreAPIs matched for this query"],"data":{"resultType":"vector","result":[]}}`, "it has only a part of the data: No StoreAPIs matched for this query"},
+		"VM, partial":     {200, `{"status":"success","isPartial":true,"data":{"resultType":"vector","result":[]}}`, "it has only a part of the data"},
+		"VM, whole":       {200, `{"status":"success","isPartial":false,"data":{"resultType":"vector","result":[]}}`, ""},
+		"native":          {200, `{"status":"success","data":{"resultType":"vector","result":[{"metric":{"golive_time":"1"},"value":[1,"1"]},{"metric":{},"histogram":[1,{"count":"1","sum":"1","buckets":[]}]}]}}`, ""},
 		"without time":    {200, `{"status":"success","data":{"resultType":"vector","result":[{"metric":{"a":"b"},"value":[1,"2"]}]}}`, "it does not say when"},
 		"NaN":             {200, `{"status":"success","data":{"resultType":"vector","result":[{"metric":{"golive_time":"1"},"value":[1,"1"]},{"metric":{},"value":[1,"NaN"]}]}}`, ""},
 		"null sample":     {200, `{"status":"success","data":{"resultType":"vector","result":[null]}}`, "a hole among the samples"},
 		"null metric":     {200, `{"status":"success","data":{"resultType":"vector","result":[{"value":[1,"1"]}]}}`, "a hole among the samples"},
 		"time is NaN":     {200, `{"status":"success","data":{"resultType":"vector","result":[{"metric":{"golive_time":"1"},"value":[1,"NaN"]},{"metric":{},"value":[1,"1"]}]}}`, "it does not say when"},
-		"bad query":       {400, `{"status":"error","errorType":"bad_data","error":"parse error: x"}`, "parse error: x"},
-		"too busy":        {503, `{"status":"error","errorType":"timeout","error":"query timed out"}`, "query timed out"},
-		"error with 200":  {200, `{"status":"error","errorType":"execution","error":"many-to-many"}`, "many-to-many"},
-		"unauthorized":    {401, `Unauthorized`, "it answers status 401"},
+		"bad query":       {400, `{"status":"error","errorType":"bad_data","error":"parse error: x"}`, "it cannot read the query: parse error: x"},
+		"too busy":        {503, `{"status":"error","errorType":"timeout","error":"query timed out"}`, "it gave up on the query: query timed out"},
+		"error with 200":  {200, `{"status":"error","errorType":"execution","error":"many-to-many"}`, "it cannot answer the query: many-to-many"},
+		"unauthorized":    {401, `Unauthorized`, "it answers status 401 (it does not let golive in"},
+		"internal":        {500, `{"status":"error","errorType":"internal","error":"disk full"}`, "it is in trouble: disk full"},
+		"bad gateway":     {502, `<html>`, "it answers status 502 (it is in trouble, or what stands before it)"},
+		"too many":        {429, `slow down`, "it answers status 429 (it has too many queries)"},
+		"not here":        {404, `404 page not found`, "it may need a path, such as /prometheus"},
 		"a page":          {200, `<html>`, "which is not the API of Prometheus"},
 		"a redirect":      {302, ``, "it answers status 302"},
 		"matrix":          {200, `{"status":"success","data":{"resultType":"matrix","result":[]}}`, "which is not the API of Prometheus"},
@@ -276,17 +288,19 @@ func TestAnswers(t *testing.T) {
 func TestOneInstant(t *testing.T) {
 	asked := make(chan string, 100)
 	host := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		asked <- fmt.Sprint(r.Method, r.URL, " ", r.PostFormValue("time"), " ", r.PostFormValue("query"))
+		asked <- fmt.Sprint(r.Method, r.URL, " ", r.PostFormValue("partial_response"), " ", r.PostFormValue("time"), " ", r.PostFormValue("query"))
 		io.WriteString(w, `{"status":"success","data":{"resultType":"vector","result":[]}}`)
 	}))
-	source := newSource(t, guard.With{"address": "http://" + host + "/prefix/"})
+	source := newSource(t, guard.With{
+		"address": "http://" + host + "/select/0/prometheus/", "params": map[string]any{"partial_response": "false"},
+	})
 	got, err := source.Read(t.Context(), guard.Query{Release: release, Signals: append(signals, signals...)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	close(asked)
 	seen := make(map[string]bool)
-	start := fmt.Sprintf("POST/prefix/api/v1/query %.3f ", float64(got.At.UnixMilli())/1000)
+	start := fmt.Sprintf("POST/select/0/prometheus/api/v1/query false %.3f ", float64(got.At.UnixMilli())/1000)
 	for query := range asked {
 		if seen[query] || !strings.HasPrefix(query, start) {
 			t.Errorf("asked %s, want each once, beginning %s", query, start)
@@ -295,7 +309,7 @@ func TestOneInstant(t *testing.T) {
 	}
 	for _, selector := range []string{
 		`http_requests_total{version="v1"}`, `http_requests_total{version="v2"}`,
-		`http_requests_total{version="v1",code=~"5.."}`, `http_requests_total{version="v2",code=~"5.."}`,
+		`http_request_duration_seconds{version="v1"}`, `http_request_duration_seconds{version="v2"}`,
 		`http_request_duration_seconds_bucket{version="v1"}`, `http_request_duration_seconds_bucket{version="v2"}`,
 		`http_request_duration_seconds_sum{version="v1"}`, `http_request_duration_seconds_sum{version="v2"}`,
 		`queue_depth{service="shop"}`,
@@ -306,8 +320,27 @@ func TestOneInstant(t *testing.T) {
 		}
 		delete(seen, query)
 	}
-	if len(seen) > 0 {
+	if len(seen) > 0 { // not even for what is bad, which the total holds
 		t.Errorf("asked for more than that: %v", seen)
+	}
+}
+
+func TestWidest(t *testing.T) {
+	all := make(map[string]guard.Selector)
+	for _, text := range []string{`r{a="b"}`, `r{a="b",c="d"}`, `r{c="d",a="b",e="f"}`, `r{e=~"f"}`, `q{a="b",c="d"}`, `r{a!="b",c="d"}`} {
+		s, err := guard.ParseSelector(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[s.String()] = s
+	}
+	for query, want := range map[string]string{
+		`r{a="b"}`: `r{a="b"}`, `r{a="b",c="d"}`: `r{a="b"}`, `r{c="d",a="b",e="f"}`: `r{a="b"}`,
+		`r{e=~"f"}`: `r{e=~"f"}`, `q{a="b",c="d"}`: `q{a="b",c="d"}`, `r{a!="b",c="d"}`: `r{a!="b",c="d"}`,
+	} {
+		if got := widest(all, query); got != want {
+			t.Errorf("widest of %s is %s, want %s", query, got, want)
+		}
 	}
 }
 
@@ -388,6 +421,7 @@ func TestConfig(t *testing.T) {
 		"no scheme": {guard.With{"address": "localhost:9090"}, "address: must begin with http:// or https:// and a host"},
 		"password":  {guard.With{"address": "http://u:hunter2/"}, "address: cannot be read"},
 		"slip":      {guard.With{"address": "http://a", "basic_aut": 1}, "basic_aut: there is no such key (did you mean basic_auth?)"},
+		"params":    {guard.With{"address": "http://a", "params": map[string]any{"dedup": "true", "time": "0", "query": "up"}}, "params: \"query\" is set by golive itself (remove it)\nparams: \"time\" is set by golive itself (remove it)"},
 		"never":     {guard.With{"address": "http://a", "timeout": "0s"}, "timeout: must be longer than nothing"},
 		"two":       {guard.With{"address": "http://a", "bearer_token": "a", "bearer_token_file": "b"}, "at most one of bearer_token & bearer_token_file must be configured"},
 	} {
@@ -404,6 +438,7 @@ func FuzzParse(f *testing.F) {
 	const begin, end = `{"status":"success","data":{"resultType":"vector","result":[`, `]}}`
 	for _, body := range []string{
 		``, `{}`, `null`, begin + `null` + end, begin + `{"value":[1,"Inf"]}` + end, begin + `{"histogram":[1,{}]}` + end,
+		begin + `{"metric":{"golive_time":"1"},"value":[1,"1"]},{"metric":{},"histogram":[1,{"count":"3","sum":"1","buckets":[[0,"0.5","1","2"],[0,"1","1.1","1"]]}]}` + end,
 		begin + `{"metric":{"golive_time":"1"},"value":[1,"1"]},{"metric":{},"value":[1,"2"]}` + end,
 		begin + `{"metric":{"golive_time":"1","le":"1"},"value":[1,"1"]},{"metric":{"le":"1"},"value":[1,"-2"]}` + end,
 		begin + `{"metric":{"golive_time":"1","le":"+Inf"},"value":[1,"NaN"]},{"metric":{"le":"+Inf"},"value":[1,"2"]}` + end,

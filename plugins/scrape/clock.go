@@ -16,7 +16,7 @@ var _ guard.Clock = (*Source)(nil)
 // Skew asks all instances at once, and returns what may be farthest from our time. One that does not tell its time
 // may be the farthest of all, so that is an error.
 func (s *Source) Skew(ctx context.Context, r guard.Release) (guard.Skew, error) {
-	targets, err := s.targets(r)
+	targets, err := s.targets(ctx, r)
 	if err != nil {
 		return guard.Skew{}, err
 	}

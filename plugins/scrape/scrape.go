@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"net"
 	"net/http"
 	"net/url"
 	"sync"
@@ -25,77 +27,44 @@ const (
 
 // Source reads the instances of both arms.
 type Source struct {
-	canary, stable []guard.Template // addresses
+	canary, stable whereabouts
+	resolver       *net.Resolver
 	timeout        time.Duration
 	client         *http.Client
 }
 
 var _ guard.Source = (*Source)(nil)
 
-// NewSource reads {canary: [URL...], stable: [URL...], timeout, headers} and the client settings of a Prometheus
-// scrape configuration: basic_auth, authorization, oauth2, tls_config, proxy_url and the like. A URL may hold
-// {{.To}}, {{.From}} and the other words of a release.
+// NewSource reads {canary, stable, canary_file, stable_file, timeout, headers} and the client settings of a Prometheus
+// scrape configuration: basic_auth, authorization, oauth2, tls_config, proxy_url and the like. Canary and stable are
+// lists of addresses. One like dns+http://shop-v2.internal:9090/metrics stands for every address that the name has,
+// dnssrv+http://_metrics._tcp.shop-v2.internal/metrics for every host and port of its SRV records. Canary_file and
+// stable_file are files in the format of Prometheus' file_sd, JSON or YAML, whose labels every sample is given. Names are
+// looked up and files read at each reading. All may hold {{.To}}, {{.From}} and the other words of a release.
 func NewSource(with guard.With) (guard.Source, error) {
 	settings := struct {
-		Canary []guard.Template `json:"canary"`
-		Stable []guard.Template `json:"stable"`
+		Canary     []guard.Template `json:"canary"`
+		Stable     []guard.Template `json:"stable"`
+		CanaryFile guard.Template   `json:"canary_file"`
+		StableFile guard.Template   `json:"stable_file"`
 		client.Settings
 	}{Settings: client.Defaults()}
-	err := errors.Join(with.Decode(&settings), checkURLs("canary", settings.Canary), checkURLs("stable", settings.Stable), settings.Check())
-	if err != nil {
+	err := with.Decode(&settings)
+	canary, stable := whereabouts{settings.Canary, settings.CanaryFile}, whereabouts{settings.Stable, settings.StableFile}
+	if err := errors.Join(err, canary.check("canary"), stable.check("stable"), settings.Check()); err != nil {
 		return nil, err
 	}
 	made, err := settings.Client()
 	if err != nil {
 		return nil, err
 	}
-	return &Source{settings.Canary, settings.Stable, settings.Timeout.Std(), made}, nil
+	return &Source{canary, stable, net.DefaultResolver, settings.Timeout.Std(), made}, nil
 }
 
-func checkURLs(key string, addresses []guard.Template) error {
-	if len(addresses) == 0 {
-		return fmt.Errorf("%s: missing (a list of addresses like http://10.0.0.7:9090/metrics)", key)
-	}
-	sample := make(map[string]string)
-	for name := range (guard.Release{}).Words() {
-		sample[name] = "x"
-	}
-	var mistakes []error
-	for i, address := range addresses {
-		if _, err := parseURL(address, sample); err != nil {
-			mistakes = append(mistakes, fmt.Errorf("%s[%d]: %w", key, i, err))
-		}
-	}
-	return errors.Join(mistakes...)
-}
-
-func parseURL(template guard.Template, words map[string]string) (*url.URL, error) {
-	address, err := guard.FillURL(template, words)
-	if err != nil {
-		return nil, err
-	}
-	return client.ParseURL(address)
-}
-
-// A target is one instance to read, and what came of it.
-type target struct {
-	arm     guard.Arm
-	address *url.URL
-	samples []guard.Sample
-	err     error
-}
-
-// instance names a target as Prometheus does, by host and port; with the path, where that is not the usual one.
-func (t *target) instance() string {
-	if t.address.Path == "/metrics" {
-		return t.address.Host
-	}
-	return t.address.Host + t.address.Path
-}
-
-// Read reads all instances at once. One that does not answer has no data; that none answers is an error.
+// Read reads all instances at once. One that does not answer has no data; that none answers is an error, and so is
+// that it cannot be found out which there are.
 func (s *Source) Read(ctx context.Context, q guard.Query) (guard.Reading, error) {
-	targets, err := s.targets(q.Release)
+	targets, err := s.targets(ctx, q.Release)
 	if err != nil {
 		return guard.Reading{}, err
 	}
@@ -114,6 +83,9 @@ func (s *Source) Read(ctx context.Context, q guard.Query) (guard.Reading, error)
 		}
 		samples[t.arm] = append(samples[t.arm], t.samples...)
 	}
+	if len(targets) == 0 {
+		return guard.Reading{}, errors.New("no instance is known: the names have no addresses, and the files list none")
+	}
 	if len(down) == len(targets) {
 		return guard.Reading{}, fmt.Errorf("no instance could be read: %w", errors.Join(down...))
 	}
@@ -128,32 +100,6 @@ func (s *Source) Read(ctx context.Context, q guard.Query) (guard.Reading, error)
 		}
 	}
 	return reading, nil
-}
-
-// targets are the instances of a release. The first release has no baseline.
-func (s *Source) targets(r guard.Release) ([]*target, error) {
-	var targets []*target
-	add := func(arm guard.Arm, templates []guard.Template) error {
-		seen := make(map[string]bool)
-		for i, template := range templates {
-			address, err := parseURL(template, r.Words())
-			if err != nil {
-				return fmt.Errorf("%s[%d]: %w", arm, i, err)
-			}
-			t := &target{arm: arm, address: address}
-			if seen[t.instance()] {
-				return fmt.Errorf("%s[%d]: %s is listed twice", arm, i, t.instance())
-			}
-			seen[t.instance()] = true
-			targets = append(targets, t)
-		}
-		return nil
-	}
-	err := add(guard.Canary, s.canary)
-	if err == nil && !r.First() {
-		err = add(guard.Baseline, s.stable)
-	}
-	return targets, err
 }
 
 // scrape reads one instance. Its errors do not tell the address, which may hold a password.
@@ -175,6 +121,7 @@ func (s *Source) scrape(ctx context.Context, t *target, at time.Time) ([]guard.S
 	for _, sample := range samples {
 		if at.Sub(sample.At) <= staleness {
 			sample.Labels["instance"] = t.instance()
+			maps.Copy(sample.Labels, t.labels)
 			kept = append(kept, sample)
 		}
 	}

@@ -298,6 +298,8 @@ func TestConfig(t *testing.T) {
 		"password":    {guard.With{"canary": urls, "stable": []any{"http://u:hunter2/"}}, "stable[0]: cannot be read"},
 		"slip":        {guard.With{"canary": urls, "stable": urls, "basic_aut": 1}, "basic_aut: there is no such key (did you mean basic_auth?)"},
 		"deep slip":   {guard.With{"canary": urls, "stable": urls, "tls_config": map[string]any{"ca_fil": "x"}}, "tls_config.ca_fil: there is no such key (did you mean ca_file?)"},
+		"port":        {guard.With{"canary": []any{"dnssrv+http://a:1/"}, "stable": []any{"dns+a:9090"}}, "canary[0]: dnssrv+ learns the port from the name server (leave it out)\nstable[0]: must begin with http:// or https:// and a host"},
+		"file":        {guard.With{"canary_file": "/{{.Too}}", "stable_file": "b"}, "canary_file: {{.Too}} means nothing here (did you mean To?)"},
 		"two secrets": {guard.With{"canary": urls, "stable": urls, "bearer_token": "a", "bearer_token_file": "b"}, "at most one of bearer_token & bearer_token_file must be configured"},
 		"never":       {guard.With{"canary": urls, "stable": urls, "timeout": "0"}, "timeout: must be longer than nothing"},
 	} {
