@@ -190,7 +190,10 @@ func (c config) host(at string, p placed) (host, error) {
 	if h.root == "" {
 		wrong("root: missing, and %s has none either (the directory that holds releases and current, like /srv/shop)", p.Name)
 	}
-	if (h.service == "") != c.commands() || strings.HasPrefix(h.service, "-") {
+	if strings.HasPrefix(h.service, "-") {
+		wrong("service: %q is no service (what the supervisor is to restart)", h.service)
+	}
+	if (h.service == "") != c.commands() {
 		wrong("service: missing, and %s has none either (what the supervisor is to restart; the supervisor command has none)", p.Name)
 	}
 	return h, errors.Join(mistakes...)
