@@ -24,6 +24,7 @@ import (
 	"github.com/golive-dev/golive/plugins/http"
 	"github.com/golive-dev/golive/plugins/pgbackrest"
 	"github.com/golive-dev/golive/plugins/prometheus"
+	"github.com/golive-dev/golive/plugins/releases"
 	"github.com/golive-dev/golive/plugins/restic"
 	"github.com/golive-dev/golive/plugins/sarif"
 	"github.com/golive-dev/golive/plugins/scrape"
@@ -36,9 +37,10 @@ import (
 func builtin(out io.Writer) plugins.Kit {
 	return plugins.Kit{
 		Backends: map[string]func(guard.With) (guard.Backend, error){
-			"command": command.NewBackend,
-			"haproxy": haproxy.NewBackend,
-			"http":    http.NewBackend,
+			"command":  command.NewBackend,
+			"haproxy":  haproxy.NewBackend,
+			"http":     http.NewBackend,
+			"releases": releases.NewBackend,
 		},
 		Sources: map[string]func(guard.With) (guard.Source, error){
 			"prometheus": prometheus.NewSource,
