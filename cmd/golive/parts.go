@@ -19,6 +19,7 @@ import (
 	"github.com/golive-dev/golive/plugins/disk"
 	"github.com/golive-dev/golive/plugins/dump"
 	"github.com/golive-dev/golive/plugins/file"
+	"github.com/golive-dev/golive/plugins/flags"
 	"github.com/golive-dev/golive/plugins/github"
 	"github.com/golive-dev/golive/plugins/haproxy"
 	"github.com/golive-dev/golive/plugins/http"
@@ -38,6 +39,7 @@ func builtin(out io.Writer) plugins.Kit {
 	return plugins.Kit{
 		Backends: map[string]func(guard.With) (guard.Backend, error){
 			"command":  command.NewBackend,
+			"flags":    flags.NewBackend,
 			"haproxy":  haproxy.NewBackend,
 			"http":     http.NewBackend,
 			"releases": releases.NewBackend,

@@ -107,10 +107,11 @@ func (b *Backend) ask(ctx context.Context, h host, verb string, args ...string) 
 }
 
 // remote is a command on another machine. The system's own ssh runs it, so that its configuration, jump hosts, agents
-// and tokens are those that people use by hand; but it never asks anybody, and never trusts a key that it does not know.
+// and tokens are those that people use by hand; but it never asks anybody, never trusts a key that it does not know, and
+// leaves no shared connection behind, though it uses one that is there.
 func (b *Backend) remote(destination string, words []string) run.Command {
 	args := []string{
-		"-T", "-oBatchMode=yes", "-oStrictHostKeyChecking=yes", "-oRemoteCommand=none",
+		"-T", "-oBatchMode=yes", "-oStrictHostKeyChecking=yes", "-oRemoteCommand=none", "-oControlMaster=no",
 		"-oConnectTimeout=10", "-oServerAliveInterval=5", "-oServerAliveCountMax=2",
 	}
 	if b.sshConfig != "" {

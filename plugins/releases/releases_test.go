@@ -33,16 +33,24 @@ func TestContract(t *testing.T) {
 	}
 }
 
-// The same over SSH, whose connections are shared as people configure it.
-func TestContractOverSSH(t *testing.T) {
-	w := newWorld(t, "runit", 2)
-	dir, err := os.MkdirTemp("", "mux") // the path of a socket must be short
-	if err != nil {
-		t.Fatal(err)
+// The same over SSH, in short: each of its connections takes half a second of a processor.
+func TestOverSSH(t *testing.T) {
+	w := newWorld(t, "runit", 1)
+	w.behind(t, "")
+	b := w.backend(t, "timeout", "60s")
+	if s := inspect(t, b); s.Percent != 0 || !s.Undo.Open {
+		t.Errorf("at first: %+v", s)
 	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	w.behind(t, "  ControlMaster auto\n  ControlPersist 5\n  ControlPath "+dir+"/%n\n")
-	plugintest.Backend(t, w.backend(t), plugintest.BackendCase{Fenced: true})
+	shift(t, b, 100)
+	w.serves(t, "v2")
+	if err := b.Shift(t.Context(), order(seq-1), 0); err == nil || !strings.Contains(err.Error(), "comes too late") {
+		t.Errorf("Shift with a late order: %v", err)
+	}
+	if err := b.Finish(t.Context(), order(seq)); err != nil {
+		t.Error(err)
+	}
+	shift(t, b, 0)
+	w.serves(t, "v1")
 }
 
 // No systemd runs in a container, where it is not process 1. So this is a stand-in for systemctl, which does what the
@@ -70,7 +78,7 @@ esac
 func balancer(t *testing.T, w *world, weights ...int) (port int) {
 	t.Helper()
 	port = freePort(t)
-	config := fmt.Sprintf("defaults\n  mode http\n  timeout connect 1s\n  timeout client 20s\n  timeout server 20s\n  retries 15\n"+
+	config := fmt.Sprintf("defaults\n  mode http\n  timeout connect 1s\n  timeout client 20s\n  timeout server 20s\n  retries 15\n  retry-on all-retryable-errors\n"+
 		"frontend fe\n  bind 127.0.0.1:%d\n  default_backend be\nbackend be\n  balance roundrobin\n", port)
 	for i, host := range w.hosts {
 		config += fmt.Sprintf("  server %s 127.0.0.1:%d weight %d\n", host, w.port[host], weights[i])
@@ -232,7 +240,7 @@ func TestKilled(t *testing.T) {
 func TestHostDies(t *testing.T) {
 	w := newWorld(t, "runit", 2)
 	daemons := w.behind(t, "")
-	b := w.backend(t)
+	b := w.backend(t, "timeout", "60s")
 	shift(t, b, 50)
 	_ = daemons[1].Process.Kill()
 	_ = daemons[1].Wait()
