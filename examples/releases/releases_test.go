@@ -20,7 +20,11 @@ import (
 
 func TestPlan(t *testing.T) {
 	if _, err := exec.LookPath("runsvdir"); err != nil {
-		t.Skip("runit is not installed: apt-get install runit")
+		const missing = "runit is not installed: apt-get install runit"
+		if os.Getenv("CI") != "" {
+			t.Fatal(missing)
+		}
+		t.Skip(missing)
 	}
 	dir := t.TempDir()
 	for _, program := range []string{"cmd/golive", "examples/shop"} {

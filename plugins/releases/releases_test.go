@@ -263,11 +263,11 @@ func TestHostDies(t *testing.T) {
 func TestUnknownHost(t *testing.T) {
 	w := newWorld(t, "runit", 1)
 	w.behind(t, "  StrictHostKeyChecking no\n")
-	config, err := os.ReadFile(w.ssh.config)
+	config, err := os.ReadFile(w.ssh)
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, w.ssh.config, strings.Replace(string(config), "/known\n", "/nowhere\n", 1), 0o600)
+	write(t, w.ssh, strings.Replace(string(config), "/known\n", "/nowhere\n", 1), 0o600)
 	if _, err := w.backend(t).Inspect(t.Context(), release); err == nil || !strings.Contains(err.Error(), "Host key verification failed") {
 		t.Errorf("a host that nobody knows: %v", err)
 	}
