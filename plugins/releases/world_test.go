@@ -351,7 +351,6 @@ func (w *world) serves(t *testing.T, versions ...string) {
 	}
 }
 
-
 // behind puts the hosts of a world behind a real SSH server each, which lets in whoever has the key.
 func (w *world) behind(t *testing.T, options string) []*exec.Cmd {
 	t.Helper()
