@@ -466,13 +466,22 @@ func TestFence(t *testing.T) {
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
 		t.Fatal(err)
 	}
-	free := time.AfterFunc(time.Second, func() { lock.Close() })
-	defer free.Stop()
-	start := time.Now()
-	shift(t, b, 0)
-	if took := time.Since(start); took < time.Second {
-		t.Errorf("Shift took %v while another held the lock", took)
+	done := make(chan error)
+	seq++
+	go func() { done <- b.Shift(t.Context(), order(seq), 0) }()
+	select {
+	case err := <-done:
+		t.Errorf("while another held the lock, Shift ended: %v", err)
+	case <-time.After(4 * time.Second):
+		if to, err := os.Readlink(w.root("web1", "current")); to != "releases/v2" {
+			t.Errorf("while another held the lock, current was pointed to %s, %v", to, err)
+		}
+		lock.Close()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
 	}
+	w.serves(t, "v1")
 }
 
 func TestPrune(t *testing.T) {
