@@ -20,12 +20,14 @@ import (
 	"github.com/golive-dev/golive/plugins/disk"
 	"github.com/golive-dev/golive/plugins/dump"
 	"github.com/golive-dev/golive/plugins/file"
+	"github.com/golive-dev/golive/plugins/flagd"
 	"github.com/golive-dev/golive/plugins/github"
 	"github.com/golive-dev/golive/plugins/haproxy"
 	"github.com/golive-dev/golive/plugins/http"
 	"github.com/golive-dev/golive/plugins/nginx"
 	"github.com/golive-dev/golive/plugins/pgbackrest"
 	"github.com/golive-dev/golive/plugins/prometheus"
+	"github.com/golive-dev/golive/plugins/releases"
 	"github.com/golive-dev/golive/plugins/restic"
 	"github.com/golive-dev/golive/plugins/sarif"
 	"github.com/golive-dev/golive/plugins/scrape"
@@ -38,10 +40,12 @@ import (
 func builtin(out io.Writer) plugins.Kit {
 	return plugins.Kit{
 		Backends: map[string]func(guard.With) (guard.Backend, error){
-			"command": command.NewBackend,
-			"haproxy": haproxy.NewBackend,
-			"nginx":   nginx.NewBackend,
-			"http":    http.NewBackend,
+			"command":  command.NewBackend,
+			"flagd":    flagd.NewBackend,
+			"haproxy":  haproxy.NewBackend,
+			"http":     http.NewBackend,
+			"nginx":    nginx.NewBackend,
+			"releases": releases.NewBackend,
 		},
 		Sources: map[string]func(guard.With) (guard.Source, error){
 			"log":        accesslog.NewSource,
