@@ -225,7 +225,7 @@ func FuzzParsePlan(f *testing.F) {
 	f.Add("a: &a [*a]\n")
 	f.Add("service: !!binary x\n? [k]\n: v\n")
 	f.Add("service: |\n\t\n\"")
-	f.Add("!%0a x") // a tag that holds the end of a line
+	f.Add("!%0a x")          // a tag that holds the end of a line
 	f.Add("\xfe\xff )1\x9b") // UTF-16, whose lines are counted otherwise
 	f.Fuzz(func(t *testing.T, source string) {
 		plan, err := guard.ParsePlan("p", []byte(source))
