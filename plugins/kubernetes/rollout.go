@@ -25,7 +25,7 @@ type Rollout struct {
 var _ guard.Backend = (*Rollout)(nil)
 
 // NewRollout reads {rollout, container, label, kubeconfig, context, namespace, timeout}. Rollout is the name of a
-// Rollout with the canary strategy, whose template somebody has set to the new version. A version is told by the tag,
+// Rollout with the canary strategy, to whose template somebody has brought the new version. A version is told by the tag,
 // the digest or the whole reference of the image of container, or by the label of the pods.
 //
 // The shares that can be had are those of its steps setWeight that are followed by a pause without end: for golive to
@@ -124,12 +124,12 @@ func (b *Rollout) Shift(ctx context.Context, o guard.Order, percent int) error {
 	switch {
 	case percent == 0:
 		legs = b.back(c, o.Release)
-	case c.next != o.To:
-		return fmt.Errorf("the template of the Rollout %s is not of %s: bring it there first, by kubectl apply for one", b.rollout, o.To)
 	case c.paused:
 		return fmt.Errorf("somebody has paused the Rollout %s (spec.paused): kubectl argo rollouts promote %s lifts that", b.rollout, b.rollout)
+	case c.to == nil:
+		return fmt.Errorf("no ReplicaSet of the Rollout %s runs %s: bring it there first, by kubectl apply for one", b.rollout, o.To)
 	default:
-		legs = []leg{{b.target("status"), c.goTo(percent)}}
+		legs = []leg{{b.target(""), c.turn(o.To, c.to)}, {b.target("status"), c.goTo(percent)}}
 	}
 	if got, _, err := b.percent(c, o.Release); err == nil && got == percent && b.stays(c, o.Release, percent) {
 		return nil
@@ -387,21 +387,26 @@ func abort(*unstructured.Unstructured) ([]operation, error) {
 
 // back is the way back: abort, as long as the old version is the stable one; else its template, promoted in full.
 func (b *Rollout) back(c course, r guard.Release) []leg {
-	aborts := c.from != nil && c.status.StableRS == c.from.Labels[argoHash] && c.next != r.From
-	first := leg{b.target(""), func(*unstructured.Unstructured) (operations []operation, err error) {
-		if c.from == nil {
+	if c.from != nil && c.status.StableRS == c.from.Labels[argoHash] && c.next != r.From {
+		return []leg{{b.target(""), c.turn(c.next, nil)}, {b.target("status"), abort}}
+	}
+	if c.from == nil {
+		return []leg{{b.target(""), func(*unstructured.Unstructured) ([]operation, error) {
 			return nil, noWay{fmt.Errorf("no ReplicaSet of the Rollout %s runs %s any more: there is nothing to go back to", b.rollout, r.From)}
-		}
+		}}}
+	}
+	return []leg{{b.target(""), c.turn(r.From, c.from)}, {b.target("status"), promoteFull}}
+}
+
+// turn gives a Rollout the template of a version, unless it has it, and lets its controller work.
+func (c course) turn(version string, s *set) change {
+	return func(*unstructured.Unstructured) (operations []operation, err error) {
 		if c.paused {
 			operations = append(operations, replace(false, "spec", "paused"))
 		}
-		if !aborts && c.next != r.From {
-			operations = append(operations, turnTo(c.from))
+		if c.next != version {
+			operations = append(operations, turnTo(s))
 		}
 		return operations, nil
-	}}
-	if aborts {
-		return []leg{first, {b.target("status"), abort}}
 	}
-	return []leg{first, {b.target("status"), promoteFull}}
 }
