@@ -61,7 +61,7 @@ func (b *Gateway) Inspect(ctx context.Context, r guard.Release) (s guard.Standin
 		if err := accepted(object); err != nil {
 			return nil, err
 		}
-		return b.forks(object, r)
+		return b.forks(object, r, true)
 	})
 	if err != nil {
 		return s, err
@@ -97,7 +97,7 @@ func (b *Gateway) Shift(ctx context.Context, o guard.Order, percent int) error {
 			}
 			return "", err
 		}
-		forks, err := b.forks(object, o.Release)
+		forks, err := b.forks(object, o.Release, percent > 0)
 		if err != nil {
 			return "", err
 		}
@@ -123,8 +123,9 @@ type fork struct {
 	weights        []int // of all its backends
 }
 
-// forks finds the rules, and refuses what would make the shares mean something else: a third backend with a weight.
-func (b *Gateway) forks(object *unstructured.Unstructured, r guard.Release) (forks []fork, err error) {
+// forks finds the rules, and refuses, if it is strict, what would make the shares mean something else: a third backend
+// with a weight. The way back is not strict: whoever else has traffic, the new version is to have none.
+func (b *Gateway) forks(object *unstructured.Unstructured, r guard.Release, strict bool) (forks []fork, err error) {
 	canary, err := guard.Fill(b.canary, r.Words())
 	if err != nil {
 		return nil, err
@@ -166,7 +167,7 @@ func (b *Gateway) forks(object *unstructured.Unstructured, r guard.Release) (for
 			if b.rule != "" {
 				return nil, fmt.Errorf("the rule %s of HTTPRoute %s does not have both %s and %s as backendRefs", b.rule, b.route, canary, stable)
 			}
-		case third != "":
+		case third != "" && strict:
 			return nil, fmt.Errorf("rule %d of HTTPRoute %s has a third backend with a weight, %s: set it to 0, or take it out", i, b.route, third)
 		default:
 			forks = append(forks, f)
@@ -191,7 +192,7 @@ func (b *Gateway) is(ref backendRef, service string) bool {
 // weigh gives the new version a share in percent, in all forks.
 func (b *Gateway) weigh(r guard.Release, percent int) change {
 	return func(object *unstructured.Unstructured) (operations []operation, err error) {
-		forks, err := b.forks(object, r)
+		forks, err := b.forks(object, r, percent > 0)
 		if err != nil {
 			return nil, err
 		}

@@ -198,6 +198,14 @@ func TestClusterGatewayDrift(t *testing.T) {
 	if s := inspect(t, b); s.Percent != 10 || strings.Contains(s.Detail, "not weights") {
 		t.Errorf("after setting it right: %+v", s)
 	}
+	w.apply(t, `{apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, metadata: {name: shop}, spec: {parentRefs: [{name: edge}], rules: [
+{backendRefs: [{name: shop-v1, port: 80, weight: 60}, {name: other, port: 80, weight: 1}, {name: shop-v2, port: 80, weight: 40}]}]}}`)
+	if err := b.Shift(t.Context(), order(3), 20); err == nil || !strings.Contains(err.Error(), "a third backend with a weight, other") {
+		t.Errorf("Shift beside a third: %v", err)
+	}
+	shift(t, b, 4, 0)
+	w.apply(t, `{apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, metadata: {name: shop}, spec: {parentRefs: [{name: edge}], rules: [
+{backendRefs: [{name: shop-v1, port: 80, weight: 90}, {name: shop-v2, port: 80, weight: 10}]}]}}`)
 	g.idle.Store(true)
 	w.patch(t, "HTTPRoute", "shop", `{"spec": {"hostnames": ["shop.test"]}}`)
 	if s, err := b.Inspect(t.Context(), release); err == nil || !strings.Contains(err.Error(), "edge has not looked at generation") {
@@ -205,7 +213,7 @@ func TestClusterGatewayDrift(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
-	if err := b.Shift(ctx, order(3), 0); err == nil || !strings.Contains(err.Error(), "edge has not looked at generation") {
+	if err := b.Shift(ctx, order(5), 0); err == nil || !strings.Contains(err.Error(), "edge has not looked at generation") {
 		t.Errorf("Shift with a gateway that is behind: %v", err)
 	}
 	g.idle.Store(false)
@@ -215,7 +223,7 @@ func TestClusterGatewayDrift(t *testing.T) {
 		return err != nil && strings.Contains(err.Error(), "ResolvedRefs is False: Test: a test")
 	})
 	g.refuses.Store(false)
-	shift(t, b, 3, 0)
+	shift(t, b, 5, 0)
 	// Nobody is there to go back to.
 	w.patch(t, "Deployment", "shop-v1", `{"spec": {"replicas": 0}}`)
 	eventually(t, "the way back is closed", func() bool {

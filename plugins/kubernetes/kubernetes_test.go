@@ -17,6 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/dynamic/fake"
 	clienttesting "k8s.io/client-go/testing"
 
@@ -335,7 +336,7 @@ func TestForks(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := &Gateway{cluster: &cluster{namespace: "shop"}, route: "shop", rule: c.rule, canary: "shop-{{.To}}", stable: "shop-{{.From}}"}
-			forks, err := b.forks(routeOf(t, c.rules, "[]"), release)
+			forks, err := b.forks(routeOf(t, c.rules, "[]"), release, true)
 			if c.err != "" {
 				if err == nil || !strings.Contains(err.Error(), c.err) {
 					t.Errorf("%v, want %q", err, c.err)
@@ -344,6 +345,9 @@ func TestForks(t *testing.T) {
 			}
 			if err != nil {
 				t.Fatal(err)
+			}
+			if lenient, err := b.forks(routeOf(t, c.rules, "[]"), release, false); err != nil || len(lenient) != len(forks) {
+				t.Errorf("on the way back: %v, %v", lenient, err)
 			}
 			if percent, detail := percentOf(forks); percent != c.percent || !strings.Contains(detail, c.detail) {
 				t.Errorf("%d%%, %q", percent, detail)
@@ -475,5 +479,39 @@ func TestCourse(t *testing.T) {
 				t.Errorf("%d%%, %q, %v", got, detail, err)
 			}
 		})
+	}
+}
+
+// The example is a plan of a set-up that is taken, and so are the other ways that its comments name.
+func TestExample(t *testing.T) {
+	const file = "../../examples/kubernetes/golive.yaml"
+	source, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := guard.ParsePlan(file, source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts := []guard.Part{plan.Rollout.Backend}
+	for line := range strings.Lines(string(source)) {
+		if other, found := strings.CutPrefix(strings.TrimSpace(line), "#   {"); found {
+			var part guard.Part
+			if err := yaml.Unmarshal([]byte("{"+other), &part); err != nil {
+				t.Fatalf("%v: %s", err, other)
+			}
+			parts = append(parts, part)
+		}
+	}
+	used := map[string]bool{}
+	for _, part := range parts {
+		used[part.Use] = true
+		part.With["kubeconfig"] = writeKubeconfig(t, "https://127.0.0.1:1")
+		if _, err := Backends[part.Use](part.With); err != nil {
+			t.Errorf("%s: %v", part.Use, err)
+		}
+	}
+	if len(used) != len(Backends) {
+		t.Errorf("the example shows %v, and there are %d backends", used, len(Backends))
 	}
 }

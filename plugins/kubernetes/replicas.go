@@ -69,7 +69,7 @@ type pair struct {
 
 // Inspect counts the ready endpoints of the Service by the Deployment of their pods.
 func (b *Replicas) Inspect(ctx context.Context, r guard.Release) (guard.Standing, error) {
-	p, err := settled(ctx, func() (pair, error) { return b.pair(ctx, r) })
+	p, err := settled(ctx, func() (pair, error) { return b.pair(ctx, r, true) })
 	if err != nil {
 		return guard.Standing{}, err
 	}
@@ -94,17 +94,17 @@ func (b *Replicas) Inspect(ctx context.Context, r guard.Release) (guard.Standing
 }
 
 // Shift scales up what grows, waits until its pods are ready and have traffic, and scales the other down.
-// It may be repeated.
+// It may be repeated. What would make a share mean something else stands in the way of every share but 0.
 func (b *Replicas) Shift(ctx context.Context, o guard.Order, percent int) error {
 	want, possible := b.pods(percent)
 	if !possible {
 		return fmt.Errorf("%d%% cannot be had of %d pods, only %v: change rollout.steps, or replicas", percent, b.total, b.shares())
 	}
-	p, err := settled(ctx, func() (pair, error) { return b.pair(ctx, o.Release) })
+	p, err := settled(ctx, func() (pair, error) { return b.pair(ctx, o.Release, percent > 0) })
 	if err != nil {
 		return err
 	}
-	if !b.autoscaled {
+	if !b.autoscaled && percent > 0 {
 		scaler, err := b.scaler(ctx, p)
 		if err == nil && scaler != "" {
 			err = errors.New(scaler)
@@ -144,7 +144,7 @@ func (b *Replicas) Shift(ctx context.Context, o guard.Order, percent int) error 
 
 // missing says what there is to wait for: at least the pods that are wanted, or exactly them.
 func (b *Replicas) missing(ctx context.Context, o guard.Order, want int, exactly bool) (string, error) {
-	p, err := b.pair(ctx, o.Release)
+	p, err := b.pair(ctx, o.Release, want > 0)
 	if change := (unsettled{}); errors.As(err, &change) {
 		return change.Error(), nil
 	}
@@ -166,7 +166,7 @@ func (b *Replicas) missing(ctx context.Context, o guard.Order, want int, exactly
 
 // Finish has nothing to retire: at 100 % the old version has no pods any more. It may be repeated.
 func (b *Replicas) Finish(ctx context.Context, o guard.Order) error {
-	p, err := settled(ctx, func() (pair, error) { return b.pair(ctx, o.Release) })
+	p, err := settled(ctx, func() (pair, error) { return b.pair(ctx, o.Release, true) })
 	if err != nil {
 		return err
 	}
@@ -196,6 +196,9 @@ func scale(replicas int) change {
 }
 
 func (b *Replicas) names(r guard.Release) (canary, stable string, err error) {
+	if r.First() && strings.Contains(string(b.stable), "{{") {
+		return "", "", fmt.Errorf("stable is %s, and the first release has no older version: scale the Deployment of %s by hand this once", b.stable, r.To)
+	}
 	if canary, err = guard.Fill(b.canary, r.Words()); err != nil {
 		return "", "", err
 	}
@@ -209,8 +212,9 @@ func (b *Replicas) names(r guard.Release) (canary, stable string, err error) {
 }
 
 // pair reads both Deployments and the endpoints of the Service, and refuses what would make the shares mean something
-// else: Deployments that run another version, endpoints that are pods of neither.
-func (b *Replicas) pair(ctx context.Context, r guard.Release) (p pair, err error) {
+// else: Deployments that run another version, and, if it is strict, endpoints that are pods of neither. The way back
+// is not strict: whatever the new Deployment runs, it is to have no traffic.
+func (b *Replicas) pair(ctx context.Context, r guard.Release, strict bool) (p pair, err error) {
 	canary, stable, err := b.names(r)
 	if err != nil {
 		return p, err
@@ -234,7 +238,7 @@ func (b *Replicas) pair(ctx context.Context, r guard.Release) (p pair, err error
 		if err := arm.workload.caughtUp(); err != nil {
 			return p, err
 		}
-		if arm.version != "" {
+		if arm.version != "" && (strict || arm.version == r.From) {
 			if err := b.mustRun(*arm.workload, arm.version); err != nil {
 				return p, err
 			}
@@ -244,6 +248,9 @@ func (b *Replicas) pair(ctx context.Context, r guard.Release) (p pair, err error
 		}
 	}
 	for name := range readyPods(list) {
+		if arms[name] == nil && !strict {
+			continue
+		}
 		if arms[name] == nil {
 			return p, unsettled{fmt.Errorf("the Service %s has a ready endpoint %s, which is a pod of neither %s nor %s: narrow the selector of the Service", b.service, name, canary, stable)}
 		}

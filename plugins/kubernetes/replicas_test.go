@@ -186,6 +186,10 @@ func TestClusterDrift(t *testing.T) {
 	if s, err := b.Inspect(t.Context(), release); err == nil || !strings.Contains(err.Error(), "shop:v3, and not v2") {
 		t.Errorf("with another version: %+v, %v", s, err)
 	}
+	if err := b.Shift(t.Context(), order(3), 25); err == nil || !strings.Contains(err.Error(), "shop:v3, and not v2") {
+		t.Errorf("Shift of another version: %v", err)
+	}
+	shift(t, b, 4, 0) // whatever it is, it can be taken back
 	w.deploy(t, "shop-v2", "v2", 1)
 	// Pods of neither version in the Service.
 	w.deploy(t, "stranger", "v1", 1)
@@ -193,6 +197,10 @@ func TestClusterDrift(t *testing.T) {
 		_, err := b.Inspect(t.Context(), release)
 		return err != nil && strings.Contains(err.Error(), "neither shop-v2 nor shop-v1")
 	})
+	if err := b.Shift(t.Context(), order(5), 50); err == nil || !strings.Contains(err.Error(), "neither shop-v2 nor shop-v1") {
+		t.Errorf("Shift beside a stranger: %v", err)
+	}
+	shift(t, b, 6, 0)
 }
 
 // Pods that do not become ready get no traffic, take none away, and do not stand in the way of the way back.
@@ -262,6 +270,7 @@ func TestClusterAutoscaler(t *testing.T) {
 	if err := b.Shift(t.Context(), order(1), 50); err == nil || !strings.Contains(err.Error(), "autoscaler: ignore") {
 		t.Errorf("Shift: %v", err)
 	}
+	shift(t, b, 2, 0) // the way back does not wait for it
 	b = makeBackend(t, "kubernetes-replicas", w.pairWith(2, "autoscaler", "ignore"))
 	if s := inspect(t, b); !s.Undo.Open {
 		t.Errorf("told to ignore it: %+v", s)

@@ -149,8 +149,11 @@ func (b *Rollout) Shift(ctx context.Context, o guard.Order, percent int) error {
 			return missing, err
 		}
 		got, detail, err := b.percent(c, o.Release)
-		if err != nil || got == percent && b.stays(c, o.Release, percent) {
-			return "", err
+		if err != nil {
+			return err.Error(), nil // a router may take its time, and pods may
+		}
+		if got == percent && b.stays(c, o.Release, percent) {
+			return "", nil
 		}
 		return fmt.Sprintf("the share is %d%% and has to become %d%%: %s", got, percent, detail), nil
 	})
