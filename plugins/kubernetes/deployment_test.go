@@ -89,7 +89,7 @@ func TestClusterLastApplied(t *testing.T) {
 	w := newWorld(t)
 	apply := func(version string) {
 		file := filepath.Join(t.TempDir(), "shop.yaml")
-		text := `{apiVersion: apps/v1, kind: Deployment, metadata: {name: shop}, spec: {replicas: 3, selector: {matchLabels: {app: shop}}, template: ` + template(version, "app: shop") + `}}`
+		text := "---\n" + `{apiVersion: apps/v1, kind: Deployment, metadata: {name: shop}, spec: {replicas: 3, selector: {matchLabels: {app: shop}}, template: ` + template(version, "app: shop") + `}}`
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -136,8 +136,8 @@ func TestClusterDeploymentNotReady(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	shift(t, b, 2, 0)
-	// Drift: somebody sets the image by hand.
-	w.patch(t, "Deployment", "shop", `{"spec": {"template": {"spec": {"containers": [{"name": "shop", "image": "registry.shop.test/shop:v9"}]}}}}`)
+	// Drift: somebody brings another version.
+	w.deploy(t, "shop", "v9", 3)
 	eventually(t, "another version is seen", func() bool {
 		_, err := b.Inspect(t.Context(), release)
 		return err != nil && strings.Contains(err.Error(), "shop:v9, which is neither v2 nor")

@@ -114,7 +114,7 @@ func TestClusterConflicts(t *testing.T) {
 	var written atomic.Int64
 	for i := range 3 {
 		others.Go(func() {
-			for ctx.Err() == nil {
+			for ; ctx.Err() == nil; time.Sleep(50 * time.Millisecond) {
 				patch := fmt.Sprintf(`{"metadata": {"labels": {"other-%d": "n%d"}}}`, i, written.Load())
 				if _, err := w.admin.in(httpRoutes).Patch(ctx, "shop", types.MergePatchType, []byte(patch), metav1.PatchOptions{FieldManager: "other"}); err == nil {
 					written.Add(1)
@@ -223,6 +223,7 @@ func TestClusterGatewayDrift(t *testing.T) {
 		return err != nil && strings.Contains(err.Error(), "ResolvedRefs is False: Test: a test")
 	})
 	g.refuses.Store(false)
+	eventually(t, "the gateway accepts", func() bool { _, err := b.Inspect(t.Context(), release); return err == nil })
 	shift(t, b, 5, 0)
 	// Nobody is there to go back to.
 	w.patch(t, "Deployment", "shop-v1", `{"spec": {"replicas": 0}}`)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"time"
 
@@ -23,7 +24,7 @@ const manager = "golive"
 const orderKey = "golive.dev/order"
 
 // mostTries is how often a change is made anew because the object was changed by somebody else meanwhile.
-const mostTries = 20
+const mostTries = 100
 
 // A mark is the place of an order among all orders.
 type mark struct{ fence, seq int64 }
@@ -156,7 +157,7 @@ func (c *cluster) retry(ctx context.Context, t target, change change, dryRun []s
 		select {
 		case <-ctx.Done():
 			return nil, c.explain(ctx, err)
-		case <-time.After(time.Duration(tries) * 10 * time.Millisecond):
+		case <-time.After(rand.N(20 * time.Millisecond)): // by chance, for two golives not to keep in step
 		}
 	}
 }
