@@ -67,7 +67,7 @@ func (p place) cluster() (*cluster, error) {
 	}
 	config.Timeout = p.Timeout.Std()
 	config.UserAgent = manager
-	config.QPS, config.Burst = 50, 100
+	config.QPS = -1                           // golive asks a few times a second at most, and nothing may hold up a way back
 	config.WarningHandler = rest.NoWarnings{} // they would reach the person who runs golive once a tick
 	client, err := dynamic.NewForConfig(config)
 	if err != nil {
