@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -145,17 +146,22 @@ func newWorld(t *testing.T) *world {
 
 // kinds are those that the tests make.
 var kinds = map[string]schema.GroupVersionResource{
-	"Namespace":                {Version: "v1", Resource: "namespaces"},
-	"Service":                  {Version: "v1", Resource: "services"},
-	"Deployment":               deployments,
-	"ReplicaSet":               replicaSets,
-	"HorizontalPodAutoscaler":  autoscalers,
-	"HTTPRoute":                httpRoutes,
-	"Rollout":                  rollouts,
-	"Role":                     {Group: "rbac.authorization.k8s.io", Version: "v1", Resource: "roles"},
-	"RoleBinding":              {Group: "rbac.authorization.k8s.io", Version: "v1", Resource: "rolebindings"},
-	"CustomResourceDefinition": {Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"},
+	"Namespace":                        {Version: "v1", Resource: "namespaces"},
+	"Service":                          {Version: "v1", Resource: "services"},
+	"Deployment":                       deployments,
+	"ReplicaSet":                       replicaSets,
+	"HorizontalPodAutoscaler":          autoscalers,
+	"HTTPRoute":                        httpRoutes,
+	"Rollout":                          rollouts,
+	"Role":                             {Group: "rbac.authorization.k8s.io", Version: "v1", Resource: "roles"},
+	"RoleBinding":                      {Group: "rbac.authorization.k8s.io", Version: "v1", Resource: "rolebindings"},
+	"ValidatingAdmissionPolicy":        {Group: "admissionregistration.k8s.io", Version: "v1", Resource: "validatingadmissionpolicies"},
+	"ValidatingAdmissionPolicyBinding": {Group: "admissionregistration.k8s.io", Version: "v1", Resource: "validatingadmissionpolicybindings"},
+	"CustomResourceDefinition":         {Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"},
 }
+
+// everywhere are the kinds that are in no namespace.
+var everywhere = []string{"Namespace", "CustomResourceDefinition", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"}
 
 // apply creates or replaces objects, as admin.
 func (w *world) apply(t *testing.T, text string) {
@@ -169,7 +175,7 @@ func (w *world) apply(t *testing.T, text string) {
 		if !known {
 			continue
 		}
-		if object.GetKind() == "Namespace" || object.GetKind() == "CustomResourceDefinition" {
+		if slices.Contains(everywhere, object.GetKind()) {
 			if _, err := w.admin.client.Resource(kind).Create(t.Context(), object, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
 				t.Fatal(err)
 			}

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/golive-dev/golive/guard"
@@ -257,6 +258,31 @@ func TestClusterRights(t *testing.T) {
 	}
 	w.grant(t, "")
 	eventually(t, "the way back is open", func() bool { s, err := b.Inspect(t.Context(), release); return err == nil && s.Undo.Open })
+}
+
+// A right is not enough: somebody else may refuse what it is used for. The server is asked with the very change.
+func TestClusterRefused(t *testing.T) {
+	w := newWorld(t)
+	w.pair(t, 2, "")
+	b := makeBackend(t, "kubernetes-replicas", w.pairWith(2))
+	if s := inspect(t, b); !s.Undo.Open {
+		t.Fatalf("%+v", s)
+	}
+	for _, kind := range []string{"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"} {
+		t.Cleanup(func() {
+			_ = w.admin.client.Resource(kinds[kind]).Delete(context.Background(), w.admin.namespace, metav1.DeleteOptions{})
+		})
+	}
+	w.apply(t, fmt.Sprintf(`{apiVersion: admissionregistration.k8s.io/v1, kind: ValidatingAdmissionPolicy, metadata: {name: %[1]s}, spec: {failurePolicy: Fail,
+matchConstraints: {namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: %[1]s}}, resourceRules: [{apiGroups: [apps], apiVersions: [v1], operations: [UPDATE], resources: [deployments]}]},
+validations: [{expression: "object.metadata.name != 'shop-v1'", message: "shop-v1 is frozen until Monday"}]}}
+---
+{apiVersion: admissionregistration.k8s.io/v1, kind: ValidatingAdmissionPolicyBinding, metadata: {name: %[1]s}, spec: {policyName: %[1]s, validationActions: [Deny]}}`, w.admin.namespace))
+	eventually(t, "the way back is closed", func() bool {
+		s, err := b.Inspect(t.Context(), release)
+		return err == nil && !s.Undo.Open && strings.Contains(s.Undo.Detail, "shop-v1 is frozen until Monday")
+	})
+	t.Log(inspect(t, b).Undo.Detail)
 }
 
 func TestClusterAutoscaler(t *testing.T) {
