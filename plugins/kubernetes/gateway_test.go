@@ -225,6 +225,24 @@ func TestClusterGatewayDrift(t *testing.T) {
 	g.refuses.Store(false)
 	eventually(t, "the gateway accepts", func() bool { _, err := b.Inspect(t.Context(), release); return err == nil })
 	shift(t, b, 5, 0)
+	// Somebody sets other weights while a gateway takes its time.
+	g.idle.Store(true)
+	done := make(chan error)
+	go func() { done <- b.Shift(t.Context(), order(6), 30) }()
+	weights := func(canary int) {
+		w.apply(t, fmt.Sprintf(`{apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, metadata: {name: shop}, spec: {parentRefs: [{name: edge}], rules: [
+{backendRefs: [{name: shop-v1, port: 80, weight: %d}, {name: shop-v2, port: 80, weight: %d}]}]}}`, 100-canary, canary))
+	}
+	eventually(t, "the weights are set", func() bool {
+		object, err := w.admin.get(t.Context(), httpRoutes, "shop")
+		return err == nil && strings.Contains(fmt.Sprint(object.Object["spec"]), "weight:30")
+	})
+	weights(60)
+	g.idle.Store(false)
+	if err := <-done; err == nil || !strings.Contains(err.Error(), "somebody has changed them since: rule 0: weights 60 and 40") {
+		t.Errorf("somebody was faster: %v", err)
+	}
+	shift(t, b, 7, 0)
 	// Nobody is there to go back to.
 	w.patch(t, "Deployment", "shop-v1", `{"spec": {"replicas": 0}}`)
 	eventually(t, "the way back is closed", func() bool {
