@@ -28,9 +28,10 @@ type Deployment struct {
 var _ guard.Backend = (*Deployment)(nil)
 
 // NewDeployment reads {deployment, image, container, label, kubeconfig, context, namespace, timeout}. Deployment is its
-// name. Image is the image of a version, like registry.test/shop:{{.To}}, for the way there when the Deployment has
-// no ReplicaSet of the new version yet; without it somebody else has to bring it, by kubectl apply for one. Container is the one whose image
-// it is. A version is told by the tag, the digest or the whole reference of that image, or by the label of the pods.
+// name. Image is the image of a version, like registry.test/shop:{{.To}}, for the way there when the Deployment has no
+// ReplicaSet of the new version yet; without it somebody else has to bring it, by kubectl apply for one. Container is
+// the one whose image it is. A version is told by the tag, the digest or the whole reference of that image, or by the
+// label of the pods.
 //
 // The way back is that of kubectl rollout undo: the template of the newest ReplicaSet of the old version. Like that it
 // does not touch the annotation from which the next kubectl apply starts, nor any file in Git: whoever applies again

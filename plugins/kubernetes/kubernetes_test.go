@@ -462,16 +462,18 @@ func TestCourse(t *testing.T) {
 		percent int
 		err     string
 	}{
-		"routed":                {`{"stableRS": "aaa", "currentPodHash": "bbb", "canary": {"weights": {"canary": {"weight": 5, "podTemplateHash": "bbb"}, "stable": {"weight": 95, "podTemplateHash": "aaa"}}}}`, ready, true, 5, ""},
-		"verified":              {`{"stableRS": "aaa", "currentPodHash": "bbb", "canary": {"weights": {"canary": {"weight": 5, "podTemplateHash": "bbb"}, "stable": {"weight": 95, "podTemplateHash": "aaa"}, "verified": true}}}`, ready, true, 5, ""},
-		"not verified":          {`{"stableRS": "aaa", "currentPodHash": "bbb", "canary": {"weights": {"canary": {"weight": 0, "podTemplateHash": "bbb"}, "stable": {"weight": 100, "podTemplateHash": "aaa"}, "verified": false}}}`, ready, true, 0, "verified is false"},
-		"aborted, and not back": {`{"abort": true, "stableRS": "aaa", "currentPodHash": "bbb", "canary": {"weights": {"canary": {"weight": 7, "podTemplateHash": "bbb"}, "stable": {"weight": 93, "podTemplateHash": "aaa"}}}}`, ready, true, 7, ""},
-		"promoted":              {`{"stableRS": "bbb", "currentPodHash": "bbb", "canary": {"weights": {"canary": {"weight": 0, "podTemplateHash": "bbb"}, "stable": {"weight": 100, "podTemplateHash": "bbb"}}}}`, ready[1:], true, 100, ""},
-		"undone in part":        {`{"stableRS": "bbb", "currentPodHash": "aaa", "canary": {"weights": {"canary": {"weight": 30, "podTemplateHash": "aaa"}, "stable": {"weight": 70, "podTemplateHash": "bbb"}}}}`, ready, true, 70, ""},
-		"weights of max 1000":   {`{"stableRS": "aaa", "currentPodHash": "bbb", "canary": {"weights": {"canary": {"weight": 50, "podTemplateHash": "bbb"}, "stable": {"weight": 950, "podTemplateHash": "aaa"}}}}`, ready, true, 5, ""},
-		"routed, and no word":   {`{"stableRS": "aaa", "currentPodHash": "bbb"}`, ready, true, 0, "does not say with which weights"},
-		"by pods":               {`{"stableRS": "aaa", "currentPodHash": "bbb"}`, ready, false, 50, ""},
-		"nobody is ready":       {`{"stableRS": "aaa", "currentPodHash": "bbb"}`, nil, false, 0, "no ready pod"},
+		"routed":                 {`{"stableRS": "aaa", "currentPodHash": "bbb", "canary": {"weights": {"canary": {"weight": 5, "podTemplateHash": "bbb"}, "stable": {"weight": 95, "podTemplateHash": "aaa"}}}}`, ready, true, 5, ""},
+		"verified":               {`{"stableRS": "aaa", "currentPodHash": "bbb", "canary": {"weights": {"canary": {"weight": 5, "podTemplateHash": "bbb"}, "stable": {"weight": 95, "podTemplateHash": "aaa"}, "verified": true}}}`, ready, true, 5, ""},
+		"not verified":           {`{"stableRS": "aaa", "currentPodHash": "bbb", "canary": {"weights": {"canary": {"weight": 0, "podTemplateHash": "bbb"}, "stable": {"weight": 100, "podTemplateHash": "aaa"}, "verified": false}}}`, ready, true, 0, "verified is false"},
+		"aborted, and not back":  {`{"abort": true, "stableRS": "aaa", "currentPodHash": "bbb", "canary": {"weights": {"canary": {"weight": 7, "podTemplateHash": "bbb"}, "stable": {"weight": 93, "podTemplateHash": "aaa"}}}}`, ready, true, 7, ""},
+		"promoted":               {`{"stableRS": "bbb", "currentPodHash": "bbb", "canary": {"weights": {"canary": {"weight": 0, "podTemplateHash": "bbb"}, "stable": {"weight": 100, "podTemplateHash": "bbb"}}}}`, ready[1:], true, 100, ""},
+		"undone in part":         {`{"stableRS": "bbb", "currentPodHash": "aaa", "canary": {"weights": {"canary": {"weight": 30, "podTemplateHash": "aaa"}, "stable": {"weight": 70, "podTemplateHash": "bbb"}}}}`, ready, true, 70, ""},
+		"weights of max 1000":    {`{"stableRS": "aaa", "currentPodHash": "bbb", "canary": {"weights": {"canary": {"weight": 50, "podTemplateHash": "bbb"}, "stable": {"weight": 950, "podTemplateHash": "aaa"}}}}`, ready, true, 5, ""},
+		"routed, and no word":    {`{"stableRS": "aaa", "currentPodHash": "bbb"}`, ready, true, 0, "does not say with which weights"},
+		"by pods":                {`{"stableRS": "aaa", "currentPodHash": "bbb"}`, ready, false, 50, ""},
+		"a weight of whole pods": {`{"stableRS": "aaa", "currentPodHash": "bbb", "currentStepIndex": 2}`, ready, false, 5, ""},
+		"and one too many":       {`{"stableRS": "aaa", "currentPodHash": "bbb", "currentStepIndex": 2}`, append(ready[:1:1], pod{"p2", to, true, "ready"}, pod{"p3", to, true, "ready"}), false, 67, ""},
+		"nobody is ready":        {`{"stableRS": "aaa", "currentPodHash": "bbb"}`, nil, false, 0, "no ready pod"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, detail, err := b.percent(course{workload: workload{object: object, pods: c.pods}, routed: c.routed, steps: all, status: weights(c.status), next: "v2", from: from, to: to}, release)

@@ -280,8 +280,9 @@ func (b *Rollout) percent(c course, r guard.Release) (percent int, detail string
 	w := c.status.Canary.Weights
 	switch {
 	case !c.routed:
-		// A weight that whole pods only come near to counts as reached when Argo has come to rest on its step.
-		if i, at := c.at(); at && c.next == r.To && 0 < count && count < all {
+		// A weight that whole pods only come near to counts as reached when Argo has come to rest on its step, with
+		// all pods ready that it asked for.
+		if i, at := c.at(); at && c.next == r.To && 0 < count && count == c.to.size() && all-count == c.from.size() {
 			asked := *c.steps[i].SetWeight
 			return asked, fmt.Sprintf("%s; setWeight %d", detail, asked), nil
 		}

@@ -99,6 +99,17 @@ type set struct {
 	template map[string]any
 }
 
+// size is how many pods a set is asked for. Of no set that is none.
+func (s *set) size() int {
+	switch {
+	case s == nil:
+		return 0
+	case s.Spec.Replicas == nil:
+		return 1 // the API's default
+	}
+	return int(*s.Spec.Replicas)
+}
+
 // A pod is one that belongs to a set of a workload.
 type pod struct {
 	name  string
