@@ -6,7 +6,7 @@ FUZZTIME     ?= 30s
 LINT_VERSION := v2.15.0
 GOLANGCI     ?= .bin/$(LINT_VERSION)/golangci-lint
 
-.PHONY: all build vet lint race test bench bench-judge demo e2e fuzz cover clean
+.PHONY: all build vet lint race test bench bench-judge demo e2e e2e-kube fuzz cover clean
 
 all: build vet lint race
 
@@ -39,6 +39,20 @@ demo: build
 # The same tests; but a real component that is not installed is a failure, where it is a skip elsewhere.
 e2e: build
 	CI=true go test -count=1 ./...
+
+# The backends of Kubernetes on a real cluster: make e2e-kube KUBECONFIG=FILE. Any will do that you may fill with test
+# namespaces; plugins/kubernetes/cluster_test.go says what else can be set. IN stands before the test, for a cluster
+# that lives in a network namespace: IN="ip netns exec NAME".
+e2e-kube:
+	@test -n "$(KUBECONFIG)" || { echo "which cluster? make e2e-kube KUBECONFIG=FILE" >&2; exit 2; }
+	go test -c -o bin/e2e-kube.test ./plugins/kubernetes
+	@set -e; folder() { go mod download -json "$$1" | sed -n 's/^.*"Dir": "\(.*\)".*$$/\1/p'; }; \
+	gateway=$$(folder sigs.k8s.io/gateway-api@v1.6.3); argo=$$(folder github.com/argoproj/argo-rollouts@v1.8.3); \
+	cd plugins/kubernetes; \
+	export GOLIVE_KUBECONFIG="$(abspath $(KUBECONFIG))"; \
+	export GOLIVE_E2E_GATEWAY_CRD="$$gateway/config/crd/standard/gateway.networking.k8s.io_httproutes.yaml"; \
+	export GOLIVE_E2E_ROLLOUT_CRD="$$argo/manifests/crds/rollout-crd.yaml"; \
+	$(IN) $(CURDIR)/bin/e2e-kube.test -test.v -test.timeout=30m -test.run='$(or $(RUN),^TestCluster)'
 
 # Each fuzz target of each package, for FUZZTIME. Making an input small may take more than that, so it is bounded.
 # Once more after a failure: go's fuzzer may miss its own deadline, and an input that it has found fails again.
