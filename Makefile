@@ -6,13 +6,17 @@ FUZZTIME     ?= 30s
 LINT_VERSION := v2.15.0
 GOLANGCI     ?= .bin/$(LINT_VERSION)/golangci-lint
 
-.PHONY: all build vet lint race test bench bench-judge demo e2e e2e-kube fuzz cover clean
+.PHONY: all build golive vet lint race test bench bench-judge demo e2e e2e-kube fuzz cover clean
 
 all: build vet lint race
 
-build:
-	$(GOBUILD) -o bin/ ./cmd/... ./examples/shop ./examples/demo
+build: golive
+	$(GOBUILD) -o bin/ ./cmd/...
 	$(GOBUILD) -o bin/golive-plugin-flags ./examples/plugin-flags
+
+# Without the plugins whose libraries take minutes to compile.
+golive:
+	$(GOBUILD) -o bin/ ./cmd/golive ./examples/shop ./examples/demo
 
 vet:
 	go vet ./...
@@ -33,7 +37,7 @@ bench:
 bench-judge:
 	go test ./guard/judge/judgebench -count=1 -run=TestResults -update -timeout=1h $(if $(EXPERIMENTS),-experiments=$(abspath $(EXPERIMENTS)))
 
-demo: build
+demo: golive
 	bin/demo --golive bin/golive --shop bin/shop
 
 # The same tests; but a real component that is not installed is a failure, where it is a skip elsewhere.
