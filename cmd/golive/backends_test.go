@@ -45,7 +45,11 @@ func TestBackends(t *testing.T) {
 				t.Run(trial, func(t *testing.T) {
 					s := newStorefront(t)
 					r := build(t, s)
-					s.open(t, r)
+					deadline := "60s" // of the way back
+					if trial == "component stays dead" {
+						deadline = "8s"
+					}
+					s.open(t, r, deadline)
 					test(t, s, r)
 				})
 			}
@@ -154,7 +158,7 @@ func freeAddress(t *testing.T) string {
 }
 
 // open writes the plan, and lets the customers in.
-func (s *storefront) open(t *testing.T, r rig) {
+func (s *storefront) open(t *testing.T, r rig, deadline string) {
 	t.Helper()
 	plan := upToDate(`
 service: shop
@@ -162,7 +166,7 @@ rollout:
   backend: ` + r.backend + `
   steps: [30, 100]
   bake: {for: 1s, hold_back: 20%}
-  deadline: {shift: 20s, rollback: 8s}
+  deadline: {shift: 60s, rollback: ` + deadline + `}
 watch:
   source:
     use: scrape

@@ -45,7 +45,11 @@ type world struct {
 func newWorld(t *testing.T, balance string) *world {
 	t.Helper()
 	if _, err := exec.LookPath("haproxy"); err != nil {
-		t.Skip("haproxy is not installed: apt-get install haproxy")
+		how := "haproxy is not installed: apt-get install -y --no-install-recommends haproxy"
+		if os.Getenv("CI") != "" {
+			t.Fatal(how)
+		}
+		t.Skip(how)
 	}
 	w := &world{dir: t.TempDir(), address: fmt.Sprintf("127.0.0.1:%d", freePort(t)), servers: map[string]*httptest.Server{}, served: map[string]*atomic.Int64{}}
 	lines := ""

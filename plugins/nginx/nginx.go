@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -135,7 +136,7 @@ func (b *Backend) split(o guard.Order, percent int) (split, error) {
 	if err != nil {
 		return split{}, fmt.Errorf("stable: %w", err)
 	}
-	return split{state{percent, canary, stable, o.Fence, o.Seq}, b.key, b.variable, b.status, b.health}, nil
+	return split{state{Percent: percent, Canary: canary, Stable: stable, Fence: o.Fence, Seq: o.Seq}, b.key, b.variable, b.status, b.health}, nil
 }
 
 // Inspect asks nginx what it runs, and tries the way back: the old upstream through nginx, the configuration by
@@ -159,7 +160,7 @@ func (b *Backend) Inspect(ctx context.Context, r guard.Release) (guard.Standing,
 	if err != nil {
 		return guard.Standing{}, err
 	}
-	standing.Undo = b.undo(ctx, of.Stable)
+	standing.Undo = b.undo(ctx, running.state, of.Stable)
 	return standing, context.Cause(ctx)
 }
 
@@ -198,16 +199,20 @@ func (b *Backend) sample(ctx context.Context, s split) (guard.Standing, error) {
 			return guard.Standing{}, fmt.Errorf("nginx sends traffic to %q, which is neither %s nor %s", running.Arm, s.Canary, s.Stable)
 		}
 	}
+	percent := (canary*100 + samples/2) / samples
+	if 0 < canary && canary < samples {
+		percent = min(max(percent, 1), 99) // a little is not nothing
+	}
 	return guard.Standing{
-		Percent: (canary*100 + samples/2) / samples,
+		Percent: percent,
 		Detail:  fmt.Sprintf("%s is not as golive writes it; of %d requests nginx would send %d to %s", b.file, samples, canary, s.Canary),
 	}, nil
 }
 
 // undo says whether the way back is open.
-func (b *Backend) undo(ctx context.Context, stable string) guard.Undo {
+func (b *Backend) undo(ctx context.Context, running state, stable string) guard.Undo {
 	for _, try := range []func() error{
-		func() error { return b.alive(ctx, stable) },
+		func() error { return b.alive(ctx, running, stable) },
 		func() error { return b.test(ctx) },
 		b.writable,
 		func() error { return b.signal(0) },
@@ -225,8 +230,20 @@ func (b *Backend) writable() error {
 	if err != nil {
 		return fmt.Errorf("%s cannot be written: %w", b.file, err)
 	}
-	return errors.Join(trial.Close(), os.Remove(trial.Name()))
+	if err := errors.Join(trial.Close(), os.Remove(trial.Name())); err != nil {
+		return err
+	}
+	lock, err := os.OpenFile(b.lockFile(), os.O_RDWR, 0)
+	switch {
+	case errors.Is(err, fs.ErrNotExist): // it will be made
+		return nil
+	case err != nil:
+		return err // it belongs to somebody else
+	}
+	return lock.Close()
 }
+
+func (b *Backend) lockFile() string { return b.file + ".lock" }
 
 // test lets nginx read its whole configuration, as it would at a reload.
 func (b *Backend) test(ctx context.Context) error {
@@ -263,10 +280,39 @@ func (b *Backend) signal(signal syscall.Signal) error {
 
 // Shift writes the file, reloads, and waits until nginx runs what was written. It may be repeated. An order with a
 // lower (Fence, Seq) than that of the file is refused.
-func (b *Backend) Shift(ctx context.Context, o guard.Order, percent int) (err error) {
+func (b *Backend) Shift(ctx context.Context, o guard.Order, percent int) error {
+	next, err := b.split(o, percent)
+	if err != nil {
+		return err
+	}
+	return b.put(ctx, next)
+}
+
+// Finish takes the old upstream out of the file, so that it can be taken out of nginx.conf.
+func (b *Backend) Finish(ctx context.Context, o guard.Order) error {
+	next, err := b.split(o, 100)
+	if err != nil {
+		return err
+	}
+	running, err := b.running(ctx)
+	if err != nil {
+		return err
+	}
+	if running.sole() != next.Canary {
+		return fmt.Errorf("%s has traffic still: nginx runs %s", next.Stable, running.state)
+	}
+	next.Finished = true
+	return b.put(ctx, next)
+}
+
+func (b *Backend) put(ctx context.Context, next split) (err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, b.timeout, fmt.Errorf("nginx does not run the new share within %v (see its error log)", b.timeout))
 	defer cancel()
-	lock := flock.New(b.file + ".lock")
+	info, err := os.Stat(b.file)
+	if err != nil {
+		return err
+	}
+	lock := flock.New(b.lockFile(), flock.SetPermissions(info.Mode().Perm()))
 	if _, err := lock.TryLockContext(ctx, 20*time.Millisecond); err != nil {
 		return cmp.Or(context.Cause(ctx), err)
 	}
@@ -280,12 +326,8 @@ func (b *Backend) Shift(ctx context.Context, o guard.Order, percent int) (err er
 	if err != nil {
 		return fmt.Errorf("%s: %w", b.file, err)
 	}
-	if o.Fence < last.Fence || o.Fence == last.Fence && o.Seq < last.Seq {
-		return fmt.Errorf("the order (%d, %d) comes too late: (%d, %d) was given before", o.Fence, o.Seq, last.Fence, last.Seq)
-	}
-	next, err := b.split(o, percent)
-	if err != nil {
-		return err
+	if next.Fence < last.Fence || next.Fence == last.Fence && next.Seq < last.Seq {
+		return fmt.Errorf("the order (%d, %d) comes too late: (%d, %d) was given before", next.Fence, next.Seq, last.Fence, last.Seq)
 	}
 	if err := files.Replace(b.file, []byte(next.String())); err != nil {
 		return err
@@ -317,9 +359,6 @@ func (b *Backend) settled(ctx context.Context, want state) error {
 	return nil
 }
 
-// Finish has nothing to do: the old upstream gets no traffic as it is.
-func (b *Backend) Finish(ctx context.Context, _ guard.Order) error { return ctx.Err() }
-
 // running is what nginx says about itself.
 func (b *Backend) running(ctx context.Context) (answer, error) {
 	body, _, err := b.get(ctx, "/state")
@@ -330,8 +369,12 @@ func (b *Backend) running(ctx context.Context) (answer, error) {
 }
 
 // alive asks the old upstream, through nginx.
-func (b *Backend) alive(ctx context.Context, stable string) error {
-	_, status, err := b.get(ctx, "/stable")
+func (b *Backend) alive(ctx context.Context, running state, stable string) error {
+	path := running.asks(stable)
+	if path == "" {
+		return fmt.Errorf("the old upstream %s is retired: nginx runs %s", stable, running)
+	}
+	_, status, err := b.get(ctx, path)
 	if err == nil && status >= http.StatusInternalServerError {
 		err = fmt.Errorf("status %d", status)
 	}

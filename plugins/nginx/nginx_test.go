@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -43,11 +44,20 @@ type world struct {
 	process *exec.Cmd
 }
 
-func newWorld(t *testing.T) *world {
+func needNginx(t *testing.T) {
 	t.Helper()
 	if _, err := exec.LookPath("nginx"); err != nil {
-		t.Skip("nginx is not installed: apt-get install nginx-light")
+		how := "nginx is not installed: apt-get install -y --no-install-recommends nginx-light"
+		if os.Getenv("CI") != "" {
+			t.Fatal(how)
+		}
+		t.Skip(how)
 	}
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	needNginx(t)
 	w := &world{
 		dir: t.TempDir(), address: fmt.Sprintf("127.0.0.1:%d", freePort(t)), status: fmt.Sprintf("127.0.0.1:%d", freePort(t)),
 		served: map[string]*atomic.Int64{}, servers: map[string]*httptest.Server{},
@@ -80,7 +90,7 @@ include %[1]s/golive/*.conf;
 	if err := os.Mkdir(filepath.Join(w.dir, "golive"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	w.write(t, "golive/shop.conf", split{state{0, "shop-v2", "shop-v1", 0, 0}, perRequest, "golive", w.status, "/healthz"}.String())
+	w.write(t, "golive/shop.conf", split{state{Percent: 0, Canary: "shop-v2", Stable: "shop-v1", Fence: 0, Seq: 0}, perRequest, "golive", w.status, "/healthz"}.String())
 	w.start(t)
 	t.Cleanup(w.stop)
 	return w
@@ -142,12 +152,31 @@ func (w *world) stop() {
 	_ = w.process.Wait()
 }
 
+// reload waits until no worker is left that was there before.
 func (w *world) reload(t *testing.T) {
 	t.Helper()
+	before := w.workers(t)
 	if err := w.process.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(300 * time.Millisecond)
+	for range 500 {
+		now := w.workers(t)
+		if len(now) > 0 && !slices.ContainsFunc(now, func(pid string) bool { return slices.Contains(before, pid) }) {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Fatal("the old workers do not end")
+}
+
+func (w *world) workers(t *testing.T) []string {
+	t.Helper()
+	pid := w.process.Process.Pid
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Fields(string(text))
 }
 
 func (w *world) with(change ...string) guard.With {
@@ -271,14 +300,17 @@ func TestRollbackUnderLoad(t *testing.T) {
 		if step < 4 {
 			return
 		}
-		time.Sleep(100 * time.Millisecond) // whatever was on its way is answered
-		before := w.served["v2"].Load()
+		before := int64(-1)
+		for before != w.served["v2"].Load() { // whatever was on its way is answered
+			before = w.served["v2"].Load()
+			time.Sleep(200 * time.Millisecond)
+		}
 		time.Sleep(300 * time.Millisecond)
 		if late := w.served["v2"].Load() - before; late > 0 {
 			t.Errorf("%d requests met v2 after the way back", late)
 		}
 	})
-	if failed > own || asked < 200 {
+	if failed > own+asked/100 || asked < 200 {
 		t.Errorf("%d of %d requests failed, %d without golive", failed, asked, own)
 	}
 }
@@ -288,7 +320,7 @@ func TestNotReloaded(t *testing.T) {
 	w := newWorld(t)
 	b := w.backend(t)
 	shift(t, b, 1, 10)
-	cut := split{state{50, "shop-v2", "shop-v1", 1, 2}, perRequest, "golive", w.status, "/healthz"}
+	cut := split{state{Percent: 50, Canary: "shop-v2", Stable: "shop-v1", Fence: 1, Seq: 2}, perRequest, "golive", w.status, "/healthz"}
 	w.write(t, "golive/shop.conf", cut.String())
 	if s := inspect(t, b); s.Percent != 10 || !strings.Contains(s.Detail, "it was not reloaded") {
 		t.Errorf("with a file that nginx has not read: %+v", s)
@@ -335,8 +367,24 @@ func TestNextRelease(t *testing.T) {
 	if err := b.Shift(t.Context(), guard.Order{Release: before, Fence: 1, Seq: 1}, 100); err != nil {
 		t.Fatal(err)
 	}
-	if s := inspect(t, b); s.Percent != 0 {
+	if s := inspect(t, b); s.Percent != 0 || !s.Undo.Open {
 		t.Errorf("all is on v1: %+v", s)
+	}
+	if err := b.Finish(t.Context(), guard.Order{Release: before, Fence: 1, Seq: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if s := inspect(t, b); s.Percent != 0 || !s.Undo.Open {
+		t.Errorf("all is on v1, and v0 is retired: %+v", s)
+	}
+	if s, err := b.Inspect(t.Context(), before); err != nil || s.Percent != 100 || s.Undo.Open || !strings.Contains(s.Undo.Detail, "shop-v0 is retired") {
+		t.Errorf("the release that is finished: %+v, %v", s, err)
+	}
+	if text := w.read(t, "golive/shop.conf"); strings.Contains(text, "http://shop-v0") {
+		t.Errorf("v0 is retired, and nginx needs it still:\n%s", text)
+	}
+	w.servers["v1"].Close()
+	if s := inspect(t, b); s.Undo.Open || !strings.Contains(s.Undo.Detail, "shop-v1 does not answer") {
+		t.Errorf("v1 is dead: %+v", s)
 	}
 	if err := b.Shift(t.Context(), guard.Order{Release: before, Fence: 1, Seq: 2}, 30); err != nil {
 		t.Fatal(err)
@@ -368,6 +416,13 @@ func TestWayBack(t *testing.T) {
 	closed("process 7654321) takes no signal", "pid", w.path("other.pid"))
 	closed("not the number of a process", "pid", w.path("none.pid"))
 	closed("no such file", "pid", w.path("nowhere"))
+	if err := os.Mkdir(w.path("golive/shop.conf.lock"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	closed("shop.conf.lock")
+	if err := os.Remove(w.path("golive/shop.conf.lock")); err != nil {
+		t.Fatal(err)
+	}
 	config := w.read(t, "nginx.conf")
 	w.write(t, "nginx.conf", config+"}")
 	closed("nginx would refuse to reload")
@@ -376,6 +431,21 @@ func TestWayBack(t *testing.T) {
 	w.write(t, "nginx.conf", config)
 	w.servers["v1"].Close()
 	closed("the old upstream shop-v1 does not answer /healthz: status 502")
+}
+
+// Whoever takes the new upstream away in haste does not bar the way back.
+func TestCanaryGone(t *testing.T) {
+	w := newWorld(t)
+	b := w.backend(t)
+	shift(t, b, 1, 30)
+	if err := b.Finish(t.Context(), order(2)); err == nil || !strings.Contains(err.Error(), "shop-v1 has traffic still") {
+		t.Errorf("Finish in the middle: %v", err)
+	}
+	w.write(t, "nginx.conf", strings.Replace(w.read(t, "nginx.conf"), "upstream shop-v2", "upstream shop-v3", 1))
+	shift(t, b, 3, 0)
+	if s := inspect(t, b); s.Percent != 0 || !s.Undo.Open {
+		t.Errorf("back: %+v", s)
+	}
 }
 
 // A file with which nginx could not start does not stay.
@@ -506,14 +576,12 @@ func FuzzParseAnswer(f *testing.F) {
 
 // The example begins as golive writes it, and nginx can read it.
 func TestExample(t *testing.T) {
-	first := split{state{0, "shop-v2", "shop-v1", 0, 0}, perRequest, "golive", "127.0.0.1:8458", "/healthz"}
+	first := split{state{Percent: 0, Canary: "shop-v2", Stable: "shop-v1", Fence: 0, Seq: 0}, perRequest, "golive", "127.0.0.1:8458", "/healthz"}
 	text, err := os.ReadFile("../../examples/nginx/golive.conf")
 	if err != nil || string(text) != first.String() {
 		t.Errorf("examples/nginx/golive.conf is not (%v)\n%s", err, first)
 	}
-	if _, err := exec.LookPath("nginx"); err != nil {
-		t.Skip("nginx is not installed: apt-get install nginx-light")
-	}
+	needNginx(t)
 	config, err := os.ReadFile("../../examples/nginx/nginx.conf")
 	if err != nil {
 		t.Fatal(err)

@@ -15,6 +15,19 @@ type state struct {
 	Stable  string `json:"stable"` // and the one with the rest
 	Fence   int64  `json:"fence"`
 	Seq     int64  `json:"seq"`
+	// Finished says that the stable upstream may be taken out of nginx.conf.
+	Finished bool `json:"finished,omitempty"`
+}
+
+// asks is where nginx says how an upstream is; empty: nowhere.
+func (s state) asks(upstream string) (path string) {
+	switch {
+	case upstream == s.Stable && !s.Finished:
+		return "/stable"
+	case upstream == s.Canary && s.Percent > 0:
+		return "/canary"
+	}
+	return ""
 }
 
 // share is how much of the traffic goes to an upstream, as far as the other one is that of the release too. What
@@ -62,12 +75,19 @@ type split struct {
 
 const head = "# Written by golive, which moves traffic by it: "
 
-// String is the file. The upstreams are also named outright, so that nginx -t finds out whether they are there; a
-// share of nothing has no line, because nginx knows none.
+// String is the file. A share of nothing has no line, because nginx knows none. The upstreams are also named outright,
+// so that nginx -t finds out whether they are there; but not the new one when nothing goes there, since it must not
+// stand in the way back, nor the old one when it may be gone.
 func (s split) String() string {
 	division := fmt.Sprintf("\t%d%% %s;\n\t* %s;\n", s.Percent, s.Canary, s.Stable)
 	if sole := s.sole(); sole != "" {
 		division = fmt.Sprintf("\t* %s;\n", sole)
+	}
+	health := ""
+	for _, upstream := range []string{s.Stable, s.Canary} {
+		if path := s.asks(upstream); path != "" {
+			health += fmt.Sprintf("\tlocation = %s { proxy_pass http://%s%s; }\n", path, upstream, s.health)
+		}
 	}
 	return head + s.state.String() + `
 split_clients "` + s.key + `" $` + s.variable + ` {
@@ -76,9 +96,7 @@ server {
 	listen ` + s.status + `;
 	access_log off;
 	location = /state { return 200 '{"state":` + s.state.String() + `,"arm":"$` + s.variable + `"}'; }
-	location = /stable { proxy_pass http://` + s.Stable + s.health + `; }
-	location = /canary { proxy_pass http://` + s.Canary + s.health + `; }
-}
+` + health + `}
 `
 }
 
