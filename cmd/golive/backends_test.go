@@ -22,6 +22,7 @@ import (
 
 	"github.com/golive-dev/golive/guard"
 	"github.com/golive-dev/golive/guard/journal"
+	"github.com/golive-dev/golive/plugins/plugintest"
 )
 
 // TestBackends lets a real golive move real traffic with real components, and lets each thing go wrong that goes
@@ -121,7 +122,7 @@ func (b *safeBuffer) String() string {
 
 func newStorefront(t *testing.T) *storefront {
 	t.Helper()
-	s := &storefront{dir: t.TempDir(), front: freeAddress(t), arms: map[string]*arm{}}
+	s := &storefront{dir: t.TempDir(), front: fmt.Sprintf("127.0.0.1:%d", plugintest.Port(t)), arms: map[string]*arm{}}
 	for _, version := range []string{"v1", "v2"} {
 		a := &arm{}
 		a.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -141,20 +142,6 @@ func newStorefront(t *testing.T) *storefront {
 		s.arms[version] = a
 	}
 	return s
-}
-
-// freeAddress has a port that no client picks by itself: one that tries a dead port again can connect to itself.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	for range 100 {
-		address := fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(12000))
-		if l, err := net.Listen("tcp", address); err == nil {
-			l.Close()
-			return address
-		}
-	}
-	t.Fatal("no port is free")
-	return ""
 }
 
 // open writes the plan, and lets the customers in.
@@ -178,24 +165,7 @@ watch:
   signals:
     - {name: errors, total: http_requests_total, bad: 'http_requests_total{code=~"5.."}', never: 40%}
     - {name: latency, histogram: http_request_duration_seconds}
-data: []
-roster:
-  people:
-    - {name: A, role: commander, reach: [{phone: "+44 20 7946 0001"}, {email: a@shop.test}]}
-    - {name: B, role: deputy, reach: [{phone: "+44 20 7946 0002"}, {email: b@shop.test}]}
-    - {name: C, role: technical_lead, reach: [{phone: "+44 20 7946 0003"}, {email: c@shop.test}]}
-    - {name: D, role: on_duty, reach: [{phone: "+44 20 7946 0004"}, {email: d@shop.test}]}
-    - {name: E, role: comms, reach: [{phone: "+44 20 7946 0005"}, {email: e@shop.test}]}
-  verified: 2026-01-01
-  shifts: [{name: D, when: 24x7}]
-  vendors: []
-severity:
-  - {level: 1, when: errors > 20%, lead: commander, page: everyone}
-  - {level: 2, when: errors > 5%, lead: technical_lead, page: on_duty}
-  - {level: 3, when: "true", lead: on_duty, page: on_duty}
-escalate: [{after: 60m, to: [customer, management]}]
-calendar: {allowed: [24x7]}
-`)
+` + ready)
 	if err := errors.Join(os.WriteFile(filepath.Join(s.dir, "golive.yaml"), []byte(plan), 0o600), beginLedger(s.dir)); err != nil {
 		t.Fatal(err)
 	}
@@ -220,20 +190,13 @@ calendar: {allowed: [24x7]}
 	})
 }
 
-var oneVisit = http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 2 * time.Second}
-
-// visit is one customer, over a connection of his own. It returns the version that served him.
+// visit is one customer. It returns the version that served him; empty: none did.
 func (s *storefront) visit() string {
-	answer, err := oneVisit.Get("http://" + s.front)
+	version, err := plugintest.Visit(s.front)
 	if err != nil {
 		return ""
 	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
-	if err != nil || answer.StatusCode != http.StatusOK {
-		return ""
-	}
-	return string(text)
+	return version
 }
 
 // start starts golive on the rollout, or lets it go on.
@@ -583,7 +546,7 @@ backend be
 // newNginxRig is an nginx whose master can be stopped, so that a reload does not come.
 func newNginxRig(t *testing.T, s *storefront) rig {
 	installed(t, "nginx", "nginx-light")
-	dir, status := t.TempDir(), freeAddress(t)
+	dir, status := t.TempDir(), fmt.Sprintf("127.0.0.1:%d", plugintest.Port(t))
 	file := filepath.Join(dir, "golive.conf")
 	content := func(percent int) string {
 		return fmt.Sprintf(`# Written by golive, which moves traffic by it: {"percent":0,"canary":"v2","stable":"v1","fence":0,"seq":0}

@@ -54,6 +54,26 @@ func TestKilledAfterEveryRecord(t *testing.T) {
 	}
 }
 
+// ready is what a plan has to hold for its checks to let a release pass, beside how traffic moves and what is watched.
+const ready = `data: []
+roster:
+  people:
+    - {name: A, role: commander, reach: [{phone: "+44 20 7946 0001"}, {email: a@shop.test}]}
+    - {name: B, role: deputy, reach: [{phone: "+44 20 7946 0002"}, {email: b@shop.test}]}
+    - {name: C, role: technical_lead, reach: [{phone: "+44 20 7946 0003"}, {email: c@shop.test}]}
+    - {name: D, role: on_duty, reach: [{phone: "+44 20 7946 0004"}, {email: d@shop.test}]}
+    - {name: E, role: comms, reach: [{phone: "+44 20 7946 0005"}, {email: e@shop.test}]}
+  verified: 2026-01-01
+  shifts: [{name: D, when: 24x7}]
+  vendors: []
+severity:
+  - {level: 1, when: errors > 20%, lead: commander, page: everyone}
+  - {level: 2, when: errors > 5%, lead: technical_lead, page: on_duty}
+  - {level: 3, when: "true", lead: on_duty, page: on_duty}
+escalate: [{after: 60m, to: [customer, management]}]
+calendar: {allowed: [24x7]}
+`
+
 // A crashSite is a shop and the golive that is killed in front of it.
 type crashSite struct {
 	dir   string
@@ -86,24 +106,7 @@ watch:
   signals:
     - {name: errors, total: http_requests_total, bad: 'http_requests_total{code=~"5.."}', never: 40%}
     - {name: latency, histogram: http_request_duration_seconds}
-data: []
-roster:
-  people:
-    - {name: A, role: commander, reach: [{phone: "+44 20 7946 0001"}, {email: a@shop.test}]}
-    - {name: B, role: deputy, reach: [{phone: "+44 20 7946 0002"}, {email: b@shop.test}]}
-    - {name: C, role: technical_lead, reach: [{phone: "+44 20 7946 0003"}, {email: c@shop.test}]}
-    - {name: D, role: on_duty, reach: [{phone: "+44 20 7946 0004"}, {email: d@shop.test}]}
-    - {name: E, role: comms, reach: [{phone: "+44 20 7946 0005"}, {email: e@shop.test}]}
-  verified: 2026-01-01
-  shifts: [{name: D, when: 24x7}]
-  vendors: []
-severity:
-  - {level: 1, when: errors > 20%, lead: commander, page: everyone}
-  - {level: 2, when: errors > 5%, lead: technical_lead, page: on_duty}
-  - {level: 3, when: "true", lead: on_duty, page: on_duty}
-escalate: [{after: 60m, to: [customer, management]}]
-calendar: {allowed: [24x7]}
-`,
+` + ready,
 	} {
 		if err := os.WriteFile(filepath.Join(s.dir, name), []byte(upToDate(text)), 0o600); err != nil {
 			t.Fatal(err)

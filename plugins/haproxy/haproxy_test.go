@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -51,7 +50,7 @@ func newWorld(t *testing.T, balance string) *world {
 		}
 		t.Skip(how)
 	}
-	w := &world{dir: t.TempDir(), address: fmt.Sprintf("127.0.0.1:%d", freePort(t)), servers: map[string]*httptest.Server{}, served: map[string]*atomic.Int64{}}
+	w := &world{dir: t.TempDir(), address: fmt.Sprintf("127.0.0.1:%d", plugintest.Port(t)), servers: map[string]*httptest.Server{}, served: map[string]*atomic.Int64{}}
 	lines := ""
 	for _, name := range []string{"v1-a", "v1-b", "v2-a"} {
 		served := &atomic.Int64{}
@@ -86,7 +85,7 @@ frontend fe
   default_backend be
 backend be
   balance %[3]s
-%[4]s`, w.dir, w.address, balance, lines, freePort(t))
+%[4]s`, w.dir, w.address, balance, lines, plugintest.Port(t))
 	w.start(t)
 	t.Cleanup(func() { w.stop() })
 	return w
@@ -97,20 +96,6 @@ func orNew(old, fresh *atomic.Int64) *atomic.Int64 {
 		return old
 	}
 	return fresh
-}
-
-// freePort is one that no client picks by itself: a client that tries a dead port again can connect to itself.
-func freePort(t *testing.T) int {
-	t.Helper()
-	for range 100 {
-		port := 20000 + rand.IntN(12000)
-		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
-			l.Close()
-			return port
-		}
-	}
-	t.Fatal("no port is free")
-	return 0
 }
 
 func (w *world) start(t *testing.T) {
@@ -156,20 +141,8 @@ func (w *world) backend(t *testing.T, change ...string) *Backend {
 	return plugintest.Make(t, NewBackend, w.with(change...)).(*Backend)
 }
 
-// get asks the frontend once, over a connection of its own, and returns the version that answers.
-func (w *world) get() (string, error) {
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
-	answer, err := client.Get("http://" + w.address)
-	if err != nil {
-		return "", err
-	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
-	if err == nil && answer.StatusCode != http.StatusOK {
-		err = fmt.Errorf("status %d", answer.StatusCode)
-	}
-	return string(text), err
-}
+// get asks the frontend once, and returns the version that answers.
+func (w *world) get() (string, error) { return plugintest.Visit(w.address) }
 
 func order(seq int64) guard.Order { return guard.Order{Release: release, Fence: 1, Seq: seq} }
 
@@ -204,34 +177,16 @@ func TestContractOverTCP(t *testing.T) {
 	plugintest.Backend(t, w.backend(t, "socket", address), plugintest.BackendCase{Shares: []int{3, 97}})
 }
 
-// The clients get what was asked for. Chi-square with one degree of freedom: a fair HAProxy is refused once in a
-// million runs.
+// The clients get what was asked for.
 func TestSharesAtTheClients(t *testing.T) {
-	const refused, n = 23.9, 1000
 	w := newWorld(t, "roundrobin")
 	b := w.backend(t)
-	for _, percent := range []int{0, 1, 10, 33, 50, 90, 100} {
+	plugintest.Shares(t, []int{0, 1, 10, 33, 50, 90, 100}, func(percent int) {
 		shift(t, b, percent)
-		seen := map[string]float64{}
-		for range n {
-			version, err := w.get()
-			if err != nil {
-				t.Fatal(err)
-			}
-			seen[version]++
-		}
-		want := float64(n*percent) / 100
-		if percent == 0 || percent == 100 {
-			if seen["v2"] != want {
-				t.Errorf("at %d%% the new version got %v of %d requests", percent, seen["v2"], n)
-			}
-			continue
-		}
-		chi := (seen["v2"]-want)*(seen["v2"]-want)/want + (seen["v1"]-(n-want))*(seen["v1"]-(n-want))/(n-want)
-		if chi > refused {
-			t.Errorf("at %d%% the new version got %v of %d requests (chi-square %.1f)", percent, seen["v2"], n, chi)
-		}
-	}
+	}, func() (bool, error) {
+		version, err := w.get()
+		return version == "v2", err
+	})
 }
 
 // A way back in the middle of load loses nothing, and afterwards nobody meets the new version any more.

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -287,21 +286,6 @@ func eventually(t *testing.T, what string, is func() bool) {
 			t.Fatalf("not within a minute: %s", what)
 		}
 	}
-}
-
-// ask asks a Service once, over a connection of its own, and returns the version that answers.
-func ask(address string) (string, error) {
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
-	answer, err := client.Get("http://" + address + "/")
-	if err != nil {
-		return "", err
-	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
-	if err == nil && answer.StatusCode != http.StatusOK {
-		err = fmt.Errorf("status %d", answer.StatusCode)
-	}
-	return string(text), err
 }
 
 func makeBackend(t *testing.T, use string, with guard.With) guard.Backend {

@@ -66,7 +66,7 @@ func TestClusterDeploymentAtTheClients(t *testing.T) {
 		shift(t, b, int64(seq), percent)
 		want := map[int]string{0: "v1", 100: "v2"}[percent]
 		for range 200 {
-			if version, err := ask(address); err != nil || version != want {
+			if version, err := plugintest.Visit(address); err != nil || version != want {
 				t.Fatalf("at %d%% answers %q, %v", percent, version, err)
 			}
 		}

@@ -32,39 +32,23 @@ func TestClusterReplicas(t *testing.T) {
 	})
 }
 
-// The clients get what was asked for. Chi-square with one degree of freedom: a fair Service is refused once in a
-// million runs.
+// The clients get what was asked for.
 func TestClusterSharesAtTheClients(t *testing.T) {
-	const refused, n, replicas = 23.9, 1000, 10
+	const replicas = 10
 	w := newWorld(t)
 	if !w.inside {
 		t.Skip("the pods of this cluster cannot be reached from here")
 	}
 	address := w.pair(t, replicas, "")
 	b := makeBackend(t, "kubernetes-replicas", w.pairWith(replicas))
-	for seq, percent := range []int{0, 10, 30, 50, 90, 100} {
-		shift(t, b, int64(seq), percent)
-		seen := map[string]float64{}
-		for range n {
-			version, err := ask(address)
-			if err != nil {
-				t.Fatal(err)
-			}
-			seen[version]++
-		}
-		want := float64(n*percent) / 100
-		if percent == 0 || percent == 100 {
-			if seen["v2"] != want {
-				t.Errorf("at %d%% the new version got %v of %d requests", percent, seen["v2"], n)
-			}
-			continue
-		}
-		chi := (seen["v2"]-want)*(seen["v2"]-want)/want + (seen["v1"]-(n-want))*(seen["v1"]-(n-want))/(n-want)
-		t.Logf("at %d%% the new version got %v of %d requests (chi-square %.2f)", percent, seen["v2"], n, chi)
-		if chi > refused {
-			t.Errorf("at %d%% the new version got %v of %d requests (chi-square %.1f)", percent, seen["v2"], n, chi)
-		}
-	}
+	seq := int64(0)
+	plugintest.Shares(t, []int{0, 10, 30, 50, 90, 100}, func(percent int) {
+		seq++
+		shift(t, b, seq, percent)
+	}, func() (bool, error) {
+		version, err := plugintest.Visit(address)
+		return version == "v2", err
+	})
 }
 
 // A way back in the middle of load loses nothing, and afterwards nobody meets the new version any more.
@@ -84,7 +68,7 @@ func TestClusterRollbackUnderLoad(t *testing.T) {
 			for !stop.Load() {
 				after := back.Load()
 				asked.Add(1)
-				version, err := ask(address)
+				version, err := plugintest.Visit(address)
 				if err != nil {
 					failed.Add(1)
 					t.Log(err)

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -59,7 +57,7 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	needNginx(t)
 	w := &world{
-		dir: t.TempDir(), address: fmt.Sprintf("127.0.0.1:%d", freePort(t)), status: fmt.Sprintf("127.0.0.1:%d", freePort(t)),
+		dir: t.TempDir(), address: fmt.Sprintf("127.0.0.1:%d", plugintest.Port(t)), status: fmt.Sprintf("127.0.0.1:%d", plugintest.Port(t)),
 		served: map[string]*atomic.Int64{}, servers: map[string]*httptest.Server{},
 	}
 	upstreams := ""
@@ -112,20 +110,6 @@ func (w *world) read(t *testing.T, name string) string {
 		t.Fatal(err)
 	}
 	return string(text)
-}
-
-// freePort is one that no client picks by itself: a client that tries a dead port again can connect to itself.
-func freePort(t *testing.T) int {
-	t.Helper()
-	for range 100 {
-		port := 20000 + rand.IntN(12000)
-		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
-			l.Close()
-			return port
-		}
-	}
-	t.Fatal("no port is free")
-	return 0
 }
 
 func (w *world) start(t *testing.T) {
@@ -195,20 +179,8 @@ func (w *world) backend(t *testing.T, change ...string) *Backend {
 	return plugintest.Make(t, NewBackend, w.with(change...)).(*Backend)
 }
 
-// get asks the site once, over a connection of its own, and returns the version that answers.
-func (w *world) get() (string, error) {
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
-	answer, err := client.Get("http://" + w.address)
-	if err != nil {
-		return "", err
-	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
-	if err == nil && answer.StatusCode != http.StatusOK {
-		err = fmt.Errorf("status %d", answer.StatusCode)
-	}
-	return string(text), err
-}
+// get asks the site once, and returns the version that answers.
+func (w *world) get() (string, error) { return plugintest.Visit(w.address) }
 
 func order(seq int64) guard.Order { return guard.Order{Release: release, Fence: 1, Seq: seq} }
 
@@ -235,34 +207,18 @@ func TestContract(t *testing.T) {
 	})
 }
 
-// The clients get what was asked for. Chi-square with one degree of freedom: a fair nginx is refused once in a
-// million runs.
+// The clients get what was asked for.
 func TestSharesAtTheClients(t *testing.T) {
-	const refused, n = 23.9, 1000
 	w := newWorld(t)
 	b := w.backend(t)
-	for seq, percent := range []int{0, 1, 10, 33, 50, 90, 100} {
-		shift(t, b, int64(seq), percent)
-		seen := map[string]float64{}
-		for range n {
-			version, err := w.get()
-			if err != nil {
-				t.Fatal(err)
-			}
-			seen[version]++
-		}
-		want := float64(n*percent) / 100
-		if percent == 0 || percent == 100 {
-			if seen["v2"] != want {
-				t.Errorf("at %d%% the new version got %v of %d requests", percent, seen["v2"], n)
-			}
-			continue
-		}
-		chi := (seen["v2"]-want)*(seen["v2"]-want)/want + (seen["v1"]-(n-want))*(seen["v1"]-(n-want))/(n-want)
-		if chi > refused {
-			t.Errorf("at %d%% the new version got %v of %d requests (chi-square %.1f)", percent, seen["v2"], n, chi)
-		}
-	}
+	seq := int64(0)
+	plugintest.Shares(t, []int{0, 1, 10, 33, 50, 90, 100}, func(percent int) {
+		seq++
+		shift(t, b, seq, percent)
+	}, func() (bool, error) {
+		version, err := w.get()
+		return version == "v2", err
+	})
 }
 
 // A way back in the middle of load: once it is reported, nobody meets the new version any more. Beside it, the same
