@@ -17,7 +17,7 @@ func Port(t testing.TB) int {
 	for range 100 {
 		port := 20000 + rand.IntN(12000)
 		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
-			l.Close()
+			_ = l.Close() // which was only to try
 			return port
 		}
 	}
