@@ -45,7 +45,11 @@ http {
 	log_format counts escape=json '{"at":"$time_iso8601","uri":"$request_uri","upstream":"$upstream_addr","status":"$upstream_status","request_time":$request_time}';
 	access_log %[2]s counts;
 	upstream shop { server %[3]s weight=3 max_fails=0; server %[4]s weight=1 max_fails=0; keepalive 8; }
-	server { listen %[5]s; location / { proxy_pass http://shop; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_next_upstream off; } }
+	server {
+		listen %[5]s;
+		location = /old { return 301 /; }
+		location / { proxy_pass http://shop; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_next_upstream off; }
+	}
 }
 `, dir, logPath, stable, canary, address)
 	if os.Geteuid() == 0 {
@@ -81,7 +85,8 @@ func eventually(t *testing.T, what string, true func() bool) {
 	}
 }
 
-// TestRealNginx counts at the clients, while nginx is told again and again that its log was renamed.
+// TestRealNginx counts at the clients, while nginx is told again and again that its log was renamed, and answers many
+// a request by itself.
 func TestRealNginx(t *testing.T) {
 	instance := func(version string, failing int64) string {
 		var n atomic.Int64
@@ -108,6 +113,19 @@ func TestRealNginx(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()
 	var load sync.WaitGroup
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	for range 2 {
+		load.Go(func() {
+			for ctx.Err() == nil {
+				answer, err := client.Get("http://" + address + "/old")
+				if err != nil || answer.StatusCode != http.StatusMovedPermanently {
+					t.Errorf("%+v, error %v", answer, err)
+					return
+				}
+				answer.Body.Close()
+			}
+		})
+	}
 	for range 4 {
 		load.Go(func() {
 			for ctx.Err() == nil {
