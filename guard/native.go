@@ -9,8 +9,8 @@ type NativeHistogram struct {
 	Buckets    []NativeBucket
 }
 
-// A NativeBucket counts the observations above Lower, up to Upper. One that reaches below zero holds those that are
-// too near to it to be told apart.
+// A NativeBucket counts the observations above Lower, up to Upper. One that reaches as far below zero as above it holds
+// those that are too near to zero to be told apart.
 type NativeBucket struct{ Lower, Upper, Count float64 }
 
 // The bounds at which native histograms are counted: powers of two of these exponents, in seconds.
@@ -57,6 +57,10 @@ func assembleNative(series *Series, selector Selector, samples []Sample, unit st
 	return true
 }
 
+// holdsZero says that a bucket holds what is too near to zero to be told apart. The first bucket of a histogram with
+// bounds of one's own reaches below zero too, but from -Inf: what it holds may be anything up to its bound.
+func (b NativeBucket) holdsZero() bool { return b.Lower == -b.Upper && !math.IsInf(b.Upper, 1) }
+
 // alike is how much two numbers differ that are the same bound.
 const alike = 1 + 1e-9
 
@@ -82,7 +86,7 @@ func upTo(buckets []NativeBucket, bound float64) (within float64, known bool) {
 		switch {
 		case !(b.Count >= 0) || !(b.Lower < b.Upper):
 			return 0, false
-		case b.Upper <= bound*alike || b.Lower < 0:
+		case b.Upper <= bound*alike || b.holdsZero():
 			within += b.Count
 		case b.Lower*alike < bound && b.Count > 0:
 			return 0, false

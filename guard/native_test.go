@@ -35,19 +35,24 @@ func TestNativeHistograms(t *testing.T) {
 		bounds     int
 		within     map[float64]float64
 	}{
-		"fine":                {[]*NativeHistogram{exponential(8, observed...)}, "", 81, map[float64]float64{math.Exp2(-13): 2, .5: 5, 1: 6, math.Exp2(.25): 7, 128: 8}},
-		"as the judge's":      {[]*NativeHistogram{exponential(2, observed...)}, "", 81, map[float64]float64{math.Exp2(-13): 2, .5: 5, 1: 6, math.Exp2(.25): 7, 128: 8}},
-		"coarser":             {[]*NativeHistogram{exponential(1, observed...)}, "", 41, map[float64]float64{.5: 5, math.Sqrt2: 7, 8: 8}},
-		"coarse":              {[]*NativeHistogram{exponential(0, observed...)}, "", 21, map[float64]float64{.5: 5, 1: 6, 2: 7, 8: 8}},
-		"very coarse":         {[]*NativeHistogram{exponential(-2, observed...)}, "", 5, map[float64]float64{1. / 16: 3, 1: 6, 16: 8}},
-		"of two handlers":     {[]*NativeHistogram{exponential(8, observed...), exponential(8, .7)}, "", 81, map[float64]float64{.5: 5, 1: 7}},
-		"finer and coarser":   {[]*NativeHistogram{exponential(8, observed...), exponential(0, .7, .3)}, "", 21, map[float64]float64{.5: 6, 1: 8}},
-		"in milliseconds":     {[]*NativeHistogram{exponential(3, 100, 500, 1100)}, milliseconds, 81, map[float64]float64{.064: 0, .128: 1, .512: 2, 1.024: 2, 131.072: 3}},
-		"nothing observed":    {[]*NativeHistogram{{}}, "", 0, nil},
-		"only zeros":          {[]*NativeHistogram{exponential(8, 0, 0)}, "", 0, nil},
-		"bounds of one's own": {[]*NativeHistogram{{Count: 3, Buckets: []NativeBucket{{.1, .3, 1}, {.3, .9, 2}}}}, "", 0, nil},
-		"impossible":          {[]*NativeHistogram{{Count: 3, Buckets: []NativeBucket{{.5, 1, 1}, {1, 2, -2}}}}, "", 0, nil},
-		"not a number":        {[]*NativeHistogram{{Count: 3, Buckets: []NativeBucket{{.5, 1, 1}, {math.NaN(), 2, 2}}}}, "", 0, nil},
+		"fine":                 {[]*NativeHistogram{exponential(8, observed...)}, "", 81, map[float64]float64{math.Exp2(-13): 2, .5: 5, 1: 6, math.Exp2(.25): 7, 128: 8}},
+		"as the judge's":       {[]*NativeHistogram{exponential(2, observed...)}, "", 81, map[float64]float64{math.Exp2(-13): 2, .5: 5, 1: 6, math.Exp2(.25): 7, 128: 8}},
+		"coarser":              {[]*NativeHistogram{exponential(1, observed...)}, "", 41, map[float64]float64{.5: 5, math.Sqrt2: 7, 8: 8}},
+		"coarse":               {[]*NativeHistogram{exponential(0, observed...)}, "", 21, map[float64]float64{.5: 5, 1: 6, 2: 7, 8: 8}},
+		"very coarse":          {[]*NativeHistogram{exponential(-2, observed...)}, "", 5, map[float64]float64{1. / 16: 3, 1: 6, 16: 8}},
+		"of two handlers":      {[]*NativeHistogram{exponential(8, observed...), exponential(8, .7)}, "", 81, map[float64]float64{.5: 5, 1: 7}},
+		"finer and coarser":    {[]*NativeHistogram{exponential(8, observed...), exponential(0, .7, .3)}, "", 21, map[float64]float64{.5: 6, 1: 8}},
+		"in milliseconds":      {[]*NativeHistogram{exponential(3, 100, 500, 1100)}, milliseconds, 81, map[float64]float64{.064: 0, .128: 1, .512: 2, 1.024: 2, 131.072: 3}},
+		"nothing observed":     {[]*NativeHistogram{{}}, "", 0, nil},
+		"only zeros":           {[]*NativeHistogram{exponential(8, 0, 0)}, "", 0, nil},
+		"bounds of one's own":  {[]*NativeHistogram{{Count: 3, Buckets: []NativeBucket{{.1, .3, 1}, {.3, .9, 2}}}}, "", 0, nil},
+		"its first bucket":     {[]*NativeHistogram{{Count: 200, Buckets: []NativeBucket{{math.Inf(-1), 1, 100}, {1, 2, 100}}}}, "", 0, nil},
+		"with a bucket of all": {[]*NativeHistogram{{Count: 200, Buckets: []NativeBucket{{math.Inf(-1), math.Inf(1), 100}, {1, 2, 100}}}}, "", 0, nil},
+		"a first bucket of 0":  {[]*NativeHistogram{{Count: 5, Buckets: []NativeBucket{{math.Inf(-1), 0, 2}, {1, 2, 3}}}}, "", 21, map[float64]float64{.5: 2, 1: 2, 2: 5}},
+		"a wide zero":          {[]*NativeHistogram{{Count: 5, Buckets: []NativeBucket{{-.25, .25, 2}, {1, 2, 3}}}}, "", 21, map[float64]float64{.125: 2, 1: 2, 2: 5}},
+		"below zero":           {[]*NativeHistogram{{Count: 5, Buckets: []NativeBucket{{-2, -1, 2}, {1, 2, 3}}}}, "", 21, map[float64]float64{.125: 2, 2: 5}},
+		"impossible":           {[]*NativeHistogram{{Count: 3, Buckets: []NativeBucket{{.5, 1, 1}, {1, 2, -2}}}}, "", 0, nil},
+		"not a number":         {[]*NativeHistogram{{Count: 3, Buckets: []NativeBucket{{.5, 1, 1}, {math.NaN(), 2, 2}}}}, "", 0, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var samples []Sample

@@ -219,7 +219,7 @@ func (c *cutting) count(b *twoArms, signal string, read Reading) {
 			continue
 		}
 		var rose increase
-		b.counters.read(&s, &rose, !b.begun, time.Time{}) // as a baseline, so one that comes later only sets its reference
+		b.counters.read(&s, &rose, !b.begun, false, time.Time{}) // as a baseline, so one that comes later only sets its reference
 		switch {
 		case c.instance == "":
 			drawn := c.draw(&rose)

@@ -39,6 +39,7 @@ type increase struct {
 	Above   []float64 `json:"above,omitempty"`
 	Fresh   bool      `json:"fresh,omitempty"` // there was a new sample
 	reset   bool      // a counter fell
+	anew    bool      // a counter was not known of the source that is asked now, and only set its reference
 	foreign bool      // a histogram had other buckets than the ones that are watched
 }
 
@@ -67,9 +68,10 @@ func grown(s []float64, n int) []float64 {
 }
 
 // read adds one series to the increase of its arm. first says that the watch begins with this reading, so
-// that counters only set their reference; since is when the share of the traffic last changed. It reports
-// whether the interval reaches back across that change, which makes it useless.
-func (c *counters) read(s *Series, into *increase, first bool, since time.Time) (mixed bool) {
+// that counters only set their reference; elsewhere, that another source was asked before, so that a series which
+// is not known need not be a new instance's: it may have been counted there; since is when the share of the traffic
+// last changed. It reports whether the interval reaches back across that change, which makes it useless.
+func (c *counters) read(s *Series, into *increase, first, elsewhere bool, since time.Time) (mixed bool) {
 	if !usable(s) {
 		return false
 	}
@@ -87,9 +89,10 @@ func (c *counters) read(s *Series, into *increase, first bool, since time.Time) 
 		return false // nothing new was scraped
 	}
 	last.Above, into.Above = grown(last.Above, len(c.Bounds)), grown(into.Above, len(c.Bounds))
-	into.Fresh = true
 	var from sample // zero: all of the counter counts
-	counted := known || s.Arm == Canary && !first
+	anew := !known && !first && elsewhere && s.Arm == Canary
+	counted := known || s.Arm == Canary && !first && !elsewhere
+	into.Fresh, into.anew = into.Fresh || !anew, into.anew || anew
 	fell := known && s.Total < last.Total
 	if known && !fell {
 		from = *last

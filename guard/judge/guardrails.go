@@ -45,7 +45,7 @@ func (s *starve) recent() (answered, expected float64) {
 // follow adds the raw counts of the tick to what guard 1 and the dispersion of the split are computed from.
 func (j *Judge) follow() {
 	w, weight := j.traffic(), j.Step.Weight
-	if w == nil || weight <= 0 || j.Step.Absolute || !w.canary.Fresh || !w.baseline.Fresh {
+	if w == nil || weight <= 0 || j.Step.Absolute || !w.canary.Fresh || !w.baseline.Fresh || w.canary.anew {
 		return
 	}
 	nc, total := w.canary.Total, w.canary.Total+w.baseline.Total

@@ -48,7 +48,7 @@ func recallCounts(signal string, past []Reading, known func(*Series) bool) []Ser
 				order = append(order, key)
 			}
 			into := rose[key]
-			read.read(s, &into.increase, true, time.Time{})
+			read.read(s, &into.increase, true, false, time.Time{})
 			into.at = s.At
 		}
 	}

@@ -147,7 +147,7 @@ func TestCounters(t *testing.T) {
 		{"no number is nothing new", read(Canary, "d", 40, math.NaN(), 13), false, 0, 0, false},
 	} {
 		i.clear()
-		c.read(step.series, &i, step.first, time.Time{})
+		c.read(step.series, &i, step.first, false, time.Time{})
 		if i.Total != step.total || i.Bad != step.bad || i.Fresh != step.fresh {
 			t.Errorf("%s: got %g requests, %g bad, fresh %v; want %g, %g, %v",
 				step.name, i.Total, i.Bad, i.Fresh, step.total, step.bad, step.fresh)
@@ -392,6 +392,55 @@ func TestAnotherSource(t *testing.T) {
 		if all.NC != 100*want.ticks || all.NB != 900*want.ticks || all.EC != want.ticks || all.EB != 9*want.ticks {
 			t.Errorf("tick %d, %s is asked: %+v are counted, want %v ticks", tick, want.asked, all, want.ticks)
 		}
+	}
+}
+
+// TestAnotherSourceHalf changes over to a source that cannot read all of the canary at first. What an instance has
+// counted since it was born was counted by the first source: only what comes after is new. Nor is a canary silent that
+// has only begun to be read.
+func TestAnotherSourceHalf(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		missing map[string]bool // instances that the first reading of the fallback lacks
+		want    counts
+	}{
+		{"the canary", map[string]bool{"c1": true, "c2": true}, counts{EC: 6, NC: 600, EB: 54, NB: 5400}},
+		{"an instance", map[string]bool{"c1": true}, counts{EC: 7, NC: 700, EB: 72, NB: 7200}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			j, _ := New(Config{Signals: []Signal{{Name: "errors", Kind: Errors}}})
+			tick := 0
+			read := func(source string, missing map[string]bool) {
+				r := Reading{At: t0.Add(time.Duration(10*tick) * time.Second), Source: source}
+				for _, i := range []struct {
+					arm   Arm
+					name  string
+					total float64
+				}{{Canary, "c1", 100}, {Canary, "c2", 100}, {Baseline, "b", 1800}} {
+					if missing[i.name] {
+						continue
+					}
+					total := 1e5 + i.total*float64(tick)
+					r.Series = append(r.Series, Series{Signal: "errors", Arm: i.arm, Instance: i.name, Total: total, Bad: total / 100})
+				}
+				tick++
+				j.Observe(r)
+			}
+			read("", nil)
+			j.Begin(Step{At: t0, Weight: .1})
+			read("", nil)
+			read("", nil)
+			read("fallback", c.missing)
+			read("fallback", nil)
+			starved := j.Starve
+			read("fallback", nil)
+			if all := j.Signals[0].Probes[0].All; all != c.want {
+				t.Errorf("%+v are counted, want %+v", all, c.want)
+			}
+			if answered, expected := starved.recent(); answered != expected {
+				t.Errorf("the canary is taken for silent where it was not read: %+v", starved)
+			}
+		})
 	}
 }
 

@@ -74,8 +74,8 @@ func (w *watch) wake(c *Config, s *Signal) {
 	}
 }
 
-// forget lets go of the counters of a source that is not asked any more: what another source says only sets the
-// references anew, and the interval between the two is lost. What was learned, and the bounds that are watched, stay.
+// forget lets go of the counters of a source that is not asked any more: what another source says of a series for the
+// first time only sets its reference, and the interval between the two is lost. What was learned, and the bounds that are watched, stay.
 func (w *watch) forget() {
 	w.Elsewhere = w.Elsewhere || len(w.Counters.Last) > 0
 	w.Counters.Last = nil
@@ -103,7 +103,7 @@ func (w *watch) read(s *Series, since time.Time) {
 	if s.Arm == Canary {
 		into = &w.canary
 	}
-	if w.Counters.read(s, into, w.first, since) {
+	if w.Counters.read(s, into, w.first, w.Elsewhere, since) {
 		w.mixed = true
 	}
 }
@@ -149,6 +149,9 @@ func (w *watch) pair(step *Step) {
 		return
 	}
 	switch {
+	case w.canary.anew && !w.canary.Fresh: // the canary's interval begins now, and that of the baseline with it
+		w.baseline.clear()
+		w.BaselineWaits.clear()
 	case !w.canary.Fresh || w.baseline.Fresh && w.canary.Total == 0:
 		w.BaselineWaits.add(&w.baseline)
 	case !w.baseline.Fresh:

@@ -293,6 +293,62 @@ func TestOldFile(t *testing.T) {
 	})
 }
 
+// A lateContext is over after it was asked a number of times whether it is.
+type lateContext struct {
+	context.Context
+	left int
+}
+
+func (c *lateContext) Err() error {
+	c.left--
+	if c.left < 0 {
+		return context.DeadlineExceeded
+	}
+	return nil
+}
+
+// TestLateOldFile lets the time for a reading run out at every place of it, when a file that was renamed is looked at
+// for the last time: the next reading goes on, and no line is lost or counted twice.
+func TestLateOldFile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		failed := 0
+		for left := range 12 {
+			log := newLog(t, "access.log")
+			s := newSource(t, byVersion(log.path))
+			counts(t, s)
+			old := log.file
+			if err := os.Rename(log.path, log.path+".1"); err != nil {
+				t.Fatal(err)
+			}
+			log.file = nil
+			log.reopen()
+			if _, err := readAt(s); err != nil { // from here on the old file is one that was replaced
+				t.Fatal(err)
+			}
+			time.Sleep(linger + time.Second)
+			if _, err := old.WriteString(line("v1", 200, 1) + line("v1", 200, 1)); err != nil {
+				t.Fatal(err)
+			}
+			old.Close()
+			log.write(line("v1", 200, 1) + line("v1", 200, 1))
+			if _, err := s.(*Source).logs[0].read(&lateContext{t.Context(), left}, time.Now()); err != nil {
+				failed++
+			}
+			for range 2 {
+				if got, err := readAt(s); err != nil || got != "4" {
+					t.Errorf("late after %d looks at the clock: %s requests, error %v, want 4", left, got, err)
+				}
+			}
+			if files := s.(*Source).logs[0].files; len(files) != 1 {
+				t.Errorf("late after %d looks at the clock: %d files are read on, want 1", left, len(files))
+			}
+		}
+		if failed < 5 || failed == 12 {
+			t.Errorf("%d of 12 readings failed, want some that do and some that do not", failed)
+		}
+	})
+}
+
 // readAt returns how many requests the old version had, by a clock that a file system does not have.
 func readAt(s guard.Source) (string, error) {
 	source := s.(*Source)

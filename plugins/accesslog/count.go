@@ -75,7 +75,7 @@ func (l *accessLog) take(text []byte, old bool) error {
 	for _, r := range requests {
 		arm := l.armOf(r.instance)
 		if arm == "" {
-			continue // it went elsewhere, or nowhere
+			continue // it went elsewhere
 		}
 		c, err := l.count(arm, r)
 		if err != nil {

@@ -78,7 +78,7 @@ type request struct {
 
 // requests reads a line. A proxy that tried several instances for one request lists them, and if it lists their
 // status too, each is a request of its own: what one has failed the next may have mended. Otherwise the line is about
-// the last of them.
+// the last of them. A request that reached no instance is none to any.
 func (f format) requests(line []byte) ([]request, error) {
 	field, err := f.split(line)
 	if err != nil {
@@ -117,8 +117,11 @@ func (f format) requests(line []byte) ([]request, error) {
 	}
 	var all []request
 	for i, instance := range instances {
+		if f.fields.Arm != "" && (instance == "" || instance == "-") {
+			continue // the proxy answered by itself: a redirect, a file, a bad request
+		}
 		r := request{instance: instance, status: statuses[i], field: field}
-		if code, err := strconv.Atoi(r.status); instance != "-" && (err != nil || code < 100 || code > 999) {
+		if code, err := strconv.Atoi(r.status); err != nil || code < 100 || code > 999 {
 			return nil, fmt.Errorf("its field %s holds no status", f.fields.Status)
 		}
 		if f.unit != 0 && (len(durations) == len(instances) || i == len(instances)-1) {

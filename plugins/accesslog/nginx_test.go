@@ -45,7 +45,13 @@ http {
 	log_format counts escape=json '{"at":"$time_iso8601","uri":"$request_uri","upstream":"$upstream_addr","status":"$upstream_status","request_time":$request_time}';
 	access_log %[2]s counts;
 	upstream shop { server %[3]s weight=3 max_fails=0; server %[4]s weight=1 max_fails=0; keepalive 8; }
-	server { listen %[5]s; location / { proxy_pass http://shop; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_next_upstream off; } }
+	upstream v2 { server %[4]s down; }
+	server {
+		listen %[5]s;
+		location = /down { proxy_pass http://v2; }
+		location = /old { return 301 /; }
+		location / { proxy_pass http://shop; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_next_upstream off; }
+	}
 }
 `, dir, logPath, stable, canary, address)
 	if os.Geteuid() == 0 {
@@ -81,7 +87,8 @@ func eventually(t *testing.T, what string, true func() bool) {
 	}
 }
 
-// TestRealNginx counts at the clients, while nginx is told again and again that its log was renamed.
+// TestRealNginx counts at the clients, while nginx is told again and again that its log was renamed, and answers many
+// a request by itself.
 func TestRealNginx(t *testing.T) {
 	instance := func(version string, failing int64) string {
 		var n atomic.Int64
@@ -108,6 +115,19 @@ func TestRealNginx(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()
 	var load sync.WaitGroup
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	for range 2 {
+		load.Go(func() {
+			for ctx.Err() == nil {
+				answer, err := client.Get("http://" + address + "/old")
+				if err != nil || answer.StatusCode != http.StatusMovedPermanently {
+					t.Errorf("%+v, error %v", answer, err)
+					return
+				}
+				answer.Body.Close()
+			}
+		})
+	}
 	for range 4 {
 		load.Go(func() {
 			for ctx.Err() == nil {
@@ -154,5 +174,32 @@ func TestRealNginx(t *testing.T) {
 	t.Logf("%d rotations: %v", rotations, got)
 	if diff := cmp.Diff(want, got); diff != "" || rotations < 5 || seen["v2"].bad == 0 {
 		t.Errorf("after %d rotations (-clients +log)\n%s", rotations, diff)
+	}
+}
+
+// TestGroupDown asks nginx for a group all of whose servers are down: then it logs the name of the group.
+func TestGroupDown(t *testing.T) {
+	const canary = "127.0.0.1:1"
+	address, _, logPath := startNginx(t, canary, canary)
+	source := newSource(t, guard.With{
+		"files": []any{logPath}, "format": "json", "fields": map[string]any{"arm": "upstream", "seconds": "request_time"},
+		"canary": []any{"127.0.0.1:*", "{{.To}}"}, "stable": []any{"{{.From}}"},
+	})
+	counts(t, source)
+	for range 3 {
+		answer, err := http.Get("http://" + address + "/down")
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+	}
+	want := map[string]string{"canary v2": "3/3"}
+	var got map[string]string
+	deadline := time.Now().Add(10 * time.Second)
+	for got = counts(t, source); !cmp.Equal(want, got) && time.Now().Before(deadline); got = counts(t, source) {
+		time.Sleep(50 * time.Millisecond)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
 	}
 }

@@ -43,25 +43,22 @@ func (t *tail) read(ctx context.Context, now time.Time, line func(text []byte, o
 		return time.Time{}, err
 	}
 	kept := t.files[:0]
-	for i, f := range t.files {
-		info, err := f.file.Stat()
-		if err != nil {
-			return time.Time{}, err
+	for i, f := range t.files { // all of them, whatever comes of one: no closed file may stay among those that are kept
+		written, failed := f.read(ctx, line)
+		if failed != nil {
+			err = fmt.Errorf("read %s: %w", t.path, failed)
 		}
-		if info.ModTime().After(modified) {
-			modified = info.ModTime()
+		if written.After(modified) {
+			modified = written
 		}
-		if err := f.read(ctx, info.Size(), line); err != nil {
-			return time.Time{}, fmt.Errorf("read %s: %w", t.path, err)
-		}
-		if i < len(t.files)-1 && now.Sub(f.replaced) > linger {
+		if i < len(t.files)-1 && now.Sub(f.replaced) > linger && ctx.Err() == nil { // or it is looked at once more
 			f.file.Close()
 			continue
 		}
 		kept = append(kept, f)
 	}
 	t.files = kept
-	return modified, nil
+	return modified, err
 }
 
 // look finds out which file is at the path now. None is, for a moment, while it is rotated.
@@ -132,8 +129,17 @@ func (f *followed) skip(from int64) error {
 	return nil
 }
 
-// read reads the lines up to the end of a file, and leaves a line that has no end yet for the next time.
-func (f *followed) read(ctx context.Context, size int64, line func(text []byte, old bool)) error {
+// read reads the lines up to the end of a file, and leaves a line that has no end yet for the next time. It returns when
+// the file was last written to.
+func (f *followed) read(ctx context.Context, line func(text []byte, old bool)) (written time.Time, err error) {
+	info, err := f.file.Stat()
+	if err != nil {
+		return time.Time{}, err
+	}
+	return info.ModTime(), f.readTo(ctx, info.Size(), line)
+}
+
+func (f *followed) readTo(ctx context.Context, size int64, line func(text []byte, old bool)) error {
 	same, err := f.same(size)
 	if err != nil {
 		return err

@@ -1,10 +1,12 @@
 package scrape
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -74,6 +76,7 @@ func TestPresets(t *testing.T) {
 				}
 				return preset + "-" + version + ".txt"
 			}
+			wantOrigin(t, preset, file("v1"), file("v2"))
 			canary, stable := exposition(t, file("v2")), exposition(t, file("v1"))
 			q := guard.Query{Release: release, Signals: signalsOf(t, preset, names...)}
 			got, err := newSource(t, guard.With{"canary": list(canary), "stable": list(stable)}).Read(t.Context(), q)
@@ -108,5 +111,28 @@ func TestPresets(t *testing.T) {
 				t.Errorf("Read (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// wantOrigin holds the last column of the README's table to the first line of a preset's files.
+func wantOrigin(t *testing.T, preset string, files ...string) {
+	t.Helper()
+	readme, err := os.ReadFile(filepath.Join("..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	row := regexp.MustCompile("(?m)^\\| `" + preset + "` \\|.*\\| (recorded|documentation) \\|$").FindSubmatch(readme)
+	if row == nil {
+		t.Fatalf("the table in plugins/README.md does not say whether %s is recorded or from documentation", preset)
+	}
+	begin := map[string]string{"recorded": "# Recorded from ", "documentation": "# Written from "}[string(row[1])]
+	for _, file := range files {
+		body, err := os.ReadFile(filepath.Join("testdata", "presets", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.HasPrefix(body, []byte(begin)) {
+			t.Errorf("plugins/README.md says %s for %s, and %s does not begin with %q", row[1], preset, file, begin)
+		}
 	}
 }

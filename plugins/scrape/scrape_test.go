@@ -19,7 +19,16 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/golive-dev/golive/guard"
+	"github.com/golive-dev/golive/plugins"
+	"github.com/golive-dev/golive/plugins/plugintest"
 )
+
+var kit = plugins.Kit{
+	Name:    "scrape",
+	Sources: map[string]func(guard.With) (guard.Source, error){"scrape": NewSource},
+}
+
+func TestMain(m *testing.M) { plugintest.Main(m, kit) }
 
 var (
 	release   = guard.Release{ID: "r7", Service: "shop", Environment: "test", From: "v1", To: "v2"}
@@ -126,6 +135,19 @@ func TestRead(t *testing.T) {
 	}
 	if err := guard.CheckReading(guard.Query{Signals: []guard.Signal{errorRate, latency, queue}}, got); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestContract(t *testing.T) {
+	canary, stable := serve(t, newShop("v2", false)), serve(t, openMetricsOnly(newShop("v1", true)))
+	first := guard.Release{ID: "r1", Service: "shop", Environment: "test", To: "v2"} // which has no baseline
+	for name, r := range map[string]guard.Release{"an update": release, "the first release": first} {
+		t.Run(name, func(t *testing.T) {
+			plugintest.Both(t, kit, func(t *testing.T, kit plugins.Kit) {
+				source := plugintest.Make(t, kit.Sources["scrape"], guard.With{"canary": list(canary), "stable": list(stable)})
+				plugintest.Source(t, source, plugintest.SourceCase{Query: guard.Query{Release: r, Signals: []guard.Signal{errorRate, latency, queue}}})
+			})
+		})
 	}
 }
 
