@@ -341,7 +341,7 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 	})
 }
 
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // await is a command: await FILE PATTERN waits until a file holds what a regular expression says.
 func await(ts *testscript.TestScript, neg bool, args []string) {
