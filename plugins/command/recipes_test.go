@@ -25,7 +25,11 @@ func recipe(t *testing.T, name string) guard.With {
 	t.Helper()
 	for _, program := range []string{"curl", "jq"} {
 		if _, err := exec.LookPath(program); err != nil {
-			t.Skip(program + " is not installed: apt-get install " + program)
+			missing := program + " is not installed: apt-get install " + program
+			if os.Getenv("CI") != "" {
+				t.Fatal(missing)
+			}
+			t.Skip(missing)
 		}
 	}
 	script, err := filepath.Abs("../../examples/" + name + "/weights.sh")
