@@ -208,7 +208,7 @@ func (r remoteBackend) Inspect(ctx context.Context, release guard.Release) (guar
 	if answer.Standing == nil {
 		return guard.Standing{}, fmt.Errorf("plugin %s: the answer to Inspect has no standing", r.process.name)
 	}
-	return *answer.Standing, nil
+	return answer.Standing.whole(), nil
 }
 
 func (r remoteBackend) Shift(ctx context.Context, o guard.Order, percent int) error {

@@ -390,6 +390,37 @@ func TestCrash(t *testing.T) {
 	}
 }
 
+// TestOrdersAfterCrashes crashes a plugin until questions are refused. An order, which may be the way back, only waits.
+func TestOrdersAfterCrashes(t *testing.T) {
+	kit := plugintest.Open(t, "bad", plugins.Options{})
+	b := plugintest.Make(t, kit.Backends["bad"], nil)
+	for range 4 {
+		says(t, b, "exit")
+	}
+	if got, want := says(t, b, "pid"), "it crashed 4 times within 1m0s"; !strings.Contains(got, want) {
+		t.Fatalf("a question after four crashes: %q, want %q", got, want)
+	}
+	hurried, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if err := b.Shift(hurried, guard.Order{}, 0); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "it crashed 4 times") {
+		t.Errorf("an order that does not wait: error %v", err)
+	}
+	if err := b.Shift(t.Context(), guard.Order{}, 0); err != nil {
+		t.Errorf("an order after four crashes: %v", err)
+	}
+	if got := says(t, b, "pid"); strings.Contains(got, "plugin bad") {
+		t.Errorf("a question about the order: %s", got)
+	}
+	says(t, b, "exit")
+	began := time.Now()
+	if err := b.Finish(t.Context(), guard.Order{}); err != nil {
+		t.Errorf("an order after five crashes: %v", err)
+	}
+	if took := time.Since(began); took < 1500*time.Millisecond || took > 10*time.Second {
+		t.Errorf("an order after five crashes took %v, want the pause of 2s", took)
+	}
+}
+
 // TestCrashInMake ends a plugin while a part is made. The next part is made by a new process.
 func TestCrashInMake(t *testing.T) {
 	kit := plugintest.Open(t, "bad", plugins.Options{})

@@ -15,11 +15,13 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// A plugin that crashes is started again by the next call, but not for ever.
+// A plugin that crashes is started again by the next call. After too many crashes questions are refused, and orders
+// wait: one of them may be the way back, which a minute of refusals could cost.
 const (
 	crashes    = 3 // within crashTime
 	crashTime  = time.Minute
-	settleTime = time.Second // between a broken connection and the exit status of the program
+	longPause  = 5 * time.Second // before a start for an order, at most
+	settleTime = time.Second     // between a broken connection and the exit status of the program
 )
 
 // A process is a plugin that runs, or will run at the next call.
@@ -58,7 +60,7 @@ func (p *process) call(ctx context.Context, method string, q request) (reply, er
 }
 
 func (p *process) ask(ctx context.Context, method string, q request) (answer reply, err error) {
-	program, err := p.start(ctx)
+	program, err := p.start(ctx, method == "Shift" || method == "Finish")
 	if err != nil {
 		return reply{}, err
 	}
@@ -85,7 +87,7 @@ func (p *process) ask(ctx context.Context, method string, q request) (answer rep
 }
 
 // start returns the running program, after starting it if need be.
-func (p *process) start(ctx context.Context) (*program, error) {
+func (p *process) start(ctx context.Context, order bool) (*program, error) {
 	select {
 	case p.turn <- struct{}{}:
 		defer func() { <-p.turn }()
@@ -105,9 +107,17 @@ func (p *process) start(ctx context.Context) (*program, error) {
 	for len(p.crashed) > 0 && time.Since(p.crashed[0]) > crashTime {
 		p.crashed = p.crashed[1:]
 	}
-	if len(p.crashed) > crashes {
-		return nil, fmt.Errorf("it crashed %d times within %v, and is left alone until %s",
-			len(p.crashed), crashTime, p.crashed[0].Add(crashTime).Format(time.TimeOnly))
+	if extra := len(p.crashed) - crashes; extra > 0 {
+		if !order {
+			return nil, fmt.Errorf("it crashed %d times within %v, and is left alone until %s: only orders start it before",
+				len(p.crashed), crashTime, p.crashed[0].Add(crashTime).Format(time.TimeOnly))
+		}
+		pause := min(time.Duration(extra)*time.Second, longPause)
+		select {
+		case <-time.After(time.Until(p.crashed[len(p.crashed)-1].Add(pause))):
+		case <-ctx.Done():
+			return nil, fmt.Errorf("it crashed %d times within %v: %w", len(p.crashed), crashTime, context.Cause(ctx))
+		}
 	}
 	started, err := launch(ctx, p.path, p.options)
 	if err != nil {

@@ -174,8 +174,8 @@ func (s *server) inspect(ctx context.Context, q request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	standing, err := backend.Inspect(ctx, q.Release)
-	return reply{Standing: &standing}, err
+	found, err := backend.Inspect(ctx, q.Release)
+	return reply{Standing: &standing{found, &found.Percent}}, err
 }
 
 func (s *server) shift(ctx context.Context, q request) (reply, error) {

@@ -130,7 +130,7 @@ func (e *exam) handshake() (string, error) {
 func (e *exam) start() (err error) {
 	ctx, cancel := context.WithTimeoutCause(e.ctx, startTime, fmt.Errorf("it is not ready after %v", startTime))
 	defer cancel()
-	e.program, err = e.process.start(ctx)
+	e.program, err = e.process.start(ctx, false)
 	return err
 }
 

@@ -56,12 +56,18 @@ type request struct {
 // A reply is any answer of a plugin.
 type reply struct {
 	Catalog  catalog         `json:"catalog,omitzero"`
-	Standing *guard.Standing `json:"standing,omitempty"` // nil: the plugin did not say, which is not 0%
+	Standing *standing       `json:"standing,omitempty"` // nil: the plugin did not say, which is not 0%
 	Reading  guard.Reading   `json:"reading,omitzero"`
 	Receipt  guard.Receipt   `json:"receipt,omitzero"`
 	Findings []guard.Finding `json:"findings,omitempty"`
 	Backups  []guard.Backup  `json:"backups,omitempty"`
 	Proof    *guard.Proof    `json:"proof,omitempty"` // nil: the plugin did not say
+}
+
+// A standing is one whose share has to be said: that of guard would take an absent one for 0%.
+type standing struct {
+	guard.Standing
+	Percent *int `json:"percent"`
 }
 
 // A catalog says what a plugin has.
@@ -100,7 +106,10 @@ func (c catalog) wellFormed() error {
 // check says what is impossible in a reply. A plugin is believed as little as any other stranger.
 func (r reply) check(q request) error {
 	if r.Standing != nil {
-		if err := r.Standing.Check(); err != nil {
+		if r.Standing.Percent == nil {
+			return errors.New("its standing has no percent, which is not 0%: nobody knows where the traffic is")
+		}
+		if err := r.Standing.whole().Check(); err != nil {
 			return err
 		}
 	}
@@ -120,6 +129,12 @@ func (r reply) check(q request) error {
 		}
 	}
 	return nil
+}
+
+// whole is the standing as others know it, once check has seen its share.
+func (s standing) whole() guard.Standing {
+	s.Standing.Percent = *s.Percent
+	return s.Standing
 }
 
 // codec is JSON for gRPC. gRPC finds it by its name, which every call gives.

@@ -56,17 +56,17 @@ func TestReplyCheck(t *testing.T) {
 		change(&s)
 		return reply{Reading: guard.Reading{At: at, Series: []guard.Series{s}}}
 	}
-	standing := func(percent int, shares ...int) reply {
-		return reply{Standing: &guard.Standing{Percent: percent, Shares: shares}}
+	stands := func(percent int, shares ...int) reply {
+		return reply{Standing: &standing{guard.Standing{Shares: shares}, &percent}}
 	}
 	for name, c := range map[string]struct {
 		reply reply
 		err   string
 	}{
 		"nothing":          {reply{}, ""},
-		"standing":         {standing(100, 0, 100), ""},
-		"400%":             {standing(400), "a share of 400% cannot be"},
-		"shares":           {standing(0, -1), "a share of -1% cannot be"},
+		"standing":         {stands(100, 0, 100), ""},
+		"400%":             {stands(400), "a share of 400% cannot be"},
+		"shares":           {stands(0, -1), "a share of -1% cannot be"},
 		"series":           {series(func(*guard.Series) {}), ""},
 		"no time":          {series(func(s *guard.Series) { s.At = time.Time{} }), "it has no time"},
 		"other signal":     {series(func(s *guard.Series) { s.Signal = "t" }), "nobody asked for this signal"},
@@ -91,6 +91,26 @@ func TestReplyCheck(t *testing.T) {
 	}
 }
 
+// TestShareHasToBeSaid has a plugin say all of a standing but the share: to take that for 0% would verify a way back
+// that nobody went.
+func TestShareHasToBeSaid(t *testing.T) {
+	for message, want := range map[string]string{
+		`{"standing":{"percent":0,"undo":{"open":true}}}`:                "",
+		`{"standing":{"percent":10,"undo":{"open":true},"mood":"calm"}}`: "", // a newer plugin
+		`{"standing":{"undo":{"open":true}}}`:                            "its standing has no percent",
+		`{"standing":{"percent":null,"undo":{"open":true}}}`:             "its standing has no percent",
+		`{"standing":{}}`: "its standing has no percent",
+	} {
+		var r reply
+		if err := (codec{}).Unmarshal([]byte(message), &r); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.check(request{}); (want == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v, want %q", message, err, want)
+		}
+	}
+}
+
 // FuzzMessages gives a plugin any bytes as a request, and golive the same bytes as a reply: neither panics, and
 // whatever is accepted can be sent on.
 func FuzzMessages(f *testing.F) {
@@ -98,7 +118,7 @@ func FuzzMessages(f *testing.F) {
 		``, `null`, `[]`, `{}`, `{"kind":"backend","part":{"use":"b","with":{"a":[1,{"b":null}]}}}`,
 		`{"part":{"use":"b"},"order":{"id":"r","to":"v2","fence":1,"seq":2,"key":"k"},"percent":10}`,
 		`{"part":{"use":"b"},"release":{"to":"v2"}}`, `{"check":"E1","scene":{"plan":null,"release":{"to":"v2"},"now":"2026-11-24T03:00:00Z"}}`,
-		`{"standing":{"percent":400}}`, `{"standing":{"percent":1e400}}`, `{"findings":[{"verdict":99}]}`, `{"findings":[{"verdict":"pass","title":"t"}]}`,
+		`{"standing":{"percent":400}}`, `{"standing":{"undo":{"open":true}}}`, `{"standing":{"percent":1e400}}`, `{"findings":[{"verdict":99}]}`, `{"findings":[{"verdict":"pass","title":"t"}]}`,
 		`{"reading":{"at":"2026-11-24T03:00:00Z","series":[{"signal":"s","arm":"canary","at":"2026-11-24T03:00:00Z","total":1,"bounds":[1],"buckets":[2]}]}}`,
 		`{"catalog":{"parts":{"backend":["b"]},"checks":[{"Code":"E1"}]}}`, `{"percent":"` + strings.Repeat("9", 100) + `"}`,
 	} {

@@ -308,12 +308,42 @@ func digestOf(path string) (string, error) {
 	return fmt.Sprintf("%x", digest.Sum(nil)), nil
 }
 
-// programsOf are the programs without which a built-in part can do nothing.
-var programsOf = map[string]string{
-	"borg":       "borg",
-	"command":    "sh",
-	"pgbackrest": "pgbackrest",
-	"restic":     "restic",
+// programsOf are the programs without which a built-in part can do nothing here.
+func programsOf(part guard.Part) []string {
+	switch part.Use {
+	case "borg", "pgbackrest", "restic":
+		return []string{part.Use}
+	case "command":
+		return []string{"sh"}
+	case "nginx":
+		own, _ := part.With["nginx"].(string)
+		if strings.Contains(own, "${") {
+			return nil // what the environment holds is kept to itself
+		}
+		return []string{cmp.Or(own, "nginx")}
+	case "releases":
+		return programsOfHosts(part.With["hosts"])
+	case "velero":
+		return []string{"kubectl"}
+	}
+	return nil
+}
+
+// programsOfHosts are those that reach the hosts of the part releases: ssh, or a shell for this machine.
+func programsOfHosts(setting any) (programs []string) {
+	hosts, _ := setting.([]any)
+	if len(hosts) == 0 {
+		return []string{"sh"}
+	}
+	for _, host := range hosts {
+		words, _ := host.(map[string]any)
+		if destination, _ := words["ssh"].(string); destination != "" {
+			programs = append(programs, "ssh")
+		} else {
+			programs = append(programs, "sh")
+		}
+	}
+	return programs
 }
 
 // programFindings sees that the programs that the parts of a plan need are there: those that the parts run by
@@ -321,8 +351,10 @@ var programsOf = map[string]string{
 func programFindings(ctx context.Context, plan *guard.Plan) (findings []guard.Finding) {
 	var needed []string
 	need := func(part guard.Part) {
-		if name := programsOf[part.Use]; name != "" && !slices.Contains(needed, name) {
-			needed = append(needed, name)
+		for _, name := range programsOf(part) {
+			if !slices.Contains(needed, name) {
+				needed = append(needed, name)
+			}
 		}
 	}
 	need(plan.Rollout.Backend)

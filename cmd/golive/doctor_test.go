@@ -3,6 +3,8 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -45,6 +47,38 @@ func TestDoctorTriesDirectories(t *testing.T) {
 		}
 		if f := journalFindings(t.Context(), dir)[0]; f.Verdict != guard.Fail {
 			t.Errorf("a directory that cannot be written to: %+v", f)
+		}
+	}
+}
+
+// TestDoctorNamesPrograms has a machine on which nothing is installed, so that all that a backend needs is missing.
+func TestDoctorNamesPrograms(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	for backend, want := range map[string][]string{
+		"use: nginx, with: {file: a.conf}":                                    {"nginx"},
+		"use: nginx, with: {nginx: /opt/nginx/sbin/nginx}":                    {"/opt/nginx/sbin/nginx"},
+		"use: nginx, with: {nginx: '${NGINX}'}":                               nil,
+		"use: releases, with: {root: /srv/shop}":                              {"sh"},
+		"use: releases, with: {hosts: [{name: a, ssh: a}]}":                   {"ssh"},
+		"use: releases, with: {hosts: [{name: a}, {name: b, ssh: deploy@b}]}": {"sh", "ssh"},
+		"use: command, with: {inspect: 'echo 0'}":                             {"sh"},
+		"use: flagd": nil,
+	} {
+		text := "service: shop\nrollout:\n  backend: {" + backend + "}\n  steps: [100]\n" +
+			"watch:\n  source: {use: scrape}\n  signals: [{name: errors, total: a, bad: b}]\n" +
+			"data: [{name: orders, backups: [{use: velero}]}]\n"
+		plan, err := guard.ParsePlan("golive.yaml", []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, f := range programFindings(t.Context(), plan) {
+			if name, of := strings.CutPrefix(f.ID, "program."); of && f.Verdict == guard.Fail {
+				got = append(got, name)
+			}
+		}
+		if want = append(want, "kubectl"); !slices.Equal(got, want) {
+			t.Errorf("{%s} and backups of velero: missing are %q, want %q", backend, got, want)
 		}
 	}
 }

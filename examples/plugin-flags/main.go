@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 
 	"github.com/golive-dev/golive/plugins"
@@ -35,7 +36,11 @@ func (b *backend) Inspect(ctx context.Context, r plugins.Release) (plugins.Stand
 	if err == nil {
 		err = json.Unmarshal(text, &flags)
 	}
-	return plugins.Standing{Percent: flags[b.Flag][r.To], Undo: plugins.Undo{Open: err == nil}}, errors.Join(err, ctx.Err())
+	shares := flags[b.Flag]
+	if err == nil && shares[r.From]+shares[r.To] != 100 { // what is not known is an error, and never 0 %
+		err = fmt.Errorf("%s: the flag %s does not divide 100 between %q and %q: %v", b.File, b.Flag, r.From, r.To, shares)
+	}
+	return plugins.Standing{Percent: shares[r.To], Undo: b.undo()}, errors.Join(err, ctx.Err())
 }
 
 func (b *backend) Shift(ctx context.Context, o plugins.Order, percent int) error {

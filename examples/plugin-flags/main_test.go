@@ -1,8 +1,11 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/golive-dev/golive/plugins"
@@ -44,21 +47,43 @@ func TestCheck(t *testing.T) {
 
 // TestNotKnown holds Inspect to saying so when it cannot know.
 func TestNotKnown(t *testing.T) {
-	file := newFile(t)
-	b, err := newBackend(plugins.With{"file": file})
+	plugintest.Both(t, kit, func(t *testing.T, kit plugins.Kit) {
+		file := newFile(t)
+		b := plugintest.Make(t, kit.Backends["flags"], plugins.With{"file": file})
+		release := plugins.Release{From: "v1", To: "v2"}
+		for _, text := range []string{
+			`{"version": {"v1"`, `{}`, `{"version": {}}`, `{"colour": {"v1": 100}}`, `{"version": {"v0": 100}}`,
+			`{"version": {"v1": 50}}`, `{"version": {"v1": 50, "v3": 50}}`, `{"version": {"v1": 100, "v2": 100}}`,
+		} {
+			if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			if s, err := b.Inspect(t.Context(), release); err == nil {
+				t.Errorf("Inspect of %s = %+v", text, s)
+			}
+		}
+		if err := os.Remove(file); err != nil {
+			t.Fatal(err)
+		}
+		if s, err := b.Inspect(t.Context(), release); err == nil {
+			t.Errorf("Inspect without file = %+v", s)
+		}
+	})
+}
+
+// TestNoWayBack has the file where nobody, not even root, can make another: Linux shows open files in such a directory.
+func TestNoWayBack(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux shows open files in a directory")
+	}
+	f, err := os.Open(newFile(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(file, []byte(`{"version": {"v1"`), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if s, err := b.Inspect(t.Context(), plugins.Release{To: "v2"}); err == nil {
-		t.Errorf("Inspect of half a file = %+v", s)
-	}
-	if err := os.Remove(file); err != nil {
-		t.Fatal(err)
-	}
-	if s, err := b.Inspect(t.Context(), plugins.Release{To: "v2"}); err == nil {
-		t.Errorf("Inspect without file = %+v", s)
+	defer f.Close()
+	b := plugintest.Make(t, newBackend, plugins.With{"file": fmt.Sprintf("/proc/self/fd/%d", f.Fd())})
+	s, err := b.Inspect(t.Context(), plugins.Release{From: "v1", To: "v2"})
+	if err != nil || s.Undo.Open || !strings.HasPrefix(s.Undo.Detail, "no file can be made beside /proc/self/fd/") {
+		t.Errorf("Inspect = %+v, %v, want the way back closed", s, err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -71,11 +72,38 @@ func TestPlugin(t *testing.T) {
 				if text, err := os.ReadFile(file); err != nil || string(text) != `{"version": {"v1": 0, "v2": 100}}` {
 					t.Errorf("the file is %s, %v", text, err)
 				}
+				v2 := plugins.Release{From: "v1", To: "v2"}
+				for _, text := range []string{
+					`{"version": {"v1"`, `{}`, `{"version": {}}`, `{"colour": {"v1": 100}}`, `{"version": {"v0": 100}}`,
+					`{"version": {"v1": 50}}`, `{"version": {"v1": 50, "v3": 50}}`, `{"version": {"v1": 100, "v2": 100}}`,
+				} {
+					if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+						t.Fatal(err)
+					}
+					if s, err := b.Inspect(t.Context(), v2); err == nil {
+						t.Errorf("Inspect of %s = %+v", text, s)
+					}
+				}
 				if err := os.Remove(file); err != nil {
 					t.Fatal(err)
 				}
-				if s, err := b.Inspect(t.Context(), plugins.Release{To: "v2"}); err == nil || !strings.Contains(err.Error(), "plugin pyflags: FileNotFoundError: ") {
+				if s, err := b.Inspect(t.Context(), v2); err == nil || !strings.Contains(err.Error(), "plugin pyflags: FileNotFoundError: ") {
 					t.Errorf("Inspect without file = %+v, error %v", s, err)
+				}
+			})
+			t.Run("no way back", func(t *testing.T) {
+				if runtime.GOOS != "linux" {
+					t.Skip("only Linux shows open files in a directory, where nobody can make another")
+				}
+				f, err := os.Open(newFile(t))
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer f.Close()
+				b := plugintest.Make(t, kit.Backends["pyflags"], plugins.With{"file": fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), f.Fd())})
+				s, err := b.Inspect(t.Context(), plugins.Release{From: "v1", To: "v2"})
+				if err != nil || s.Undo.Open || !strings.HasPrefix(s.Undo.Detail, "no file can be made beside /proc/") {
+					t.Errorf("Inspect = %+v, %v, want the way back closed", s, err)
 				}
 			})
 			t.Run("check", func(t *testing.T) {

@@ -25,7 +25,11 @@ func recipe(t *testing.T, name string) guard.With {
 	t.Helper()
 	for _, program := range []string{"curl", "jq"} {
 		if _, err := exec.LookPath(program); err != nil {
-			t.Skip(program + " is not installed: apt-get install " + program)
+			missing := program + " is not installed: apt-get install " + program
+			if os.Getenv("CI") != "" {
+				t.Fatal(missing)
+			}
+			t.Skip(missing)
 		}
 	}
 	script, err := filepath.Abs("../../examples/" + name + "/weights.sh")
@@ -33,6 +37,26 @@ func recipe(t *testing.T, name string) guard.With {
 		t.Fatal(err)
 	}
 	return guard.With{"inspect": script + " inspect", "shift": script + " shift", "timeout": "20s"}
+}
+
+// strangeVersions has versions that would be something else in a URL, in YAML or in a regular expression.
+func strangeVersions(t *testing.T, b guard.Backend, state func() string) {
+	t.Helper()
+	before := state()
+	for _, version := range []string{"v2&admin=1", "v2, weight: 9}", "v2|v1", "v2\nx: 1", "v2/../v1", "v2+build"} {
+		for _, r := range []guard.Release{{ID: "r1", From: "v1", To: version}, {ID: "r1", From: version, To: "v2"}} {
+			const want = "a version has a character that is not of"
+			if s, err := b.Inspect(t.Context(), r); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("Inspect from %q to %q = %+v, %v, want %q", r.From, r.To, s, err, want)
+			}
+			if err := b.Shift(t.Context(), guard.Order{Release: r, Fence: 9}, 50); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("Shift from %q to %q: error %v, want %q", r.From, r.To, err, want)
+			}
+		}
+	}
+	if after := state(); after != before {
+		t.Errorf("this has changed\n%s\nto\n%s", before, after)
+	}
 }
 
 // An envoy has a runtime.
@@ -77,10 +101,15 @@ func TestEnvoy(t *testing.T) {
 	defer server.Close()
 	t.Setenv("ADMIN", server.URL)
 	b := plugintest.Make(t, NewBackend, with)
-	plugintest.Backend(t, b, plugintest.BackendCase{})
+	plugintest.Backend(t, b, plugintest.BackendCase{Fenced: true})
+	strangeVersions(t, b, func() string { return fmt.Sprint(e.runtime) })
 	release := guard.Release{ID: "r1", Service: "shop", From: "v1", To: "v2"}
 
-	e.runtime["routing.shop.shop-v2"] = "60"
+	e.runtime["routing.shop.golive-seq"] = "mine"
+	if err := b.Shift(t.Context(), guard.Order{Release: release}, 0); err != nil {
+		t.Errorf("somebody wrote something else over the latest order: Shift %v", err)
+	}
+	e.runtime["routing.shop.shop-v1"], e.runtime["routing.shop.shop-v2"] = "100", "60"
 	if s, err := b.Inspect(t.Context(), release); err == nil || !strings.Contains(err.Error(), "not 100 together") {
 		t.Errorf("somebody changed one weight: %+v, %v", s, err)
 	}
@@ -139,8 +168,21 @@ func TestTraefik(t *testing.T) {
 	t.Setenv("API", server.URL+"/api/http/services")
 	t.Setenv("FILE", x.file)
 	b := plugintest.Make(t, NewBackend, with)
-	plugintest.Backend(t, b, plugintest.BackendCase{Shares: []int{1, 50}})
+	plugintest.Backend(t, b, plugintest.BackendCase{Shares: []int{1, 50}, Fenced: true})
+	strangeVersions(t, b, func() string { text, err := os.ReadFile(x.file); return fmt.Sprint(string(text), err) })
 	release := guard.Release{ID: "r1", Service: "shop", From: "v1", To: "v2"}
+
+	for _, change := range []func() error{
+		func() error { return os.WriteFile(x.file, []byte("# golive: the latest order is mine\n"), 0o600) },
+		func() error { return os.Remove(x.file) },
+	} {
+		if err := change(); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Shift(t.Context(), guard.Order{Release: release}, 0); err != nil {
+			t.Errorf("the latest order is not known: Shift %v", err)
+		}
+	}
 
 	x.status = "DOWN"
 	if s, err := b.Inspect(t.Context(), release); err != nil || s.Undo.Open || s.Undo.Detail == "" {
