@@ -110,9 +110,12 @@ func (b *Backend) Shift(ctx context.Context, o guard.Order, percent int) error {
 	case o.First() && chosen < len(b.hosts):
 		return errors.New("the first release gets all hosts at once: there is nothing that the others could run")
 	}
-	states, unseen := b.look(ctx, o.Release)
-	if unseen != nil && chosen > 0 {
-		return unseen
+	var states []state
+	if chosen > 0 { // a way back waits for nobody: a host that hangs must not keep the others
+		var err error
+		if states, err = b.look(ctx, o.Release); err != nil {
+			return err
+		}
 	}
 	var up, rest []int // the hosts, by number: to be switched to To with care, and all others
 	for i := range b.hosts {

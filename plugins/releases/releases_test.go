@@ -3,6 +3,7 @@
 package releases
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -257,6 +258,25 @@ func TestHostDies(t *testing.T) {
 		t.Errorf("back, with a dead host: %v", err)
 	}
 	w.serves(t, "v1", "v1")
+}
+
+// A host that hangs, and refuses nothing, keeps no other host from going back at once.
+func TestHostHangs(t *testing.T) {
+	program(t, "ssh", "openssh-client")
+	w := newWorld(t, "runit", 2)
+	shift(t, w.backend(t), 100)
+	config := filepath.Join(t.TempDir(), "config")
+	write(t, config, "Host web2\n  ProxyCommand sleep 60\n", 0o600)
+	with := w.with("ssh_config", config)
+	with["hosts"].([]any)[1].(map[string]any)["ssh"] = "web2"
+	b := plugintest.Make(t, NewBackend, with).(*Backend)
+	limited, cancel := context.WithTimeout(t.Context(), 5*time.Second) // ssh itself gives up after 10
+	defer cancel()
+	seq++
+	if err := b.Shift(limited, order(seq), 0); err == nil || !strings.Contains(err.Error(), "web2: switch to v1: ") || strings.Contains(err.Error(), "web1: ") {
+		t.Errorf("back, with a host that hangs: %v", err)
+	}
+	w.serves(t, "v1", "v2")
 }
 
 // A host whose key is not known, or is another, is not talked to, whatever the configuration says.
