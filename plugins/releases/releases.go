@@ -238,6 +238,12 @@ func (b *Backend) put(ctx context.Context, h host, o guard.Order, release string
 				why = fmt.Errorf("the old process %s does not end", old.pid)
 			case now.link != release: // by hand, or by a later order
 				return named(h, fmt.Errorf("switch to %s: somebody else let current point to %s", release, now.link))
+			case !now.on(release) && !old.restarted: // a restart that was under way then has brought up another one since
+				why = errors.New("it " + now.String())
+				if old, err = b.order(ctx, h, o, "switch", release); err != nil {
+					why = err
+				}
+				asked = time.Now()
 			case !now.on(release):
 				why = errors.New("it " + now.String())
 			default:

@@ -534,6 +534,38 @@ func TestBadRelease(t *testing.T) {
 	w.serves(t, "v1", "v1")
 }
 
+// A restart that began before the order brings up what current pointed to then, after the order has seen that all is
+// well; so it is restarted once more.
+func TestOvertaken(t *testing.T) {
+	w := newWorld(t, "command", 1)
+	pid, begun := w.root("web1", "pid"), w.root("web1", "begun")
+	const restart = `cd %s || exit
+new=$(readlink -f current)
+[ ! -e slow ] || { >begun; rm slow; sleep 3; }
+kill "$(cat pid)"
+while [ -e "/proc/$(cat pid)/exe" ]; do sleep 0.05; done
+cd "$new" && { bin/shop 127.0.0.1:%d >/dev/null 2>&1 & }
+echo $! >%s
+`
+	script := fmt.Sprintf(restart, quote(w.root("web1")), w.port["web1"], quote(pid))
+	b := w.backend(t, "restart", script, "settle", "5s", "timeout", "20s")
+	symlink(t, "releases/v2", w.root("web1", "current"))
+	write(t, w.root("web1", "slow"), "", 0o644)
+	other := exec.Command("sh", "-c", script)
+	if err := other.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer other.Wait()
+	for range 500 {
+		if _, err := os.Stat(begun); err == nil {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	shift(t, b, 0)
+	w.serves(t, "v1")
+}
+
 // A process that does not heed the restart is killed.
 func TestStubborn(t *testing.T) {
 	w := newWorld(t, "s6", 1)
