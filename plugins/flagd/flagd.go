@@ -9,8 +9,9 @@
 //	}}}
 //
 // Who has no targetingKey gets the default variant, which is the new one only at 100 %. The rule may stand inside of
-// others; everything else in the file is left as it is. The highest order is kept in the flag's metadata, and an order that
-// comes too late changes nothing.
+// others; everything else in the file is left as it is. So a rule that gives the new variant to some, whatever the share, bars
+// the way back, and one that gives the old variant keeps the share from 100 %. The highest order is kept in the flag's metadata,
+// and an order that comes too late changes nothing.
 package flagd
 
 import (
@@ -91,7 +92,7 @@ func orMissing(err error) error {
 }
 
 // Inspect reads the file, and asks flagd whether it serves what stands there. The way back is open if the file can be
-// replaced.
+// locked and replaced, which is tried, and if no users would stay with the new variant.
 func (b *Backend) Inspect(ctx context.Context, r guard.Release) (guard.Standing, error) {
 	if ctx.Err() != nil {
 		return guard.Standing{}, context.Cause(ctx)
@@ -104,11 +105,36 @@ func (b *Backend) Inspect(ctx context.Context, r guard.Release) (guard.Standing,
 	if err := b.serves(ctx, f, percent); err != nil {
 		return guard.Standing{}, err
 	}
-	s := guard.Standing{Percent: percent, Undo: guard.Undo{Open: true}, Detail: detail}
-	if err := writable(f.path); err != nil {
+	if b.evaluate == nil {
+		detail += "; not seen in force (evaluate is not set)"
+	}
+	s := guard.Standing{Percent: percent, Shares: f.shares(), Undo: guard.Undo{Open: true}, Detail: detail}
+	if err := f.barred(); err != nil {
 		s.Undo = guard.Undo{Detail: err.Error()}
 	}
 	return s, nil
+}
+
+// barred says what would keep golive from going back.
+func (f *flag) barred() error {
+	if f.aside[f.canary] {
+		return errors.New(f.stay(f.canary))
+	}
+	lock := lockOf(f.path)
+	if _, err := os.Stat(lock); err == nil {
+		if err := writable(lock); err != nil {
+			return err
+		}
+	}
+	if err := writable(f.path); err != nil {
+		return err
+	}
+	return files.Replaceable(f.path)
+}
+
+// lockOf is the file that whoever changes a file locks.
+func lockOf(path string) string {
+	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".golive-lock")
 }
 
 // Shift writes the weights of both variants, and the default variant, and reads them back. It may be repeated.
@@ -117,7 +143,11 @@ func (b *Backend) Shift(ctx context.Context, o guard.Order, percent int) error {
 	if err != nil {
 		return err
 	}
-	lock := flock.New(filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".golive-lock"), flock.SetFlag(os.O_CREATE|os.O_RDWR))
+	// Whoever may replace the file has to be able to lock it, also after root did: so the lock gets its rights and its owner.
+	if err := files.Beside(lockOf(path), path); err != nil {
+		return err
+	}
+	lock := flock.New(lockOf(path), flock.SetFlag(os.O_RDWR))
 	limited, cancel := context.WithTimeoutCause(ctx, b.timeout, fmt.Errorf("not done after %v", b.timeout))
 	defer cancel()
 	if _, err := lock.TryLockContext(limited, 50*time.Millisecond); err != nil {
@@ -134,7 +164,13 @@ func (b *Backend) Shift(ctx context.Context, o guard.Order, percent int) error {
 	if err != nil {
 		return err
 	}
-	if got, detail := f.share(); got != percent {
+	switch got, detail := f.share(); {
+	case got == percent:
+	case percent == 0 && f.aside[f.canary]:
+		return fmt.Errorf("0%% was written to %s, but %s", b.file, f.stay(f.canary))
+	case percent == 100 && f.aside[f.stable]:
+		return fmt.Errorf("100%% was written to %s, but %s", b.file, f.stay(f.stable))
+	default:
 		return fmt.Errorf("%d%% was written to %s, and it says %d%% (%s): somebody else writes it too", percent, b.file, got, detail)
 	}
 	return b.becomes(limited, f, percent)
@@ -170,6 +206,7 @@ type flag struct {
 	canary, stable string // variants
 	rule           *value // the fractional list of both; nil: there is none
 	weights        map[string]int64
+	aside          map[string]bool // variants that the targeting names outside the rule
 	byDefault      string
 	fence, seq     int64
 }
@@ -246,7 +283,43 @@ func (f *flag) find(root *value) error {
 		return fmt.Errorf("the targeting of the flag %s has no fractional rule between %s and %s, and golive takes no other rule away (write it in: {\"fractional\": [[%s, 0], [%s, 100]]})",
 			f.name, f.canary, f.stable, quote(f.canary), quote(f.stable))
 	}
+	f.aside = map[string]bool{}
+	f.outside(targeting, root.members["$evaluators"])
 	return nil
+}
+
+// outside notes what the targeting names outside the rule, also by way of a rule that several flags share. Any text, and
+// true and false too, may be a variant that some users get whatever the share.
+func (f *flag) outside(v, shared *value) {
+	if v == nil || v == f.rule {
+		return
+	}
+	for _, item := range v.items {
+		f.outside(item, shared)
+	}
+	for key, member := range v.members {
+		f.outside(member, shared)
+		if key == "$ref" && shared.object() {
+			f.outside(shared.members[member.text()], nil) // which refers to no other
+		}
+	}
+	f.aside[fmt.Sprint(v.token)] = true
+}
+
+// stay says that some users may stay with a variant, and what to do about it.
+func (f *flag) stay(variant string) string {
+	return fmt.Sprintf("the targeting of the flag %s names %s outside the fractional rule, so some users may stay with it whatever the share (take it out, or let them have a variant of another name)", f.name, variant)
+}
+
+// shares are those that can be had, in percent; empty: any.
+func (f *flag) shares() (shares []int) {
+	if !f.aside[f.stable] {
+		return nil
+	}
+	for percent := 1; percent < 100; percent++ {
+		shares = append(shares, percent)
+	}
+	return shares
 }
 
 // fractional looks for the one rule between both variants.
@@ -312,11 +385,16 @@ func (f *flag) share() (percent int, detail string) {
 	}
 	detail = fmt.Sprintf("%s %d, %s %d, by default %s", f.canary, canary, f.stable, stable, f.byDefault)
 	percent = int((200*canary + canary + stable) / (2 * (canary + stable)))
-	if canary > 0 && percent == 0 || canary == 0 && f.byDefault == f.canary {
+	if canary > 0 && percent == 0 || canary == 0 && (f.byDefault == f.canary || f.aside[f.canary]) {
 		percent = 1
 	}
-	if stable > 0 && percent == 100 || stable == 0 && f.byDefault == f.stable {
+	if stable > 0 && percent == 100 || stable == 0 && (f.byDefault == f.stable || f.aside[f.stable]) {
 		percent = 99
+	}
+	for _, variant := range []string{f.canary, f.stable} {
+		if f.aside[variant] {
+			detail += "; " + f.stay(variant)
+		}
 	}
 	if (f.byDefault == f.canary) != (stable == 0) {
 		detail += "; that is not a default that golive set"

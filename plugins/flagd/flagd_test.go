@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -39,7 +40,7 @@ const written = `{
       "state": "ENABLED",
       "variants": { "v1": "old",  "v2": "new", "v3": "\u00e9" },
       "defaultVariant": "v1",
-      "targeting": {"if": [{"==": [{"var": "staff"}, true]}, "v1",
+      "targeting": {"if": [{"==": [{"var": "staff"}, true]}, "v3",
         {"fractional": [{"cat": [{"var": "$flagd.flagKey"}, {"var": "targetingKey"}]},   ["v1", 100], [ "v2" , 0 ]]}]}
     }
   }
@@ -260,7 +261,7 @@ func TestDrift(t *testing.T) {
 		"a third variant":    {`[ "v2" , 0 ]`, `[ "v2" , 0 ], ["v3", 5]`, -1, "is not between v2 and v1 alone"},
 		"another default":    {`"defaultVariant": "v1"`, `"defaultVariant": "v3"`, -1, `default variant "v3", which is neither`},
 		"no rule of ours":    {`["v1", 100], [ "v2" , 0 ]`, `["v3", 100]`, -1, "has no fractional rule between v2 and v1"},
-		"two rules of ours":  {`true]}, "v1",`, `true]}, {"fractional": [["v1", 1], ["v2", 1]]},`, -1, "has two fractional rules"},
+		"two rules of ours":  {`true]}, "v3",`, `true]}, {"fractional": [["v1", 1], ["v2", 1]]},`, -1, "has two fractional rules"},
 		"a share of nothing": {`["v1", 100], [ "v2" , 0 ]`, `["v1", 0], ["v2", 0]`, -1, "is not between"},
 		"a share by rule":    {`[ "v2" , 0 ]`, `["v2", {"var": "weight"}]`, -1, "has a share that is not like"},
 		"no variant":         {`"v2": "new"`, `"v4": "new"`, -1, `has no variant "v2"`},
@@ -284,6 +285,61 @@ func TestDrift(t *testing.T) {
 				t.Errorf("Inspect: %+v, %v, want %d%% and %q", s, err, c.percent, c.want)
 			}
 		})
+	}
+}
+
+// Who is given a version outside the rule stays with it. So nobody may take 0 % for 0, or 100 % for all.
+func TestOutsideTheRule(t *testing.T) {
+	staff := func(to string) string { return strings.Replace(written, `"v3",`+"\n", to+",\n", 1) }
+	for name, c := range map[string]struct {
+		content string
+		variant string
+	}{
+		"the new variant":                  {staff(`"v2"`), "v2"},
+		"the new variant, for some":        {staff(`{"fractional": [["v3", 90], ["v4", 10]]}, {"in": [1, []]}, {"if": [true, "v2"]}`), "v2"},
+		"the new variant by a shared rule": {strings.Replace(staff(`{"$ref": "staff"}`), `"flags": {`, `"$evaluators": {"staff": {"if": [true, "v2"]}}, "flags": {`, 1), "v2"},
+		"the old variant":                  {staff(`"v1"`), "v1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := newFile(t, c.content)
+			b := backend(t, file)
+			want := "the targeting of the flag shop names " + c.variant + " outside the fractional rule"
+			// The share is the one that Shift leaves, and it leaves it though it says that this is not all.
+			for seq, percent := range []int{0, 50, 100} {
+				err := b.Shift(t.Context(), order(int64(seq)), percent)
+				s, unseen := b.Inspect(t.Context(), release)
+				seen := percent
+				if c.variant == "v2" && percent == 0 {
+					seen = 1
+				}
+				if c.variant == "v1" && percent == 100 {
+					seen = 99
+				}
+				if seen == percent && err != nil || seen != percent && (err == nil || !strings.Contains(err.Error(), want)) {
+					t.Errorf("Shift to %d%%: %v", percent, err)
+				}
+				if unseen != nil || s.Percent != seen || !strings.Contains(s.Detail, want) {
+					t.Errorf("Inspect at %d%%: %+v, %v", percent, s, unseen)
+				}
+				if back := c.variant != "v2"; s.Undo.Open != back || !back && !strings.Contains(s.Undo.Detail, want) {
+					t.Errorf("the way back at %d%%: %+v", percent, s)
+				}
+				if all := c.variant != "v1"; all != (len(s.Shares) == 0) || slices.Contains(s.Shares, 100) {
+					t.Errorf("the shares are %v", s.Shares)
+				}
+			}
+		})
+	}
+	shared := strings.Replace(written, `"flags": {`, `"$evaluators": {"others": {"if": [true, "v2"]}}, "flags": {`, 1)
+	if s, err := backend(t, newFile(t, shared)).Inspect(t.Context(), release); err != nil || s.Percent != 0 || !s.Undo.Open {
+		t.Errorf("a shared rule of others: %+v, %v", s, err)
+	}
+}
+
+// Without evaluate nobody has seen more than what golive itself wrote.
+func TestNotSeen(t *testing.T) {
+	if s, err := backend(t, newFile(t, written)).Inspect(t.Context(), release); err != nil || !strings.Contains(s.Detail, "not seen in force") {
+		t.Errorf("Inspect without evaluate: %+v, %v", s, err)
 	}
 }
 

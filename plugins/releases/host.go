@@ -5,7 +5,9 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"math"
 	"os/exec"
+	"strconv"
 	"strings"
 
 	"github.com/golive-dev/golive/guard"
@@ -97,7 +99,9 @@ func (b *Backend) ask(ctx context.Context, h host, verb string, args ...string) 
 	}, args...)
 	command := run.Command{Program: "sh", Args: append([]string{"-c", script}, args...), Daemons: true}
 	if h.ssh != "" {
-		command = b.remote(h.ssh, append([]string{"sh", "-c", script}, args...))
+		// Whoever ends ssh does not end what it started.
+		seconds := strconv.FormatFloat(math.Ceil(b.timeout.Seconds()), 'f', 0, 64)
+		command = b.remote(h.ssh, append([]string{"timeout", seconds, "sh", "-c", script}, args...))
 	}
 	output, err := command.Run(ctx)
 	if err != nil {

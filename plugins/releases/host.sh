@@ -1,5 +1,6 @@
 # What golive does on one host. Any POSIX shell runs it; beside it there have to be /proc, flock, readlink -f and
-# mv -T, as GNU and BusyBox have them. It is the same text for every plan: what a plan says arrives in the arguments.
+# mv -T, as GNU and BusyBox have them, and over ssh timeout, under which all of this runs. It is the same text for every
+# plan: what a plan says arrives in the arguments.
 #
 #	look RELEASE...               what is so, and what bars the way back; changes nothing
 #	switch FENCE SEQ RELEASE      lets current point to a release, and restarts what does not run it
@@ -124,27 +125,34 @@ bar() { echo "@bar $*"; }
 bars() {
 	command -v flock >/dev/null || bar "flock is not installed (package util-linux)"
 	[ -w "$root" ] && [ -x "$root" ] || bar "$root may not be written, and current is in it"
-	for file in "$root/.golive-lock" "$root/.golive-fence"; do
+	for file in "$root/.golive-lock" "$root/.golive-fence" "$root/.golive-fence.new"; do
 		[ ! -e "$file" ] || [ -w "$file" ] || bar "$file may not be written"
 	done
+	fenced || bar "$unfenced"
 	if [ -e "$root/current" ] && [ ! -L "$root/current" ]; then bar "$root/current is no symbolic link"; fi
-	case $supervisor in
-	systemd) set -- systemctl --no-block restart -- "$service" ;;
-	runit) set -- sv term "$service" ;;
-	supervisor) set -- supervisorctl ${config:+-c "$config"} restart "$service" ;;
-	s6) set -- s6-svc -r -u "$service" ;;
-	command) return 0 ;;
-	esac
 	if [ -n "$sudo" ]; then
-		$sudo -l "$@" >/dev/null 2>&1 || bar "sudo does not allow $* without a password"
+		some=$pid
+		[ "$some" -gt 0 ] || some=1 # sudo is only asked whether it would
+		allows readlink "/proc/$some/exe" "/proc/$some/cwd"
+		allows kill -KILL "$some"
+		case $supervisor in
+		systemd) allows systemctl --no-block restart -- "$service" ;;
+		runit) for word in term cont up; do allows sv "$word" "$service"; done ;;
+		supervisor) allows supervisorctl ${config:+-c "$config"} restart "$service" ;;
+		s6) allows s6-svc -r -u "$service" ;;
+		esac
 		return 0
 	fi
 	case $supervisor in
 	systemd) [ "$(id -u)" = 0 ] || bar "restarting $service takes root (say sudo: true)" ;;
 	supervisor) ;; # it has answered, and whom it answers it obeys
+	command) ;;    # nothing is known of it
 	*) [ -w "$service/supervise/control" ] || bar "$service/supervise/control may not be written" ;;
 	esac
 }
+
+# allows bars the way back if sudo would not run a command. Nothing is run to find that out.
+allows() { $sudo -l "$@" >/dev/null 2>&1 || bar "sudo does not allow $* without a password"; }
 
 # lock waits for others that change something here. What it holds is not handed on to what is started.
 lock() {
@@ -159,13 +167,25 @@ lock() {
 	done
 }
 
+# fenced sets highest and last to the order that was obeyed here, or unfenced to why nobody can tell.
+fenced() {
+	highest=0 last=0 unfenced=
+	[ -e "$root/.golive-fence" ] || return 0
+	if ! { read -r highest last <"$root/.golive-fence"; } 2>/dev/null; then
+		unfenced="$root/.golive-fence may not be read, or holds no line (it may be removed while no rollout is under way)"
+		return 1
+	fi
+	case $highest/$last in
+	/* | */ | *[!0-9/]*)
+		unfenced="$root/.golive-fence holds no two numbers (it may be removed while no rollout is under way)"
+		return 1
+		;;
+	esac
+}
+
 # fence refuses an order that comes after a later one, and remembers this one.
 fence() {
-	highest=0 last=0
-	if [ -e "$root/.golive-fence" ]; then
-		read -r highest last <"$root/.golive-fence" || die "$root/.golive-fence may not be read"
-		case $highest/$last in /* | */ | *[!0-9/]*) die "$root/.golive-fence holds no two numbers (it may be removed while no rollout is under way)" ;; esac
-	fi
+	fenced || die "$unfenced"
 	if [ "$1" -lt "$highest" ] || { [ "$1" -eq "$highest" ] && [ "$2" -lt "$last" ]; }; then
 		die "the order $1/$2 comes too late: $highest/$last was obeyed here (remove $root/.golive-fence if that cannot be)"
 	fi
@@ -219,7 +239,9 @@ switch)
 	echo "@start $start"
 	if [ "$runs" != "$3" ] || [ -n "$deleted" ]; then
 		echo "@restarted yes"
-		again 9>&- >&2 || die "$supervisor does not restart $service"
+		# A restart brings up whatever current points to, also after a later order, which must not wait for it.
+		exec 9>&-
+		again >&2 || die "$supervisor does not restart $service"
 	fi
 	;;
 kill)

@@ -110,9 +110,12 @@ func (b *Backend) Shift(ctx context.Context, o guard.Order, percent int) error {
 	case o.First() && chosen < len(b.hosts):
 		return errors.New("the first release gets all hosts at once: there is nothing that the others could run")
 	}
-	states, unseen := b.look(ctx, o.Release)
-	if unseen != nil && chosen > 0 {
-		return unseen
+	var states []state
+	if chosen > 0 { // a way back waits for nobody: a host that hangs must not keep the others
+		var err error
+		if states, err = b.look(ctx, o.Release); err != nil {
+			return err
+		}
 	}
 	var up, rest []int // the hosts, by number: to be switched to To with care, and all others
 	for i := range b.hosts {
@@ -235,6 +238,12 @@ func (b *Backend) put(ctx context.Context, h host, o guard.Order, release string
 				why = fmt.Errorf("the old process %s does not end", old.pid)
 			case now.link != release: // by hand, or by a later order
 				return named(h, fmt.Errorf("switch to %s: somebody else let current point to %s", release, now.link))
+			case !now.on(release) && !old.restarted: // a restart that was under way then has brought up another one since
+				why = errors.New("it " + now.String())
+				if old, err = b.order(ctx, h, o, "switch", release); err != nil {
+					why = err
+				}
+				asked = time.Now()
 			case !now.on(release):
 				why = errors.New("it " + now.String())
 			default:

@@ -3,6 +3,7 @@
 package releases
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -259,6 +260,70 @@ func TestHostDies(t *testing.T) {
 	w.serves(t, "v1", "v1")
 }
 
+// A host that hangs, and refuses nothing, keeps no other host from going back at once.
+func TestHostHangs(t *testing.T) {
+	program(t, "ssh", "openssh-client")
+	w := newWorld(t, "runit", 2)
+	shift(t, w.backend(t), 100)
+	config := filepath.Join(t.TempDir(), "config")
+	write(t, config, "Host web2\n  ProxyCommand sleep 60\n", 0o600)
+	with := w.with("ssh_config", config)
+	with["hosts"].([]any)[1].(map[string]any)["ssh"] = "web2"
+	b := plugintest.Make(t, NewBackend, with).(*Backend)
+	limited, cancel := context.WithTimeout(t.Context(), 5*time.Second) // ssh itself gives up after 10
+	defer cancel()
+	seq++
+	if err := b.Shift(limited, order(seq), 0); err == nil || !strings.Contains(err.Error(), "web2: switch to v1: ") || strings.Contains(err.Error(), "web1: ") {
+		t.Errorf("back, with a host that hangs: %v", err)
+	}
+	w.serves(t, "v1", "v2")
+}
+
+// A restart that hangs on another machine, where golive cannot end it, keeps no later order waiting, and does not outlive
+// its time.
+func TestRestartHangs(t *testing.T) {
+	w := newWorld(t, "command", 1)
+	w.behind(t, "")
+	hangs, restart := filepath.Join(w.dir, "hangs"), quote(w.root("web1", "restart"))
+	slow := w.backend(t, "timeout", "20s", "restart", fmt.Sprintf("echo $$ >%s; sleep 90; %s", quote(hangs), restart))
+	impatient, giveUp := context.WithCancel(t.Context())
+	defer giveUp()
+	done := make(chan error)
+	seq++
+	go func() { done <- slow.Shift(impatient, order(seq), 100) }()
+	var pid []byte
+	for range 200 {
+		if pid, _ = os.ReadFile(hangs); len(pid) > 0 {
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	lock, err := os.Open(w.root("web1", ".golive-lock"))
+	if err != nil {
+		t.Fatalf("the restart was never reached: %v", err)
+	}
+	defer lock.Close()
+	if err := errors.Join(syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB), syscall.Flock(int(lock.Fd()), syscall.LOCK_UN)); err != nil {
+		t.Errorf("the lock is held while a restart hangs: %v", err)
+	}
+	giveUp()
+	if err := <-done; err == nil || len(pid) == 0 {
+		t.Fatalf("the restart hangs as the process %q, and Shift says: %v", pid, err)
+	}
+	if to, err := os.Readlink(w.root("web1", "current")); to != "releases/v2" {
+		t.Fatalf("current points to %s, %v", to, err)
+	}
+	shift(t, w.backend(t), 0)
+	w.serves(t, "v1")
+	for range 300 {
+		if _, err := os.Stat("/proc/" + strings.TrimSpace(string(pid))); err != nil {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	t.Error("the restart is still there, 30 seconds after its time")
+}
+
 // A host whose key is not known, or is another, is not talked to, whatever the configuration says.
 func TestUnknownHost(t *testing.T) {
 	w := newWorld(t, "runit", 1)
@@ -360,12 +425,53 @@ func TestWayBack(t *testing.T) {
 			}
 		})
 	}
+	for _, fence := range []string{"garbage\n", "", "1 x\n"} {
+		write(t, w.root("web2", ".golive-fence"), fence, 0o644)
+		if s := inspect(t, b); s.Undo.Open || !strings.Contains(s.Undo.Detail, "web2: ") || !strings.Contains(s.Undo.Detail, ".golive-fence ") {
+			t.Errorf("a fence that holds %q: %+v", fence, s)
+		}
+	}
+	write(t, w.root("web2", ".golive-fence"), "1 1\n", 0o644)
 	if s := inspect(t, b); !s.Undo.Open {
 		t.Errorf("all is well again, and the way back is closed: %+v", s)
 	}
 	if s, err := b.Inspect(t.Context(), guard.Release{To: "v2"}); err != nil || s.Undo.Open || s.Percent != 100 {
 		t.Errorf("the first release: %+v, %v", s, err)
 	}
+}
+
+// Whatever sudo would be needed for on the way back, it is asked about. The real one can only be told by files of root's,
+// so this is a stand-in, which allows all but what DENIED begins with.
+func TestWayBackWithAStandInForSudo(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	write(t, filepath.Join(dir, "sudo"), `#!/bin/sh
+[ "$1" = -n ] || exit 1
+shift
+list=
+if [ "$1" = -l ]; then list=yes; shift; fi
+case "$*" in "$DENIED"*) echo "sudo: a password is required" >&2; exit 1 ;; esac
+[ -n "$list" ] || exec "$@"
+`, 0o755)
+	w := newWorld(t, "runit", 1)
+	b := w.backend(t, "sudo", true)
+	for _, denied := range []string{"sv term ", "sv cont ", "sv up ", "kill -KILL "} {
+		t.Setenv("DENIED", denied)
+		if s := inspect(t, b); s.Undo.Open || !strings.Contains(s.Undo.Detail, "web1: sudo does not allow "+denied) {
+			t.Errorf("without %s: %+v", denied, s)
+		}
+	}
+	// Without its answer nobody knows what runs.
+	t.Setenv("DENIED", "readlink ")
+	if s, err := b.Inspect(t.Context(), release); err == nil {
+		t.Errorf("without readlink: %+v", s)
+	}
+	t.Setenv("DENIED", "nothing")
+	if s := inspect(t, b); !s.Undo.Open {
+		t.Errorf("sudo allows all: %+v", s)
+	}
+	shift(t, b, 100)
+	w.serves(t, "v2")
 }
 
 // Another user may look, and may not go back.
@@ -426,6 +532,38 @@ func TestBadRelease(t *testing.T) {
 		t.Errorf("a release that one host lacks: %v", err)
 	}
 	w.serves(t, "v1", "v1")
+}
+
+// A restart that began before the order brings up what current pointed to then, after the order has seen that all is
+// well; so it is restarted once more.
+func TestOvertaken(t *testing.T) {
+	w := newWorld(t, "command", 1)
+	pid, begun := w.root("web1", "pid"), w.root("web1", "begun")
+	const restart = `cd %s || exit
+new=$(readlink -f current)
+[ ! -e slow ] || { >begun; rm slow; sleep 3; }
+kill "$(cat pid)"
+while [ -e "/proc/$(cat pid)/exe" ]; do sleep 0.05; done
+cd "$new" && { bin/shop 127.0.0.1:%d >/dev/null 2>&1 & }
+echo $! >%s
+`
+	script := fmt.Sprintf(restart, quote(w.root("web1")), w.port["web1"], quote(pid))
+	b := w.backend(t, "restart", script, "settle", "5s", "timeout", "20s")
+	symlink(t, "releases/v2", w.root("web1", "current"))
+	write(t, w.root("web1", "slow"), "", 0o644)
+	other := exec.Command("sh", "-c", script)
+	if err := other.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer other.Wait()
+	for range 500 {
+		if _, err := os.Stat(begun); err == nil {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	shift(t, b, 0)
+	w.serves(t, "v1")
 }
 
 // A process that does not heed the restart is killed.

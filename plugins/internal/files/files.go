@@ -135,24 +135,69 @@ func Measure(dir string) (count int, bytes int64, err error) {
 }
 
 // Replace puts a file in the place of another at once: a reader sees the old one or the new one, and never a part
-// of either. The file keeps the rights of the old one; a new one is for its owner only.
-func Replace(path string, content []byte) (err error) {
-	mode := fs.FileMode(0o600)
-	if old, err := os.Stat(path); err == nil {
-		mode = old.Mode().Perm()
-	}
-	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-")
+// of either. The file keeps the rights, the owner and the group of the old one, and is not replaced if it cannot; a new
+// one is for its owner only.
+func Replace(path string, content []byte) error {
+	file, err := draft(path)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(file.Name()) // it is no use to anybody
-		}
-	}()
 	_, err = file.Write(content)
-	if err = errors.Join(err, file.Chmod(mode), file.Sync(), file.Close()); err != nil {
+	if err = errors.Join(err, file.Sync(), file.Close()); err == nil {
+		err = os.Rename(file.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(file.Name()) // it is no use to anybody
+	}
+	return err
+}
+
+// Beside makes an empty file that whoever may write another may write too: it has the rights, the owner and the group
+// of that. If it is there already it is left alone.
+func Beside(path, other string) error {
+	old, err := os.Stat(other)
+	if err != nil {
 		return err
 	}
-	return os.Rename(file.Name(), path)
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(keepOwner(file, old), file.Chmod(old.Mode().Perm()|0o600), file.Close()); err != nil {
+		return fmt.Errorf("%s cannot be made: %w", path, errors.Join(err, os.Remove(path)))
+	}
+	return nil
+}
+
+// Replaceable says what would keep Replace from its work. It tries with an empty file, which it removes again.
+func Replaceable(path string) error {
+	file, err := draft(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(file.Close(), os.Remove(file.Name()))
+}
+
+// draft makes an empty file beside another, with its rights, its owner and its group.
+func draft(path string) (file *os.File, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("%s cannot be replaced: %w", path, err)
+		}
+	}()
+	old, missing := os.Stat(path)
+	if missing != nil && !errors.Is(missing, fs.ErrNotExist) {
+		return nil, missing
+	}
+	file, err = os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-")
+	if err != nil || missing != nil {
+		return file, err
+	}
+	if err = errors.Join(keepOwner(file, old), file.Chmod(old.Mode().Perm())); err != nil {
+		return nil, errors.Join(err, file.Close(), os.Remove(file.Name()))
+	}
+	return file, nil
 }
