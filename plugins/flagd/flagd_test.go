@@ -3,7 +3,6 @@ package flagd
 import (
 	"encoding/json"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -119,23 +118,10 @@ func TestLink(t *testing.T) {
 	}
 }
 
-func freePort(t *testing.T) int {
-	t.Helper()
-	for range 100 {
-		port := 20000 + rand.IntN(12000)
-		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
-			l.Close()
-			return port
-		}
-	}
-	t.Fatal("no port is free")
-	return 0
-}
-
 // flagd starts a real evaluator for a file, and returns its address.
 func flagd(t *testing.T, evaluator, file string) string {
 	t.Helper()
-	port := freePort(t)
+	port := plugintest.Port(t)
 	var daemon *exec.Cmd
 	switch evaluator {
 	case "flagd":
@@ -143,7 +129,7 @@ func flagd(t *testing.T, evaluator, file string) string {
 			t.Skip("flagd is not installed: go install github.com/open-feature/flagd/flagd@latest")
 		}
 		daemon = exec.Command("flagd", "start", "--uri", "file:"+file, "--ofrep-port", fmt.Sprint(port),
-			"--port", fmt.Sprint(freePort(t)), "--management-port", fmt.Sprint(freePort(t)), "--sync-port", fmt.Sprint(freePort(t)))
+			"--port", fmt.Sprint(plugintest.Port(t)), "--management-port", fmt.Sprint(plugintest.Port(t)), "--sync-port", fmt.Sprint(plugintest.Port(t)))
 	case "flagd-core":
 		modules, err := exec.Command("npm", "root", "--global").Output()
 		path := strings.TrimSpace(string(modules)) + string(os.PathListSeparator) + os.Getenv("NODE_PATH")

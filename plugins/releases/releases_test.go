@@ -78,7 +78,7 @@ esac
 // balancer is a real HAProxy in front of the hosts, which sends to each the part that is its weight.
 func balancer(t *testing.T, w *world, weights ...int) (port int) {
 	t.Helper()
-	port = freePort(t)
+	port = plugintest.Port(t)
 	config := fmt.Sprintf("defaults\n  mode http\n  timeout connect 1s\n  timeout client 20s\n  timeout server 20s\n  retries 15\n  retry-on all-retryable-errors\n"+
 		"frontend fe\n  bind 127.0.0.1:%d\n  default_backend be\nbackend be\n  balance roundrobin\n", port)
 	for i, host := range w.hosts {

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -129,7 +128,7 @@ func newWorld(t *testing.T, supervisor string, hosts int) *world {
 	for i := range hosts {
 		name := fmt.Sprintf("web%d", i+1)
 		w.hosts = append(w.hosts, name)
-		w.port[name] = freePort(t)
+		w.port[name] = plugintest.Port(t)
 		for _, version := range []string{"v1", "v2"} {
 			w.unpack(t, name, version, "")
 		}
@@ -372,7 +371,7 @@ func (w *world) behind(t *testing.T, options string) []*exec.Cmd {
 	var daemons []*exec.Cmd
 	known, client := "", ""
 	for _, host := range w.hosts {
-		port := freePort(t)
+		port := plugintest.Port(t)
 		file := filepath.Join(dir, host+".conf")
 		write(t, file, fmt.Sprintf("ListenAddress 127.0.0.1:%d\nHostKey %s/host\nAuthorizedKeysFile %s/user.pub\nStrictModes no\n"+
 			"UsePAM no\nPasswordAuthentication no\nPermitRootLogin prohibit-password\nPidFile none\n", port, dir, dir), 0o600)
@@ -432,20 +431,6 @@ func symlink(t *testing.T, to, at string) {
 	if err := os.Symlink(to, at); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// freePort is one that no client picks by itself: a client that tries a dead port again can connect to itself.
-func freePort(t *testing.T) int {
-	t.Helper()
-	for range 100 {
-		port := 20000 + rand.IntN(12000)
-		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
-			l.Close()
-			return port
-		}
-	}
-	t.Fatal("no port is free")
-	return 0
 }
 
 func inspect(t *testing.T, b *Backend) guard.Standing {
