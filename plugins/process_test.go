@@ -91,6 +91,12 @@ func TestOutputHeldOpen(t *testing.T) {
 	defer stop()
 	b := plugintest.Make(t, kit.Backends["bad"], nil)
 	child := process(t, b, "daemon")
+	for group := 0; group != child; { // it has to have left before its plugin ends
+		time.Sleep(time.Millisecond)
+		if group, err = syscall.Getpgid(child); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if got, want := says(t, b, "exit"), "plugin bad: it ended during the call"; !strings.HasPrefix(got, want) {
 		t.Errorf("exit: %q, want %q", got, want)
 	}
