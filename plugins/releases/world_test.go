@@ -122,6 +122,9 @@ type world struct {
 
 func newWorld(t *testing.T, supervisor string, hosts int) *world {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("real supervisors take their time: make test runs it")
+	}
 	// A name that a shell would love to make something of.
 	dir := filepath.Join(t.TempDir(), `it's a "$(touch pwned)" & <dir>`)
 	w := &world{dir: dir, port: map[string]int{}, supervisor: supervisor}
