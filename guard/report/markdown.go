@@ -26,7 +26,8 @@ func writeMarkdown(w io.Writer, s sheet) error {
 	answer, counts, _ := strings.Cut(s.summary(), ": ")
 	var b strings.Builder
 	fmt.Fprintf(&b, "## golive: %s\n\n", answer)
-	fmt.Fprintf(&b, "%s: %s. %s.\n", s.subject(), signs[s.Verdict], escapeMarkdown(counts))
+	// A text that came from elsewhere begins no line: there a plus sign would make a list of it.
+	fmt.Fprintf(&b, "%s: %s. %s.\n", signs[s.Verdict], s.subject(), escapeMarkdown(counts))
 	if s.BreakGlass != nil {
 		fmt.Fprintf(&b, "\n%s\n", cell(s.BreakGlass.String()))
 	}

@@ -263,6 +263,7 @@ func FuzzForms(f *testing.F) {
 	f.Add("\u2028\u0085\x00\ufffe\U000fffff", "", byte(2), byte(1))
 	f.Add("+44 20 7946 0001\n::warning::x%0A", "a.b", byte(4), byte(21))
 	f.Add("| a |\n|---|\n<!--", "--> `", byte(3), byte(0))
+	f.Add("0", "+", byte(3), byte(0)) // a list, at the beginning of a line
 	f.Fuzz(func(t *testing.T, text, name string, verdict, copies byte) {
 		a := Assessment{
 			Version: "v1", Plan: plan(t, planText), Verdict: guard.Verdict(verdict) - 1,
