@@ -81,10 +81,11 @@ func TestRequests(t *testing.T) {
 	}
 }
 
-// FuzzRequests holds whatever stands in a line to: an error that does not quote it, or requests that can be counted.
+// FuzzRequests holds whatever stands in a line to: an error that does not quote it, requests that can be counted, or none because
+// nobody was asked.
 func FuzzRequests(f *testing.F) {
 	for _, line := range []string{
-		"", "{}", `{"s":200,"a":"x, y : z","t":"0.1, -"}`, `{"s":"200, 502","a":"x, y","t":1e308}`, "x 200 1", "x 1000 -", "\xff 200 NaN",
+		"", "{}", `{"s":200,"a":"x, y : z","t":"0.1, -"}`, `{"s":"200, 502","a":"x, y","t":1e308}`, `{"s":"","a":", ","t":1}`, "x 200 1", "x 1000 -", "\xff 200 NaN",
 		`10.0.0.1 - - [x] "GET / HTTP/1.1" 200 - "" ""`,
 	} {
 		f.Add(line)
@@ -104,8 +105,14 @@ func FuzzRequests(f *testing.F) {
 	f.Fuzz(func(t *testing.T, line string) {
 		for _, format := range formats {
 			requests, err := format.requests([]byte(line))
-			if (err == nil) != (len(requests) > 0) {
+			if err != nil && len(requests) > 0 {
 				t.Errorf("%d requests, error %v", len(requests), err)
+			}
+			if err == nil && len(requests) == 0 { // only a request to nobody is none
+				field, _ := format.split([]byte(line))
+				if text, there := field(format.fields.Arm); !there || strings.Trim(text, " ,:-") != "" {
+					t.Errorf("%q is no request to %q", line, text)
+				}
 			}
 			if err != nil && len(line) > 12 && strings.Contains(err.Error(), line) {
 				t.Errorf("the error quotes the line: %v", err)
