@@ -78,7 +78,7 @@ type request struct {
 
 // requests reads a line. A proxy that tried several instances for one request lists them, and if it lists their
 // status too, each is a request of its own: what one has failed the next may have mended. Otherwise the line is about
-// the last of them. A request that reached no instance is none to any.
+// the last of them that is somebody. A request that reached no instance is none to any.
 func (f format) requests(line []byte) ([]request, error) {
 	field, err := f.split(line)
 	if err != nil {
@@ -105,7 +105,11 @@ func (f format) requests(line []byte) ([]request, error) {
 		if len(statuses) > 1 {
 			return nil, fmt.Errorf("its field %s holds %d statuses for %d instances", f.fields.Status, len(statuses), len(instances))
 		}
-		instances = instances[len(instances)-1:]
+		last := len(instances) - 1
+		for last > 0 && nobody(instances[last]) {
+			last--
+		}
+		instances = instances[last : last+1]
 	}
 	if f.unit != 0 {
 		if durations, err = get(f.seconds); err != nil {
@@ -117,7 +121,7 @@ func (f format) requests(line []byte) ([]request, error) {
 	}
 	var all []request
 	for i, instance := range instances {
-		if f.fields.Arm != "" && (instance == "" || instance == "-") {
+		if f.fields.Arm != "" && nobody(instance) {
 			continue // the proxy answered by itself: a redirect, a file, a bad request
 		}
 		r := request{instance: instance, status: statuses[i], field: field}
@@ -133,6 +137,9 @@ func (f format) requests(line []byte) ([]request, error) {
 	}
 	return all, nil
 }
+
+// nobody says that no instance was asked.
+func nobody(instance string) bool { return instance == "" || instance == "-" }
 
 // duration reads how long a request took, in seconds. A dash is none: no instance was reached.
 func (f format) duration(text string) (seconds float64, timed bool, err error) {

@@ -85,7 +85,7 @@ func TestRequests(t *testing.T) {
 // nobody was asked.
 func FuzzRequests(f *testing.F) {
 	for _, line := range []string{
-		"", "{}", `{"s":200,"a":"x, y : z","t":"0.1, -"}`, `{"s":"200, 502","a":"x, y","t":1e308}`, `{"s":"","a":", ","t":1}`, "x 200 1", "x 1000 -", "\xff 200 NaN",
+		"", "{}", `{"s":200,"a":"x, y : z","t":"0.1, -"}`, `{"s":"200, 502","a":"x, y","t":1e308}`, `{"s":"","a":", ","t":1}`, `{"s":200,"a":"y : ","t":""}`, "x 200 1", "x 1000 -", "\xff 200 NaN",
 		`10.0.0.1 - - [x] "GET / HTTP/1.1" 200 - "" ""`,
 	} {
 		f.Add(line)
