@@ -16,16 +16,12 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/golive-dev/golive/plugins/plugintest"
 )
 
 func TestPlan(t *testing.T) {
-	if _, err := exec.LookPath("runsvdir"); err != nil {
-		const missing = "runit is not installed: apt-get install runit"
-		if os.Getenv("CI") != "" {
-			t.Fatal(missing)
-		}
-		t.Skip(missing)
-	}
+	plugintest.Needs(t, "runsvdir", "apt-get install -y --no-install-recommends runit")
 	dir := t.TempDir()
 	for _, program := range []string{"cmd/golive", "examples/shop"} {
 		run(t, 0, "../..", "go", "build", "-o", filepath.Join(dir, "bin")+"/", "./"+program)

@@ -20,16 +20,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/golive-dev/golive/guard"
+	"github.com/golive-dev/golive/plugins/plugintest"
 )
 
 // startNginx runs a real nginx before two instances, and returns its address, its process and its log.
 func startNginx(t *testing.T, stable, canary string) (address string, process *os.Process, logPath string) {
 	t.Helper()
-	if _, err := exec.LookPath("nginx"); err != nil && os.Getenv("CI") != "" {
-		t.Fatal("nginx is not on PATH")
-	} else if err != nil {
-		t.Skip("nginx is not on PATH (apt-get install -y --no-install-recommends nginx-light)")
-	}
+	plugintest.Needs(t, "nginx", "apt-get install -y --no-install-recommends nginx-light")
 	dir := t.TempDir()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

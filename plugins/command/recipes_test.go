@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -24,13 +23,7 @@ import (
 func recipe(t *testing.T, name string) guard.With {
 	t.Helper()
 	for _, program := range []string{"curl", "jq"} {
-		if _, err := exec.LookPath(program); err != nil {
-			missing := program + " is not installed: apt-get install " + program
-			if os.Getenv("CI") != "" {
-				t.Fatal(missing)
-			}
-			t.Skip(missing)
-		}
+		plugintest.Needs(t, program, "apt-get install -y --no-install-recommends "+program)
 	}
 	script, err := filepath.Abs("../../examples/" + name + "/weights.sh")
 	if err != nil {

@@ -43,13 +43,7 @@ type world struct {
 
 func newWorld(t *testing.T, balance string) *world {
 	t.Helper()
-	if _, err := exec.LookPath("haproxy"); err != nil {
-		how := "haproxy is not installed: apt-get install -y --no-install-recommends haproxy"
-		if os.Getenv("CI") != "" {
-			t.Fatal(how)
-		}
-		t.Skip(how)
-	}
+	plugintest.Needs(t, "haproxy", "apt-get install -y --no-install-recommends haproxy")
 	w := &world{dir: t.TempDir(), address: fmt.Sprintf("127.0.0.1:%d", plugintest.Port(t)), servers: map[string]*httptest.Server{}, served: map[string]*atomic.Int64{}}
 	lines := ""
 	for _, name := range []string{"v1-a", "v1-b", "v2-a"} {

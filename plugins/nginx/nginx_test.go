@@ -42,20 +42,9 @@ type world struct {
 	process *exec.Cmd
 }
 
-func needNginx(t *testing.T) {
-	t.Helper()
-	if _, err := exec.LookPath("nginx"); err != nil {
-		how := "nginx is not installed: apt-get install -y --no-install-recommends nginx-light"
-		if os.Getenv("CI") != "" {
-			t.Fatal(how)
-		}
-		t.Skip(how)
-	}
-}
-
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	needNginx(t)
+	plugintest.Needs(t, "nginx", "apt-get install -y --no-install-recommends nginx-light")
 	w := &world{
 		dir: t.TempDir(), address: fmt.Sprintf("127.0.0.1:%d", plugintest.Port(t)), status: fmt.Sprintf("127.0.0.1:%d", plugintest.Port(t)),
 		served: map[string]*atomic.Int64{}, servers: map[string]*httptest.Server{},
@@ -537,7 +526,7 @@ func TestExample(t *testing.T) {
 	if err != nil || string(text) != first.String() {
 		t.Errorf("examples/nginx/golive.conf is not (%v)\n%s", err, first)
 	}
-	needNginx(t)
+	plugintest.Needs(t, "nginx", "apt-get install -y --no-install-recommends nginx-light")
 	config, err := os.ReadFile("../../examples/nginx/nginx.conf")
 	if err != nil {
 		t.Fatal(err)

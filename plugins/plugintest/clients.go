@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"os"
+	"os/exec"
 	"testing"
 	"time"
 )
@@ -73,4 +75,18 @@ func Shares(t *testing.T, percents []int, shift func(percent int), visit func() 
 			t.Errorf("at %d%% the new version got %v of %d requests (chi-square %.1f, at most %.1f)", percent, seen, n, chi, refused)
 		}
 	}
+}
+
+// Needs skips a test without a program that it cannot do without, and says how to install it. Where CI is set, that
+// is a failure: there, everything is to be tested.
+func Needs(t testing.TB, program, install string) {
+	t.Helper()
+	if _, err := exec.LookPath(program); err == nil {
+		return
+	}
+	missing := program + " is not installed: " + install
+	if os.Getenv("CI") != "" {
+		t.Fatal(missing)
+	}
+	t.Skip(missing)
 }

@@ -407,13 +407,7 @@ func (w *world) behind(t *testing.T, options string) []*exec.Cmd {
 // program is a command that a package brings.
 func program(t *testing.T, name, from string, args ...string) *exec.Cmd {
 	t.Helper()
-	if _, err := exec.LookPath(name); err != nil {
-		missing := name + " is not installed: apt-get install " + from
-		if os.Getenv("CI") != "" {
-			t.Fatal(missing)
-		}
-		t.Skip(missing)
-	}
+	plugintest.Needs(t, name, "apt-get install -y --no-install-recommends "+from)
 	return exec.Command(name, args...)
 }
 
