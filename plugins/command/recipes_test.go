@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/golive-dev/golive/guard"
@@ -56,7 +57,16 @@ func strangeVersions(t *testing.T, b guard.Backend, state func() string) {
 type envoy struct {
 	mu      sync.Mutex
 	runtime map[string]string
-	healthy int
+	healthy atomic.Int32
+}
+
+// Set changes the runtime, as somebody else would.
+func (e *envoy) set(keysAndValues ...string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for i := 0; i < len(keysAndValues); i += 2 {
+		e.runtime["routing.shop."+keysAndValues[i]] = keysAndValues[i+1]
+	}
 }
 
 func (e *envoy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -80,7 +90,7 @@ func (e *envoy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == "/stats":
 		name := "cluster.shop-v1.membership_healthy"
 		if pattern, err := regexp.Compile(r.URL.Query().Get("filter")); err == nil && pattern.MatchString(name) {
-			fmt.Fprintf(w, "%s: %d\n", name, e.healthy)
+			fmt.Fprintf(w, "%s: %d\n", name, e.healthy.Load())
 		}
 	default:
 		http.NotFound(w, r)
@@ -89,24 +99,26 @@ func (e *envoy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func TestEnvoy(t *testing.T) {
 	with := recipe(t, "envoy")
-	e := &envoy{runtime: map[string]string{"routing.shop.shop-v1": "100", "routing.shop.shop-v2": "0"}, healthy: 2}
+	e := &envoy{runtime: map[string]string{"routing.shop.shop-v1": "100", "routing.shop.shop-v2": "0"}}
+	e.healthy.Store(2)
 	server := httptest.NewServer(e)
 	defer server.Close()
 	t.Setenv("ADMIN", server.URL)
 	b := plugintest.Make(t, NewBackend, with)
 	plugintest.Backend(t, b, plugintest.BackendCase{Fenced: true})
-	strangeVersions(t, b, func() string { return fmt.Sprint(e.runtime) })
+	strangeVersions(t, b, func() string { e.mu.Lock(); defer e.mu.Unlock(); return fmt.Sprint(e.runtime) })
 	release := guard.Release{ID: "r1", Service: "shop", From: "v1", To: "v2"}
 
-	e.runtime["routing.shop.golive-seq"] = "mine"
+	e.set("golive-seq", "mine")
 	if err := b.Shift(t.Context(), guard.Order{Release: release}, 0); err != nil {
 		t.Errorf("somebody wrote something else over the latest order: Shift %v", err)
 	}
-	e.runtime["routing.shop.shop-v1"], e.runtime["routing.shop.shop-v2"] = "100", "60"
+	e.set("shop-v1", "100", "shop-v2", "60")
 	if s, err := b.Inspect(t.Context(), release); err == nil || !strings.Contains(err.Error(), "not 100 together") {
 		t.Errorf("somebody changed one weight: %+v, %v", s, err)
 	}
-	e.runtime["routing.shop.shop-v1"], e.healthy = "40", 0
+	e.set("shop-v1", "40")
+	e.healthy.Store(0)
 	if s, err := b.Inspect(t.Context(), release); err != nil || s.Percent != 60 || s.Undo.Open {
 		t.Errorf("somebody changed both, and the old version is down: %+v, %v", s, err)
 	}
@@ -122,8 +134,8 @@ func TestEnvoy(t *testing.T) {
 // A traefik has read its file.
 type traefik struct {
 	file   string
-	status string // of the old servers
-	stuck  map[string]int
+	status atomic.Value // of the old servers, a string
+	stuck  atomic.Bool  // it goes on as before, whatever the file says
 }
 
 func (x *traefik) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -137,14 +149,14 @@ func (x *traefik) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		text, _ := os.ReadFile(x.file)
 		for _, found := range regexp.MustCompile(`name: (\S+), weight: (\d+)`).FindAllStringSubmatch(string(text), -1) {
 			weight, _ := strconv.Atoi(found[2])
-			if x.stuck != nil {
-				weight = x.stuck[found[1]]
+			if x.stuck.Load() {
+				weight = map[string]int{"shop-v1": 100}[found[1]]
 			}
 			services = append(services, service{found[1], weight})
 		}
 		_ = json.NewEncoder(w).Encode(map[string]any{"weighted": map[string]any{"services": services}, "status": "enabled"})
 	case "/api/http/services/shop-v1@file":
-		_ = json.NewEncoder(w).Encode(map[string]any{"status": "enabled", "serverStatus": map[string]string{"http://127.0.0.1:9001": x.status}})
+		_ = json.NewEncoder(w).Encode(map[string]any{"status": "enabled", "serverStatus": map[string]any{"http://127.0.0.1:9001": x.status.Load()}})
 	default:
 		http.NotFound(w, r)
 	}
@@ -152,7 +164,8 @@ func (x *traefik) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func TestTraefik(t *testing.T) {
 	with := recipe(t, "traefik")
-	x := &traefik{file: filepath.Join(t.TempDir(), "shop.yaml"), status: "UP"}
+	x := &traefik{file: filepath.Join(t.TempDir(), "shop.yaml")}
+	x.status.Store("UP")
 	if err := os.WriteFile(x.file, []byte("- {name: shop-v1, weight: 100}\n- {name: shop-v2, weight: 0}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -177,14 +190,14 @@ func TestTraefik(t *testing.T) {
 		}
 	}
 
-	x.status = "DOWN"
+	x.status.Store("DOWN")
 	if s, err := b.Inspect(t.Context(), release); err != nil || s.Undo.Open || s.Undo.Detail == "" {
 		t.Errorf("the old version is down: %+v, %v", s, err)
 	}
 	if s, err := b.Inspect(t.Context(), guard.Release{From: "v1", To: "v3"}); err == nil || !strings.Contains(err.Error(), "divides between others") {
 		t.Errorf("another release: %+v, %v", s, err)
 	}
-	x.stuck = map[string]int{"shop-v1": 100}
+	x.stuck.Store(true)
 	short := plugintest.Make(t, NewBackend, guard.With{"inspect": with["inspect"], "shift": with["shift"], "timeout": "2s"})
 	if err := short.Shift(t.Context(), guard.Order{Release: release}, 50); err == nil {
 		t.Error("Traefik does not take the file over, and Shift says that all is well")
