@@ -2,9 +2,11 @@ package plugins
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
 	"time"
 
@@ -152,13 +154,16 @@ func launch(ctx context.Context, path string, options Options) (*program, error)
 		HandshakeConfig:  handshake,
 		VersionedPlugins: spoken.sets(bridge{}),
 		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
-		AutoMTLS:         true,
-		SkipHostEnv:      true,
-		StartTimeout:     startTime,
-		Logger:           hclog.NewNullLogger(),
-		Stderr:           &lines{each: run.log.hear},
-		SyncStderr:       &lines{each: run.log.hear},
-		SyncStdout:       &lines{each: run.log.hear},
+		// Where sockets are in a directory of this user, TLS keeps nobody out, and making its keys is half of a start.
+		// A plugin that offers a certificate all the same is held to it.
+		AutoMTLS:     runtime.GOOS == "windows",
+		TLSConfig:    &tls.Config{ServerName: "localhost", MinVersion: tls.VersionTLS12},
+		SkipHostEnv:  true,
+		StartTimeout: startTime,
+		Logger:       hclog.NewNullLogger(),
+		Stderr:       &lines{each: run.log.hear},
+		SyncStderr:   &lines{each: run.log.hear},
+		SyncStdout:   &lines{each: run.log.hear},
 		GRPCDialOptions: []grpc.DialOption{
 			grpc.WithIdleTimeout(0),
 			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(messageBytes), grpc.MaxCallSendMsgSize(messageBytes)),
