@@ -203,7 +203,7 @@ func TestHandshakes(t *testing.T) {
 		"past":      {"echo '1|0|unix|/nowhere|grpc|'; sleep 60", "it speaks version 0 of the protocol, and this golive version 1: upgrade the plugin"},
 		"no-tls":    {"echo '1|1|tcp|127.0.0.1:9|grpc|'; sleep 60", "it listens on tcp 127.0.0.1:9 without TLS: that takes a unix socket in the directory that PLUGIN_UNIX_SOCKET_DIR names"},
 		"elsewhere": {"echo '1|1|unix|/tmp/socket|grpc|'; sleep 60", "it listens on unix /tmp/socket without TLS"},
-		"bad-cert":  {"echo '1|1|unix|/nowhere|grpc|AAAA'; sleep 60", "error parsing server cert"},
+		"bad-cert":  {"echo '1|1|unix|/nowhere|grpc|'$(printf %060d 0); sleep 60", "error parsing server cert"},
 		"no-number": {"echo '1|one|unix|/tmp/socket|grpc|'; sleep 60", `its handshake has "one" in the place of the version`},
 		"endless":   {"head -c 200000 /dev/zero; sleep 60", "is no plugin of golive"},
 	} {
