@@ -251,7 +251,7 @@ func TestAnswers(t *testing.T) {
 				io.WriteString(w, c.alerts)
 			}))
 			defer s.Close()
-			got, err := server{s.URL}.probe(t, guard.With{"settle": "2m"})
+			got, err := server{s.URL}.probe(t, guard.With{"settle": "2m", "timeout": "1m"})
 			if c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) || c.want == "" && err != nil {
 				t.Errorf("error %v, want %s", err, c.want)
 			}
