@@ -86,7 +86,8 @@ const (
 // A Source reads metrics: raw cumulative counters and buckets of each instance of both arms, never rates.
 type Source interface {
 	// Read may be repeated. Having no data is not an error, and neither NaN nor Inf is data: such series
-	// are left out. An error means that the source could not be asked.
+	// are left out. An error means that the source could not be asked, or has only a part of the data. What it
+	// remarks on an answer that lacks nothing belongs into Remarks, and is told once in a rollout.
 	Read(ctx context.Context, q Query) (Reading, error)
 }
 

@@ -222,11 +222,15 @@ func (s *secrets) proof(p guard.Proof) guard.Proof {
 	return p
 }
 
-// readings cleans the names of instances; every other text of a reading is one that golive asked for.
+// readings cleans the names of instances, and remarks; every other text of a reading is one that golive asked for.
 func (s *secrets) readings(readings []guard.Reading) []guard.Reading {
 	cleaned := slices.Clone(readings)
 	for i := range cleaned {
 		cleaned[i].Source = s.name(cleaned[i].Source)
+		cleaned[i].Remarks = slices.Clone(cleaned[i].Remarks)
+		for j, remark := range cleaned[i].Remarks {
+			cleaned[i].Remarks[j] = s.name(remark)
+		}
 		cleaned[i].Series = slices.Clone(cleaned[i].Series)
 		for j := range cleaned[i].Series {
 			series := &cleaned[i].Series[j]
