@@ -64,6 +64,27 @@ type Backend interface {
 	Finish(ctx context.Context, o Order) error
 }
 
+// A Lister is a backend that knows where the instances of both versions are. A backend need not be one, and a backend
+// of a plugin never is: then a source has to be told in the plan.
+type Lister interface {
+	// Instances lists all that may get traffic, and changes nothing. It may be repeated. That an arm has none is an
+	// answer; an error means that the list could not be had, or that something in it has no address.
+	Instances(ctx context.Context, r Release) ([]Instance, error)
+}
+
+// An Instance is one process that serves an arm, as its backend knows it.
+type Instance struct {
+	Arm     Arm
+	Address string // where it serves: host:port, the host an IP address
+}
+
+// A Follower is a source that can read the instances that the backend lists. A source need not be one.
+type Follower interface {
+	// Follow is called once, before the first Read, with the backend of the plan; nil if that is no Lister. An error
+	// is a mistake in the plan: the set-up needs a list, and there is none.
+	Follow(l Lister) error
+}
+
 // A Query is what a source is asked each tick: the signals of a plan, for one release.
 type Query struct {
 	Release Release  `json:"release"`
