@@ -3,6 +3,7 @@ package checks
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/golive-dev/golive/guard"
 )
@@ -22,6 +23,10 @@ no old version, so there the new one has to show its metrics before it gets traf
 This is the check that prevents a blind rollout. A selector with a label that was renamed, a scrape target
 that is gone, a metrics server that has stopped writing: all of them look like silence, and silence looks like
 a release without errors. A canary on which nobody sees anything is no canary.
+
+What the source remarks on its answers, although they are whole, is told as a warning: Prometheus has infos and
+warnings on queries that may not mean what they seem to. A warning that a part of the data is missing is none of
+these, and no answer.
 
 A gauge whose bound is to be learned from its past (like) needs a source that keeps a history, and fails without.
 
@@ -46,8 +51,24 @@ It answers S55.
 			f.Evidence = evidence(source+", for "+signal.Name, f.Observed, answer)
 			findings = append(findings, f)
 		}
+		if remarks := answer.Readings[0].Remarks; len(remarks) > 0 {
+			findings = append(findings, remarked(s.Plan, source, remarks))
+		}
 		return findings, nil
 	},
+}
+
+// remarked tells what the source remarks on a reading that lacks nothing.
+func remarked(p *guard.Plan, source string, remarks []string) guard.Finding {
+	return guard.Finding{
+		Verdict:  guard.Warn,
+		Title:    source + " answers without a remark",
+		Reason:   strings.Join(remarks, "; "),
+		Remedy:   "look whether it means the selectors in " + place(p, "watch.signals") + ", or how the source is set up",
+		Expected: "no warning and no info beside the answers",
+		Observed: count(len(remarks), "remark"),
+		Path:     "watch.source",
+	}
 }
 
 // live judges what one reading holds of one signal, which stands at path in the plan.

@@ -98,6 +98,13 @@ func TestMetricsLive(t *testing.T) {
 			Want: []guard.Finding{{Verdict: guard.Pass, Observed: "neighbours: 1 series, newest 0s old"}}},
 		{Name: "the same on the other arm", Scene: read(t, neighbours, reading(now, guard.Series{Signal: "neighbours", Arm: guard.Baseline})),
 			Want: []guard.Finding{{Verdict: guard.Pass, Observed: "neighbours: 1 series, newest 0s old"}}},
+		{Name: "a source with remarks", Scene: read(t, one, guard.Reading{At: now, Series: []guard.Series{old(guard.Baseline, 0)}, Remarks: []string{"this is odd", "so is that"}}), Want: []guard.Finding{
+			{Verdict: guard.Pass, Subject: "errors"},
+			{
+				Verdict: guard.Warn, Title: "the source scrape answers without a remark", Reason: "this is odd; so is that",
+				Remedy: "look whether it means the selectors in watch.signals, or how the source is set up", Observed: "2 remarks", Path: "watch.source",
+			},
+		}},
 		{Name: "a first release that shows itself", Scene: release(read(t, one, reading(now, old(guard.Canary, 0))), "", "v1"), Want: []guard.Finding{{
 			Verdict: guard.Pass, Observed: "v1: 1 series, newest 0s old",
 		}}},

@@ -64,6 +64,27 @@ type Backend interface {
 	Finish(ctx context.Context, o Order) error
 }
 
+// A Lister is a backend that knows where the instances of both versions are. A backend need not be one, and a backend
+// of a plugin never is: then a source has to be told in the plan.
+type Lister interface {
+	// Instances lists all that may get traffic, and changes nothing. It may be repeated. That an arm has none is an
+	// answer; an error means that the list could not be had, or that something in it has no address.
+	Instances(ctx context.Context, r Release) ([]Instance, error)
+}
+
+// An Instance is one process that serves an arm, as its backend knows it.
+type Instance struct {
+	Arm     Arm
+	Address string // where it serves: host:port, the host an IP address
+}
+
+// A Follower is a source that can read the instances that the backend lists. A source need not be one.
+type Follower interface {
+	// Follow is called once, before the first Read, with the backend of the plan; nil if that is no Lister. An error
+	// is a mistake in the plan: the set-up needs a list, and there is none.
+	Follow(l Lister) error
+}
+
 // A Query is what a source is asked each tick: the signals of a plan, for one release.
 type Query struct {
 	Release Release  `json:"release"`
@@ -86,7 +107,8 @@ const (
 // A Source reads metrics: raw cumulative counters and buckets of each instance of both arms, never rates.
 type Source interface {
 	// Read may be repeated. Having no data is not an error, and neither NaN nor Inf is data: such series
-	// are left out. An error means that the source could not be asked.
+	// are left out. An error means that the source could not be asked, or has only a part of the data. What it
+	// remarks on an answer that lacks nothing belongs into Remarks, and is told once in a rollout.
 	Read(ctx context.Context, q Query) (Reading, error)
 }
 

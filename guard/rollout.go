@@ -29,12 +29,13 @@ type State struct {
 	Seen   int       // share that it was last seen to have
 	Shares []int     // the only shares the backend can give; empty: any
 
-	Ruling judge.Ruling // the latest
-	Earned bool         // the new version was found healthy, or somebody has taken it upon himself
-	Looked time.Time    // when it was last known where the traffic is
-	Held   string       // who or what forbids further steps; empty: nobody
-	Asked  bool         // people know that this step needs them
-	Cause  Cause        // why it goes back, or would in observe mode; empty: it does not
+	Ruling  judge.Ruling // the latest
+	Remarks []string     // of the source, each once
+	Earned  bool         // the new version was found healthy, or somebody has taken it upon himself
+	Looked  time.Time    // when it was last known where the traffic is
+	Held    string       // who or what forbids further steps; empty: nobody
+	Asked   bool         // people know that this step needs them
+	Cause   Cause        // why it goes back, or would in observe mode; empty: it does not
 
 	Findings []Finding // of the checks
 	Proof    []Finding // of the probes that verified the way back
@@ -454,6 +455,7 @@ func (m *machine) judged(phase Phase) judge.Step {
 
 func (m *machine) measured(t Task, f Measured) {
 	m.Ruling = f.Ruling
+	m.Remarks = append(slices.Clip(m.Remarks), m.Unheard(f.Reading.Remarks)...)
 	m.Trouble = f.Problem
 	m.Earned = m.Earned || f.Ruling.Call == judge.Healthy
 	if f.Ruling.Call == judge.Regressed {

@@ -27,6 +27,7 @@ type account struct {
 	Steps       int               `json:"steps"`
 	Held        string            `json:"held,omitempty"`
 	Trouble     string            `json:"trouble,omitempty"`
+	Remarks     []string          `json:"remarks,omitempty"` // of the source
 	BreakGlass  *guard.BreakGlass `json:"break_glass,omitempty"`
 	Findings    []guard.Finding   `json:"findings,omitempty"`
 	Proof       []guard.Finding   `json:"proof,omitempty"` // of the way back
@@ -42,7 +43,7 @@ func (h *history) account() account {
 	a := account{
 		ID: h.ID(), Service: r.Service, Environment: r.Environment, From: r.From, To: r.To,
 		Purpose: s.Purpose, Mode: s.Mode, Phase: s.Phase, Outcome: s.Outcome, Cause: s.Cause, Why: s.Why,
-		Percent: s.Seen, Step: s.Step + 1, Steps: len(h.Plan.Rollout.Steps), Held: s.Held, Trouble: s.Trouble,
+		Percent: s.Seen, Step: s.Step + 1, Steps: len(h.Plan.Rollout.Steps), Held: s.Held, Trouble: s.Trouble, Remarks: s.Remarks,
 		BreakGlass: s.BreakGlass, Findings: s.Findings, Proof: s.Proof, Since: s.Since, Journal: h.Path,
 	}
 	if len(h.Events) > 0 {

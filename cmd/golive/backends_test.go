@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -58,6 +59,33 @@ func TestBackends(t *testing.T) {
 	}
 }
 
+// TestListedInstances lets a real golive find the instances to read where the backend has them.
+func TestListedInstances(t *testing.T) {
+	for name, build := range map[string]func(*testing.T, *storefront) rig{"haproxy": newHAProxyRig, "nginx": newNginxRig} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStorefront(t)
+			s.targets = "{canary: ['backend+http:///metrics'], stable: ['backend+http:///metrics']}"
+			s.open(t, build(t, s), "60s")
+			s.errors.Store(30)
+			s.start(t)
+			s.end(t, exitRolledBack, guard.RolledBack)
+			read := map[string]bool{}
+			for _, e := range s.history(t).Events {
+				if f, ok := e.Fact.(guard.Measured); ok {
+					for _, series := range f.Reading.Series {
+						read[string(series.Arm)+" "+series.Instance] = true
+					}
+				}
+			}
+			want := map[string]bool{"canary " + s.arms["v2"].address(): true, "baseline " + s.arms["v1"].address(): true}
+			if !maps.Equal(read, want) {
+				t.Errorf("it read %v, want %v", read, want)
+			}
+		})
+	}
+}
+
 // A rig is a component that moves traffic, and the ways to disturb it.
 type rig struct {
 	backend string      // the part, as a plan has it
@@ -74,6 +102,7 @@ type storefront struct {
 	dir     string
 	front   string // address of the component
 	arms    map[string]*arm
+	targets string       // what scrape reads, as a plan has it
 	errors  atomic.Int64 // of v2, in percent
 	story   safeBuffer
 	command *exec.Cmd
@@ -141,6 +170,7 @@ func newStorefront(t *testing.T) *storefront {
 		t.Cleanup(a.server.Close)
 		s.arms[version] = a
 	}
+	s.targets = fmt.Sprintf("{canary: ['http://%s/metrics'], stable: ['http://%s/metrics']}", s.arms["v2"].address(), s.arms["v1"].address())
 	return s
 }
 
@@ -157,7 +187,7 @@ rollout:
 watch:
   source:
     use: scrape
-    with: {canary: ["http://` + s.arms["v2"].address() + `/metrics"], stable: ["http://` + s.arms["v1"].address() + `/metrics"]}
+    with: ` + s.targets + `
   every: 1s
   warmup: 0s
   episodes: 0s

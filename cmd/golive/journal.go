@@ -168,6 +168,9 @@ func factText(fact guard.Fact) string {
 		if f.Problem != "" {
 			text += "; the source: " + f.Problem
 		}
+		if len(f.Reading.Remarks) > 0 {
+			text += "; the source remarks: " + strings.Join(f.Reading.Remarks, "; ")
+		}
 		return oneLine(text)
 	case guard.Verified:
 		text := standingText(f.Standing)

@@ -28,6 +28,7 @@ import (
 	"github.com/golive-dev/golive/guard"
 	"github.com/golive-dev/golive/guard/journal"
 	"github.com/golive-dev/golive/plugins"
+	"github.com/golive-dev/golive/plugins/scrape"
 )
 
 // The test binary is also golive and a plugin, so that the scripts run real processes and nothing needs to be built.
@@ -58,13 +59,28 @@ func servesFake() {
 	plugins.Serve(fake)
 }
 
-// fake is the kit of the plugin: a backend whose traffic is in a file, and a check that says no when told so.
+// fake is the kit of the plugin: a backend whose traffic is in a file, a source that remarks on what it reads, and a
+// check that says no when told so.
 var fake = plugins.Kit{
 	Name: "fake kit",
 	Backends: map[string]func(guard.With) (guard.Backend, error){
 		"fake": func(with guard.With) (guard.Backend, error) {
 			var b fakeBackend
 			return &b, with.Decode(&b)
+		},
+	},
+	Sources: map[string]func(guard.With) (guard.Source, error){
+		"fake": func(with guard.With) (guard.Source, error) {
+			var c struct {
+				Canary  []any    `json:"canary"`
+				Stable  []any    `json:"stable"`
+				Remarks []string `json:"remarks"`
+			}
+			if err := with.Decode(&c); err != nil {
+				return nil, err
+			}
+			scraped, err := scrape.NewSource(guard.With{"canary": c.Canary, "stable": c.Stable})
+			return fakeSource{scraped, c.Remarks}, err
 		},
 	},
 	Checks: []guard.Check{{Code: "FAKE1", ID: "fake.mood", Doc: "Asks how the plugin feels.",
@@ -102,6 +118,18 @@ func (b *fakeBackend) Shift(_ context.Context, o guard.Order, percent int) error
 }
 
 func (b *fakeBackend) Finish(context.Context, guard.Order) error { return nil }
+
+// fakeSource scrapes, and remarks on each reading.
+type fakeSource struct {
+	guard.Source
+	remarks []string
+}
+
+func (s fakeSource) Read(ctx context.Context, q guard.Query) (guard.Reading, error) {
+	reading, err := s.Source.Read(ctx, q)
+	reading.Remarks = s.remarks
+	return reading, err
+}
 
 // TestScripts runs golive as people do. Each script begins with the plan of testdata/golive.yaml for the shop that
 // its command shop opens.

@@ -163,11 +163,12 @@ func (p *program) assemble(plan *guard.Plan, kit plugins.Kit) (made engine.Parts
 	if made.Backend, err = makePart(p, plan, "rollout.backend", kit.Backends, plan.Rollout.Backend); err != nil {
 		return made, err
 	}
-	if made.Source, err = makePart(p, plan, "watch.source", kit.Sources, plan.Watch.Source); err != nil {
+	sources := following(kit.Sources, made.Backend)
+	if made.Source, err = makePart(p, plan, "watch.source", sources, plan.Watch.Source); err != nil {
 		return made, err
 	}
 	if plan.Watch.Fallback != nil {
-		if made.Fallback, err = makePart(p, plan, "watch.fallback", kit.Sources, *plan.Watch.Fallback); err != nil {
+		if made.Fallback, err = makePart(p, plan, "watch.fallback", sources, *plan.Watch.Fallback); err != nil {
 			return made, err
 		}
 	}
@@ -189,6 +190,22 @@ func (p *program) assemble(plan *guard.Plan, kit plugins.Kit) (made engine.Parts
 		made.Notifiers = append(made.Notifiers, notifier)
 	}
 	return made, nil
+}
+
+// following are makers of sources, of which those that can follow the backend's list of instances do.
+func following(makers map[string]func(guard.With) (guard.Source, error), backend guard.Backend) map[string]func(guard.With) (guard.Source, error) {
+	lister, _ := backend.(guard.Lister) // nil: it lists nothing
+	table := make(map[string]func(guard.With) (guard.Source, error), len(makers))
+	for name, maker := range makers {
+		table[name] = func(with guard.With) (guard.Source, error) {
+			source, err := maker(with)
+			if follower, follows := source.(guard.Follower); follows && err == nil {
+				err = follower.Follow(lister)
+			}
+			return source, err
+		}
+	}
+	return table
 }
 
 // makePart makes one part, which keeps to itself what it learns from the environment. Path is its place in the

@@ -222,11 +222,15 @@ func (s *secrets) proof(p guard.Proof) guard.Proof {
 	return p
 }
 
-// readings cleans the names of instances; every other text of a reading is one that golive asked for.
+// readings cleans the names of instances, and remarks; every other text of a reading is one that golive asked for.
 func (s *secrets) readings(readings []guard.Reading) []guard.Reading {
 	cleaned := slices.Clone(readings)
 	for i := range cleaned {
 		cleaned[i].Source = s.name(cleaned[i].Source)
+		cleaned[i].Remarks = slices.Clone(cleaned[i].Remarks)
+		for j, remark := range cleaned[i].Remarks {
+			cleaned[i].Remarks[j] = s.name(remark)
+		}
 		cleaned[i].Series = slices.Clone(cleaned[i].Series)
 		for j := range cleaned[i].Series {
 			series := &cleaned[i].Series[j]
@@ -240,7 +244,7 @@ func (s *secrets) readings(readings []guard.Reading) []guard.Reading {
 func keepQuiet[T any](s *secrets, made T) T {
 	switch part := any(&made).(type) {
 	case *guard.Backend:
-		*part = quietBackend{*part, s}
+		*part = s.backend(*part)
 	case *guard.Source:
 		*part = s.source(*part)
 	case *guard.Notifier:
@@ -259,6 +263,18 @@ func keepQuiet[T any](s *secrets, made T) T {
 		panic(fmt.Sprintf("nobody knows which secrets a %T tells", made))
 	}
 	return made
+}
+
+// backend keeps a backend quiet, and lets it still list its instances.
+func (s *secrets) backend(part guard.Backend) guard.Backend {
+	quiet := quietBackend{part, s}
+	if lister, lists := part.(guard.Lister); lists {
+		return struct {
+			quietBackend
+			quietLister
+		}{quiet, quietLister{lister, s}}
+	}
+	return quiet
 }
 
 // source keeps a source quiet, and lets it still be what else it is.
@@ -290,6 +306,10 @@ func (s *secrets) source(part guard.Source) guard.Source {
 type (
 	quietBackend struct {
 		part    guard.Backend
+		secrets *secrets
+	}
+	quietLister struct {
+		lister  guard.Lister
 		secrets *secrets
 	}
 	quietSource struct {
@@ -338,6 +358,12 @@ func (q quietBackend) Shift(ctx context.Context, o guard.Order, percent int) err
 
 func (q quietBackend) Finish(ctx context.Context, o guard.Order) error {
 	return q.secrets.error(q.part.Finish(ctx, o))
+}
+
+// Instances leaves the addresses as they are: a source has to find what is there, and tells of it through its readings.
+func (q quietLister) Instances(ctx context.Context, r guard.Release) ([]guard.Instance, error) {
+	instances, err := q.lister.Instances(ctx, r)
+	return instances, q.secrets.error(err)
 }
 
 func (q quietSource) Read(ctx context.Context, query guard.Query) (guard.Reading, error) {

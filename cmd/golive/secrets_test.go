@@ -295,6 +295,9 @@ func (teller) Restore(context.Context, guard.Backup, string) (guard.Proof, error
 func (teller) Run(context.Context, guard.Scene) ([]guard.Finding, error) {
 	return tell[[]guard.Finding]()
 }
+func (teller) Instances(context.Context, guard.Release) ([]guard.Instance, error) {
+	return tell[[]guard.Instance]()
+}
 func (teller) Skew(context.Context, guard.Release) (guard.Skew, error) { return tell[guard.Skew]() }
 func (teller) History(context.Context, guard.Query, time.Time, time.Time, time.Duration) ([]guard.Reading, error) {
 	return tell[[]guard.Reading]()
@@ -309,6 +312,13 @@ func TestNothingIsForgotten(t *testing.T) {
 		"Inspect": func() (any, error) { return backend.Inspect(t.Context(), guard.Release{}) },
 		"Shift":   func() (any, error) { return "", backend.Shift(t.Context(), guard.Order{}, 0) },
 		"Finish":  func() (any, error) { return "", backend.Finish(t.Context(), guard.Order{}) },
+		"Instances": func() (any, error) { // which are told by nobody but the readings of a source
+			all, err := backend.(guard.Lister).Instances(t.Context(), guard.Release{})
+			if len(all) != 1 || all[0].Address != "s3cr3t" {
+				t.Errorf("Instances = %+v, and no source finds them", all)
+			}
+			return "", err
+		},
 		"Read": func() (any, error) {
 			reading, err := source.Read(t.Context(), guard.Query{})
 			return withoutNames([]guard.Reading{reading}), err

@@ -112,6 +112,7 @@ func (p *program) statusOf(id string) error {
 		{"step", fmt.Sprintf("%d of %d", a.Step, a.Steps)},
 		{"held", a.Held},
 		{"trouble", a.Trouble},
+		{"remarks", strings.Join(a.Remarks, "\n")},
 		{"began", moment(a.Began)},
 		{"since", moment(a.Since)},
 		{"guarded by", a.guarded()},

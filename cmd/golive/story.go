@@ -109,6 +109,8 @@ func (t *story) fact(e guard.Event, s guard.State, turned bool) []line {
 		if f.Problem != "" {
 			return []line{{doubt, "the past cannot be read, so the judge learns what is normal as it goes: " + f.Problem}}
 		}
+	case guard.Measured:
+		return t.remarks(s)
 	case guard.Told:
 		if tell, ok := t.asked(e.Task).(guard.Tell); ok {
 			return []line{{faint, fmt.Sprintf("told %s: %s", t.channel(tell.Channel), tell.Notice.Title)}}
@@ -276,6 +278,14 @@ func (t *story) ruling(e guard.Event, s guard.State) []line {
 		return lines
 	}
 	t.class, t.counted = class, e.At
+	return lines
+}
+
+// remarks tells what the source has remarked for the first time.
+func (t *story) remarks(s guard.State) (lines []line) {
+	for _, remark := range s.Remarks[len(t.was.Remarks):] {
+		lines = append(lines, line{doubt, "the source remarks: " + remark})
+	}
 	return lines
 }
 

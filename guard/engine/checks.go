@@ -374,6 +374,7 @@ func (w *witness) read(ctx context.Context, n int) ([]guard.Reading, error) {
 		if reading.At.IsZero() {
 			reading.At = time.Now().UTC()
 		}
+		reading.Remarks = guard.Remarks(reading.Remarks)
 		if all = append(all, reading); len(all) == n {
 			return all, nil
 		}

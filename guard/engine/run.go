@@ -53,6 +53,7 @@ func (r *run) see(id int, f guard.Fact) {
 	if measured, ok := f.(guard.Measured); ok && i >= 0 {
 		if deed, ok := r.state.Todo[i].Deed.(guard.Measure); ok {
 			measured.Ruling = r.watcher.observe(deed.Step, measured.Reading)
+			measured.Reading.Remarks = r.state.Unheard(measured.Reading.Remarks) // each stands in the journal once
 			f = measured
 		}
 	}
@@ -325,7 +326,7 @@ func readFrom(ctx context.Context, source guard.Source, query guard.Query) (read
 		}
 		reading.At, reading.Source = clock(), ""
 		if err != nil {
-			reading.Series = nil
+			reading.Series, reading.Remarks = nil, nil
 		}
 	}()
 	if reading, err = source.Read(ctx, query); err != nil {

@@ -30,6 +30,8 @@ type Reading struct {
 	At     time.Time `json:"at"`               // never zero: it is the only clock there is
 	Source string    `json:"source,omitempty"` // who was asked, where that changes: counters of two sources are never compared
 	Series []Series  `json:"series,omitempty"`
+	// Remarks are what the source says about an answer that lacks nothing. They are for people, and decide nothing.
+	Remarks []string `json:"remarks,omitempty"`
 }
 
 // A Series is one signal of one instance of one arm. A signal that counts uses Total, Bad and, for latency,

@@ -14,6 +14,8 @@ import (
 	"encoding/csv"
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
 	"path"
 	"strconv"
 	"strings"
@@ -32,7 +34,10 @@ type Backend struct {
 	drain          bool
 }
 
-var _ guard.Backend = (*Backend)(nil)
+var (
+	_ guard.Backend = (*Backend)(nil)
+	_ guard.Lister  = (*Backend)(nil)
+)
 
 // NewBackend reads {socket, backend, canary, stable, state_file, finish, timeout}. Socket is the path of a stats
 // socket of level admin, or the host:port of one; backend is the name of the backend in HAProxy. Canary and stable are the names
@@ -211,10 +216,11 @@ func (b *Backend) balance(ctx context.Context) (algorithm string, sticky bool, e
 
 // A server is one server of the backend.
 type server struct {
-	name   string
-	weight int
-	up     bool
-	why    string // it is not up
+	name    string
+	address string // host:port; the host is "-" where there is none
+	weight  int
+	up      bool
+	why     string // it is not up
 }
 
 type servers []server
@@ -264,6 +270,32 @@ func (b *Backend) pool(ctx context.Context, r guard.Release) (p pool, err error)
 	return p, nil
 }
 
+// Instances lists the servers of both versions that are not in maintenance, with the addresses that HAProxy uses now.
+func (b *Backend) Instances(ctx context.Context, r guard.Release) (all []guard.Instance, err error) {
+	pool, err := b.pool(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	for _, arm := range []struct {
+		arm guard.Arm
+		servers
+	}{{guard.Canary, pool.canary}, {guard.Baseline, pool.stable}} {
+		for _, s := range arm.servers {
+			if s.why == inMaintenance {
+				continue
+			}
+			if address, err := netip.ParseAddrPort(s.address); err != nil || address.Port() == 0 {
+				return nil, fmt.Errorf("haproxy lists the server %s at %s, which is no IP address with a port", s.name, s.address)
+			}
+			all = append(all, guard.Instance{Arm: arm.arm, Address: s.address})
+		}
+	}
+	return all, nil
+}
+
+// inMaintenance is why a server is not up that gets no traffic whatever its weight.
+const inMaintenance = "in maintenance"
+
 // parseState reads what show servers state prints: a version, the names of the columns, a line for each server.
 func parseState(text, backend string) (all servers, err error) {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
@@ -274,7 +306,7 @@ func parseState(text, backend string) (all servers, err error) {
 	for i, name := range strings.Fields(strings.TrimPrefix(lines[1], "# ")) {
 		columns[name] = i
 	}
-	for _, name := range []string{"be_name", "srv_name", "srv_op_state", "srv_admin_state", "srv_uweight"} {
+	for _, name := range []string{"be_name", "srv_name", "srv_op_state", "srv_admin_state", "srv_uweight", "srv_addr", "srv_port"} {
 		if _, known := columns[name]; !known {
 			return nil, fmt.Errorf("haproxy lists servers without %s", name)
 		}
@@ -287,7 +319,7 @@ func parseState(text, backend string) (all servers, err error) {
 		if fields[columns["be_name"]] != backend {
 			continue
 		}
-		s := server{name: fields[columns["srv_name"]]}
+		s := server{name: fields[columns["srv_name"]], address: net.JoinHostPort(fields[columns["srv_addr"]], fields[columns["srv_port"]])}
 		var operational, administrative int
 		for column, number := range map[string]*int{"srv_uweight": &s.weight, "srv_op_state": &operational, "srv_admin_state": &administrative} {
 			if *number, err = strconv.Atoi(fields[columns[column]]); err != nil || *number < 0 {
@@ -296,7 +328,7 @@ func parseState(text, backend string) (all servers, err error) {
 		}
 		switch {
 		case administrative&maintenance != 0:
-			s.why = "in maintenance"
+			s.why = inMaintenance
 		case administrative&draining != 0:
 			s.why = "draining"
 		case operational != running:

@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/golive-dev/golive/guard"
 	"github.com/golive-dev/golive/plugins"
 	"github.com/golive-dev/golive/plugins/plugintest"
@@ -342,8 +344,8 @@ func TestGarbage(t *testing.T) {
 	for name, answer := range map[string]string{
 		"nothing":      "",
 		"another text": "HTTP/1.1 400 Bad request\r\n\r\n",
-		"half a list":  "1\n# be_id be_name srv_id srv_name srv_op_state srv_admin_state srv_uweight\n3 be 1 v1-a 2 0\n",
-		"no number":    "1\n# be_name srv_name srv_op_state srv_admin_state srv_uweight\nbe v1-a 2 0 many\n",
+		"half a list":  "1\n# be_id be_name srv_id srv_name srv_op_state srv_admin_state srv_uweight srv_addr srv_port\n3 be 1 v1-a 2 0\n",
+		"no number":    "1\n# be_name srv_name srv_op_state srv_admin_state srv_uweight srv_addr srv_port\nbe v1-a 2 0 many 127.0.0.1 80\n",
 		"no columns":   "1\n# be_name srv_name\nbe v1-a\n",
 		"too much":     strings.Repeat("x", mostAnswer+10),
 		"silence":      "wait",
@@ -448,7 +450,7 @@ func repeat(n, weight int) (all servers) {
 }
 
 func FuzzParseState(f *testing.F) {
-	f.Add("1\n# be_name srv_name srv_op_state srv_admin_state srv_uweight\nbe v1-a 2 0 100\n")
+	f.Add("1\n# be_name srv_name srv_op_state srv_admin_state srv_uweight srv_addr srv_port\nbe v1-a 2 0 100 127.0.0.1 80\n")
 	f.Add("Can't find backend.\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		all, err := parseState(text, "be")
@@ -458,4 +460,52 @@ func FuzzParseState(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestInstances sees where HAProxy has its servers, also when it was told another address while it runs.
+func TestInstances(t *testing.T) {
+	w := newWorld(t, "roundrobin")
+	b := w.backend(t)
+	list := func() []guard.Instance {
+		t.Helper()
+		all, err := b.Instances(t.Context(), release)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	at := func(name string) string { return w.servers[name].Listener.Addr().String() }
+	want := []guard.Instance{{Arm: guard.Canary, Address: at("v2-a")}, {Arm: guard.Baseline, Address: at("v1-a")}, {Arm: guard.Baseline, Address: at("v1-b")}}
+	if diff := cmp.Diff(want, list()); diff != "" {
+		t.Errorf("instances (-want +got):\n%s", diff)
+	}
+	tell := func(command string) {
+		t.Helper()
+		if _, err := b.api.ask(t.Context(), command); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tell("set server be/v1-a state drain") // it still answers
+	tell("set server be/v1-b state maint")
+	tell("set server be/v2-a addr 127.0.0.9 port 9001")
+	want = []guard.Instance{{Arm: guard.Canary, Address: "127.0.0.9:9001"}, {Arm: guard.Baseline, Address: at("v1-a")}}
+	if diff := cmp.Diff(want, list()); diff != "" {
+		t.Errorf("instances (-want +got):\n%s", diff)
+	}
+	w.stop()
+	if all, err := b.Instances(t.Context(), release); err == nil {
+		t.Errorf("a dead HAProxy lists %v", all)
+	}
+}
+
+// TestNoAddress has a server at a socket, of which nobody else can read anything.
+func TestNoAddress(t *testing.T) {
+	w := newWorld(t, "roundrobin")
+	w.stop()
+	w.config = strings.Replace(w.config, w.servers["v2-a"].Listener.Addr().String(), "unix@"+w.dir+"/v2.sock", 1)
+	w.start(t)
+	all, err := w.backend(t).Instances(t.Context(), release)
+	if err == nil || !strings.Contains(err.Error(), "haproxy lists the server v2-a at ") {
+		t.Errorf("it lists %v, error %v", all, err)
+	}
 }

@@ -45,7 +45,10 @@ type Backend struct {
 	timeout        time.Duration
 }
 
-var _ guard.Backend = (*Backend)(nil)
+var (
+	_ guard.Backend = (*Backend)(nil)
+	_ guard.Lister  = (*Backend)(nil)
+)
 
 // What may stand in the file that golive writes. Versions come from outside, and must not become configuration.
 var (

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -15,6 +16,7 @@ type answer struct {
 	ErrorType string   `json:"errorType"`
 	Error     string   `json:"error"`
 	Warnings  []string `json:"warnings"`
+	Infos     []string `json:"infos"`
 	IsPartial bool     `json:"isPartial"`
 	Data      struct {
 		Type   string          `json:"resultType"`
@@ -22,27 +24,27 @@ type answer struct {
 	} `json:"data"`
 }
 
-// parseInto reads an answer of the API with a result of this kind. A part of the data is none: the arm whose
-// instances are missing would look quiet.
-func parseInto(status int, body []byte, kind string, result any) error {
+// parseInto reads an answer of the API with a result of this kind, and returns what the server remarks on it. A part
+// of the data is none: the arm whose instances are missing would look quiet.
+func parseInto(status int, body []byte, kind string, result any) (remarks []string, err error) {
 	var a answer
-	err := json.Unmarshal(body, &a)
+	err = json.Unmarshal(body, &a)
 	switch {
 	case err == nil && a.Error != "":
-		return fmt.Errorf("%s: %s", blame(a.ErrorType), a.Error)
+		return nil, fmt.Errorf("%s: %s", blame(a.ErrorType), a.Error)
 	case status != http.StatusOK:
-		return fmt.Errorf("it answers status %d%s", status, hint(status))
+		return nil, fmt.Errorf("it answers status %d%s", status, hint(status))
 	case err != nil || a.Status != "success" || a.Data.Type != kind:
-		return fmt.Errorf("it answers %.100q, which is not the API of Prometheus", body)
+		return nil, fmt.Errorf("it answers %.100q, which is not the API of Prometheus", body)
 	}
 	if err := a.whole(); err != nil {
-		return err
+		return nil, err
 	}
-	return json.Unmarshal(a.Data.Result, result)
+	return slices.Concat(a.Warnings, a.Infos), json.Unmarshal(a.Data.Result, result)
 }
 
 // whole says what is missing from an answer. Remarks on the query itself, which Prometheus begins with PromQL, say
-// nothing about the data; whatever else a server warns of may.
+// nothing about the data, and infos are such remarks by their kind; whatever else a server warns of may.
 func (a answer) whole() error {
 	for _, warning := range a.Warnings {
 		if !strings.HasPrefix(warning, "PromQL ") {

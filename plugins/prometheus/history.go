@@ -115,7 +115,7 @@ func (s *Source) askRange(ctx context.Context, into lines, selector guard.Select
 		return err
 	}
 	var matrix model.Matrix
-	if err := parseInto(status, body, "matrix", &matrix); err != nil {
+	if _, err := parseInto(status, body, "matrix", &matrix); err != nil { // it remarks the same on the present
 		return err
 	}
 	return into.add(selector, matrix, readings[0].At, step, len(readings))

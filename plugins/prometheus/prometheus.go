@@ -95,10 +95,11 @@ func (s *Source) Read(ctx context.Context, q guard.Query) (guard.Reading, error)
 	if err != nil {
 		return guard.Reading{}, err
 	}
-	samples, err := s.askAll(ctx, wanted, at)
+	samples, remarks, err := s.askAll(ctx, wanted, at)
 	if err != nil {
 		return guard.Reading{}, err
 	}
+	reading.Remarks = guard.Remarks(remarks)
 	for _, s := range selections {
 		reading.Series = append(reading.Series, s.signal.Assemble(s.selected, s.arm, samples)...)
 	}
@@ -182,24 +183,26 @@ func arms(signal guard.Signal, r guard.Release) []guard.Arm {
 	return []guard.Arm{guard.Canary}
 }
 
-// askAll asks for every selector once, and stops at the first failure.
-func (s *Source) askAll(ctx context.Context, wanted map[string]guard.Selector, at time.Time) ([]guard.Sample, error) {
+// askAll asks for every selector once, and stops at the first failure. The remarks are those on all answers, in the
+// order of the selectors.
+func (s *Source) askAll(ctx context.Context, wanted map[string]guard.Selector, at time.Time) (samples []guard.Sample, remarks []string, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, s.timeout, fmt.Errorf("no answer within %v", s.timeout))
 	defer cancel()
 	queries := slices.Sorted(maps.Keys(wanted))
 	answers := make([]map[model.Fingerprint]guard.Sample, len(queries))
+	remarked := make([][]string, len(queries))
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(parallel)
 	for i, query := range queries {
 		group.Go(func() (err error) {
-			answers[i], err = s.ask(groupCtx, wanted[query], at)
+			answers[i], remarked[i], err = s.ask(groupCtx, wanted[query], at)
 			if err != nil {
 				return fmt.Errorf("ask %s for %s: %w", s.api.Host, query, err)
 			}
 			return nil
 		})
 	}
-	err := group.Wait()
+	err = group.Wait()
 	if err != nil && ctx.Err() != nil {
 		err = fmt.Errorf("ask %s: %w", s.api.Host, context.Cause(ctx))
 	}
@@ -207,7 +210,7 @@ func (s *Source) askAll(ctx context.Context, wanted map[string]guard.Selector, a
 	for _, samples := range answers {
 		maps.Copy(all, samples)
 	}
-	return slices.Collect(maps.Values(all)), err
+	return slices.Collect(maps.Values(all)), slices.Concat(remarked...), err
 }
 
 // timeLabel marks the samples whose value is the time of another sample.
@@ -215,20 +218,21 @@ const timeLabel = "golive_time"
 
 // ask takes the raw values of a selector, by their series, and in the same query the times of their scrapes. An
 // instant query alone gives the time of asking, by which a counter that nobody scrapes any more looks quiet.
-func (s *Source) ask(ctx context.Context, selector guard.Selector, at time.Time) (map[model.Fingerprint]guard.Sample, error) {
+func (s *Source) ask(ctx context.Context, selector guard.Selector, at time.Time) (samples map[model.Fingerprint]guard.Sample, remarks []string, err error) {
 	status, body, err := s.post(ctx, "query", bodyBytes, url.Values{
 		"query":   {withTimes(selector)},
 		"time":    {seconds(at)},
 		"timeout": {s.timeout.String()},
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	vector, err := parse(status, body)
+	vector, remarks, err := parse(status, body)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return join(selector, vector)
+	samples, err = join(selector, vector)
+	return samples, remarks, err
 }
 
 // withTimes is the query for the values of a selector and the times of their scrapes.
@@ -301,18 +305,17 @@ func (s *Source) post(ctx context.Context, call string, most int64, form url.Val
 	return response.StatusCode, body, err
 }
 
-// parse reads the answer to an instant query.
-func parse(status int, body []byte) (model.Vector, error) {
-	var vector model.Vector
-	if err := parseInto(status, body, "vector", &vector); err != nil {
-		return nil, err
+// parse reads the answer to an instant query, and what is remarked on it.
+func parse(status int, body []byte) (vector model.Vector, remarks []string, err error) {
+	if remarks, err = parseInto(status, body, "vector", &vector); err != nil {
+		return nil, nil, err
 	}
 	for _, point := range vector {
 		if point == nil || point.Metric == nil {
-			return nil, errHole
+			return nil, nil, errHole
 		}
 	}
-	return vector, nil
+	return vector, remarks, nil
 }
 
 var errHole = errors.New("it answers with a hole among the samples")

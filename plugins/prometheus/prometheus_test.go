@@ -84,6 +84,18 @@ func startPrometheus(t *testing.T, targets ...string) string {
 
 func startPrometheusWith(t *testing.T, flags []string, targets ...string) string {
 	t.Helper()
+	return startConfigured(t, scrapes(targets...), flags...)
+}
+
+// scrapes is the configuration of a server that scrapes the targets every second.
+func scrapes(targets ...string) string {
+	return "global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs:\n- job_name: shop\n  static_configs:\n  - targets: ['" +
+		strings.Join(targets, "', '") + "']\n"
+}
+
+// startConfigured runs a real server with a configuration, and returns its address.
+func startConfigured(t *testing.T, config string, flags ...string) string {
+	t.Helper()
 	program, err := exec.LookPath("prometheus")
 	if err != nil && os.Getenv("CI") != "" {
 		t.Fatal("prometheus is not on PATH")
@@ -92,9 +104,7 @@ func startPrometheusWith(t *testing.T, flags []string, targets ...string) string
 	}
 	dir := t.TempDir()
 	file := filepath.Join(dir, "prometheus.yml")
-	text := "global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs:\n- job_name: shop\n  static_configs:\n  - targets: ['" +
-		strings.Join(targets, "', '") + "']\n"
-	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+	if err := os.WriteFile(file, []byte(config), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -243,6 +253,7 @@ func TestAnswers(t *testing.T) {
 	}{
 		"empty":           {200, `{"status":"success","data":{"resultType":"vector","result":[]}}`, ""},
 		"remarks":         {200, `{"status":"success","warnings":["PromQL warning: x"],"infos":["PromQL info: x"],"data":{"resultType":"vector","result":[]}}`, ""},
+		"odd remarks":     {200, `{"status":"success","warnings":"PromQL warning: x","data":{"resultType":"vector","result":[]}}`, "which is not the API of Prometheus"},
 		"Thanos, partial": {200, `{"status":"success","warnings":["PromQL info: x","No StoreAPIs matched for this query"],"data":{"resultType":"vector","result":[]}}`, "it has only a part of the data: No StoreAPIs matched for this query"},
 		"VM, partial":     {200, `{"status":"success","isPartial":true,"data":{"resultType":"vector","result":[]}}`, "it has only a part of the data"},
 		"VM, whole":       {200, `{"status":"success","isPartial":false,"data":{"resultType":"vector","result":[]}}`, ""},
@@ -456,7 +467,7 @@ func FuzzParse(f *testing.F) {
 				t.Fatal(err)
 			}
 			for _, selector := range selection.Names() {
-				vector, err := parse(200, body) // join takes it apart
+				vector, _, err := parse(200, body) // join takes it apart
 				if err != nil {
 					return
 				}

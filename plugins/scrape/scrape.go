@@ -31,14 +31,20 @@ type Source struct {
 	resolver       *net.Resolver
 	timeout        time.Duration
 	client         *http.Client
+	backend        guard.Lister // nil: it lists nothing
 }
 
-var _ guard.Source = (*Source)(nil)
+var (
+	_ guard.Source   = (*Source)(nil)
+	_ guard.Follower = (*Source)(nil)
+)
 
 // NewSource reads {canary, stable, canary_file, stable_file, timeout, headers} and the client settings of a Prometheus
 // scrape configuration: basic_auth, authorization, oauth2, tls_config, proxy_url and the like. Canary and stable are
 // lists of addresses. One like dns+http://shop-v2.internal:9090/metrics stands for every address that the name has,
-// dnssrv+http://_metrics._tcp.shop-v2.internal/metrics for every host and port of its SRV records. Canary_file and
+// dnssrv+http://_metrics._tcp.shop-v2.internal/metrics for every host and port of its SRV records, and
+// backend+http://:9090/metrics for every instance of that arm which the backend of the plan lists, at this port;
+// backend+http:///metrics is each at the port where it serves. Canary_file and
 // stable_file are files in the format of Prometheus' file_sd, JSON or YAML, whose labels every sample is given. Names are
 // looked up and files read at each reading. All may hold {{.To}}, {{.From}} and the other words of a release.
 func NewSource(with guard.With) (guard.Source, error) {
@@ -58,7 +64,7 @@ func NewSource(with guard.With) (guard.Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Source{canary, stable, net.DefaultResolver, settings.Timeout.Std(), made}, nil
+	return &Source{canary: canary, stable: stable, resolver: net.DefaultResolver, timeout: settings.Timeout.Std(), client: made}, nil
 }
 
 // Read reads all instances at once. One that does not answer has no data; that none answers is an error, and so is
@@ -84,7 +90,7 @@ func (s *Source) Read(ctx context.Context, q guard.Query) (guard.Reading, error)
 		samples[t.arm] = append(samples[t.arm], t.samples...)
 	}
 	if len(targets) == 0 {
-		return guard.Reading{}, errors.New("no instance is known: the names have no addresses, and the files list none")
+		return guard.Reading{}, errors.New("no instance is known: the names have no addresses, and neither the files nor the backend list any")
 	}
 	if len(down) == len(targets) {
 		return guard.Reading{}, fmt.Errorf("no instance could be read: %w", errors.Join(down...))

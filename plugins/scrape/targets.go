@@ -2,6 +2,7 @@ package scrape
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,8 +10,10 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v3"
 
@@ -41,10 +44,11 @@ func (t *target) instance() string {
 	return t.address.Host + t.address.Path
 }
 
-// The beginnings of addresses that stand for what a name server knows.
+// The beginnings of addresses that stand for what a name server or the backend knows.
 const (
-	addressRecords = "dns+"    // one instance for each address of the host
-	serviceRecords = "dnssrv+" // one for each SRV record
+	addressRecords = "dns+"     // one instance for each address of the host
+	serviceRecords = "dnssrv+"  // one for each SRV record
+	backendList    = "backend+" // one for each instance of the arm that the backend lists
 )
 
 // check tries the addresses of an arm, and says what is wrong with them.
@@ -68,9 +72,30 @@ func (w whereabouts) check(key string) error {
 	return errors.Join(mistakes...)
 }
 
-// parseURL returns the address that a template becomes, and which records it stands for: "" if it is one instance.
+// Follow takes the backend that the addresses of backend+ ask.
+func (s *Source) Follow(l guard.Lister) error {
+	s.backend = l
+	if l != nil {
+		return nil
+	}
+	var mistakes []error
+	for key, side := range map[string]whereabouts{"canary": s.canary, "stable": s.stable} {
+		for i, template := range side.addresses {
+			if strings.HasPrefix(string(template), backendList) {
+				mistakes = append(mistakes, fmt.Errorf("%s[%d]: the backend of the plan does not list its instances (haproxy and nginx do; name the instances, or use dns+, dnssrv+ or a file)", key, i))
+			}
+		}
+	}
+	slices.SortFunc(mistakes, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return errors.Join(mistakes...)
+}
+
+// anyHost stands for the host in an address of backend+ until the backend says which.
+const anyHost = "backend"
+
+// parseURL returns the address that a template becomes, and what it stands for: "" if it is one instance.
 func parseURL(template guard.Template, words map[string]string) (address *url.URL, records string, err error) {
-	for _, records = range []string{addressRecords, serviceRecords, ""} {
+	for _, records = range []string{addressRecords, serviceRecords, backendList, ""} {
 		rest, found := strings.CutPrefix(string(template), records)
 		if !found {
 			continue
@@ -78,6 +103,13 @@ func parseURL(template guard.Template, words map[string]string) (address *url.UR
 		text, err := guard.FillURL(guard.Template(rest), words)
 		if err != nil {
 			return nil, "", err
+		}
+		if records == backendList {
+			scheme, place, _ := strings.Cut(text, "://")
+			if !strings.HasPrefix(place, ":") && !strings.HasPrefix(place, "/") {
+				return nil, "", errors.New("backend+ learns the host from the backend (write backend+http://:9090/metrics, or backend+http:///metrics for the ports where the instances serve)")
+			}
+			text = scheme + "://" + anyHost + place
 		}
 		if address, err = client.ParseURL(text); err != nil {
 			return nil, "", err
@@ -95,6 +127,7 @@ func parseURL(template guard.Template, words map[string]string) (address *url.UR
 func (s *Source) targets(ctx context.Context, r guard.Release) (targets []*target, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, s.timeout, fmt.Errorf("no answer within %v", s.timeout))
 	defer cancel()
+	listed := sync.OnceValues(func() ([]guard.Instance, error) { return s.list(ctx, r) })
 	for _, side := range []struct {
 		arm guard.Arm
 		key string
@@ -121,9 +154,14 @@ func (s *Source) targets(ctx context.Context, r guard.Release) (targets []*targe
 			if t := (&target{address: address}); records == "" && !add(t) {
 				return nil, fmt.Errorf("%s[%d]: %s is listed twice", side.key, i, t.instance())
 			}
-			hosts, err := s.lookUp(ctx, records, address)
+			var hosts []string
+			if records == backendList {
+				hosts, err = hostsOf(listed, side.arm, address.Port())
+			} else {
+				hosts, err = s.lookUp(ctx, records, address)
+			}
 			if err != nil {
-				return nil, fmt.Errorf("%s[%d]: look up %s: %w", side.key, i, address.Hostname(), err)
+				return nil, fmt.Errorf("%s[%d]: %w", side.key, i, err)
 			}
 			for _, host := range hosts {
 				found := *address
@@ -140,6 +178,40 @@ func (s *Source) targets(ctx context.Context, r guard.Release) (targets []*targe
 		}
 	}
 	return targets, nil
+}
+
+// list asks the backend which instances there are.
+func (s *Source) list(ctx context.Context, r guard.Release) ([]guard.Instance, error) {
+	if s.backend == nil {
+		return nil, errors.New("there is no backend that lists its instances")
+	}
+	all, err := s.backend.Instances(ctx, r)
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("ask the backend for its instances: %w", err)
+	}
+	return all, nil
+}
+
+// hostsOf are the listed instances of an arm, at a port of their own or, if port is not "", at that one.
+func hostsOf(listed func() ([]guard.Instance, error), arm guard.Arm, port string) (hosts []string, err error) {
+	all, err := listed()
+	if err != nil {
+		return nil, err
+	}
+	for _, instance := range all {
+		if instance.Arm != arm {
+			continue
+		}
+		host, own, err := net.SplitHostPort(instance.Address)
+		if err != nil || net.ParseIP(host) == nil {
+			return nil, fmt.Errorf("the backend lists an instance at %.100q, which is no IP address with a port", instance.Address)
+		}
+		hosts = append(hosts, net.JoinHostPort(host, cmp.Or(port, own)))
+	}
+	return hosts, nil
 }
 
 // lookUp asks the name server for the records of an address. A name that there is not has none: its instances are
@@ -173,7 +245,10 @@ func (s *Source) lookUp(ctx context.Context, records string, address *url.URL) (
 	if err != nil && ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
-	return hosts, err
+	if err != nil {
+		return nil, fmt.Errorf("look up %s: %w", address.Hostname(), err)
+	}
+	return hosts, nil
 }
 
 // read reads the file of an arm, if it has one.

@@ -182,7 +182,7 @@ func TestServiceRecords(t *testing.T) {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 	names.set(false, "_metrics._tcp.shop.test.")
-	if _, err := source.Read(t.Context(), requests); err == nil || err.Error() != "no instance is known: the names have no addresses, and the files list none" {
+	if _, err := source.Read(t.Context(), requests); err == nil || err.Error() != "no instance is known: the names have no addresses, and neither the files nor the backend list any" {
 		t.Errorf("error %v", err)
 	}
 }
@@ -233,5 +233,101 @@ func TestFiles(t *testing.T) {
 	}
 	if _, err := source.Read(t.Context(), q); err == nil || !strings.HasPrefix(err.Error(), "canary_file: open ") {
 		t.Errorf("without the file: error %v", err)
+	}
+}
+
+// A lister is a backend that lists what it is told to.
+type lister struct {
+	asked *int
+	list  func(guard.Release) ([]guard.Instance, error)
+}
+
+func (l lister) Instances(_ context.Context, r guard.Release) ([]guard.Instance, error) {
+	*l.asked++
+	return l.list(r)
+}
+
+// following is a source of these addresses that asks a backend.
+func following(t *testing.T, l guard.Lister, canary, stable string) guard.Source {
+	t.Helper()
+	source := newSource(t, guard.With{"canary": []any{canary}, "stable": []any{stable}})
+	if err := source.(guard.Follower).Follow(l); err != nil {
+		t.Fatal(err)
+	}
+	return source
+}
+
+// TestBackendList reads the instances that a backend lists, which is asked once for both arms, at each reading.
+func TestBackendList(t *testing.T) {
+	canary, stable := serve(t, text("r_total 1\n")), serve(t, text("r_total 2\n"))
+	_, port, _ := net.SplitHostPort(canary)
+	var (
+		asked int
+		list  []guard.Instance
+		away  error
+	)
+	backend := lister{&asked, func(r guard.Release) ([]guard.Instance, error) {
+		if r != release {
+			t.Errorf("the backend is asked about %+v", r)
+		}
+		return list, away
+	}}
+	own := following(t, backend, "backend+http:///metrics", "backend+http:///metrics")
+	list = []guard.Instance{{Arm: guard.Canary, Address: canary}, {Arm: guard.Baseline, Address: stable}}
+	if got, want := instances(t, own), []string{"canary " + canary, "baseline " + stable}; !slices.Equal(got, want) || asked != 1 {
+		t.Errorf("instances %q, want %q; the backend was asked %d times", got, want, asked)
+	}
+	list = append(list[1:], guard.Instance{Arm: guard.Baseline, Address: canary})
+	if got, want := instances(t, own), []string{"baseline " + canary, "baseline " + stable}; !slices.Equal(slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(want))) {
+		t.Errorf("instances %q, want %q", got, want)
+	}
+
+	// At a port of the plan's, where two processes on a host are one.
+	list = []guard.Instance{{Arm: guard.Canary, Address: "127.0.0.1:1"}, {Arm: guard.Canary, Address: "127.0.0.1:2"}}
+	other := following(t, backend, "backend+http://:"+port+"/metrics", "http://"+stable+"/metrics")
+	if got, want := instances(t, other), []string{"canary " + canary, "baseline " + stable}; !slices.Equal(got, want) {
+		t.Errorf("instances %q, want %q", got, want)
+	}
+
+	// A list that cannot be had is not an empty one, whatever else could be read.
+	for name, c := range map[string]struct {
+		list []guard.Instance
+		away error
+		err  string
+	}{
+		"no answer":  {nil, errors.New("haproxy is gone"), "canary[0]: ask the backend for its instances: haproxy is gone"},
+		"a name":     {[]guard.Instance{{Arm: guard.Canary, Address: "shop:80"}}, nil, `canary[0]: the backend lists an instance at "shop:80", which is no IP address with a port`},
+		"no port":    {[]guard.Instance{{Arm: guard.Canary, Address: "127.0.0.1"}}, nil, "which is no IP address with a port"},
+		"nobody yet": {nil, nil, ""},
+	} {
+		list, away = c.list, c.away
+		got, err := other.Read(t.Context(), requests)
+		if c.err != "" && (err == nil || !strings.Contains(err.Error(), c.err)) || c.err == "" && (err != nil || len(got.Series) != 1) {
+			t.Errorf("%s: Read = %+v, error %v, want %q", name, got, err, c.err)
+		}
+	}
+	list, away = nil, nil
+	if _, err := own.Read(t.Context(), requests); err == nil || !strings.Contains(err.Error(), "no instance is known") {
+		t.Errorf("with nothing on the list: error %v", err)
+	}
+}
+
+// TestNoBackendList has a plan whose backend lists nothing, and a source that was made without one.
+func TestNoBackendList(t *testing.T) {
+	source := newSource(t, guard.With{"canary": []any{"http://a/", "backend+http:///metrics"}, "stable": []any{"backend+http://:1/"}})
+	err := source.(guard.Follower).Follow(nil)
+	if err == nil || !strings.HasPrefix(err.Error(), "canary[1]: the backend of the plan does not list its instances") || !strings.Contains(err.Error(), "\nstable[0]: ") {
+		t.Errorf("error %v", err)
+	}
+	if _, err := source.Read(t.Context(), requests); err == nil || !strings.Contains(err.Error(), "canary[1]: there is no backend that lists its instances") {
+		t.Errorf("error %v", err)
+	}
+	if err := newSource(t, guard.With{"canary": []any{"http://a/"}, "stable": []any{"http://b/"}}).(guard.Follower).Follow(nil); err != nil {
+		t.Errorf("nobody asks for a list, and the error is %v", err)
+	}
+	for _, address := range []string{"backend+http://shop:9090/metrics", "backend+:9090", "backend+ftp://:9090/"} {
+		if _, err := NewSource(guard.With{"canary": []any{address}, "stable": []any{"http://b/"}}); err == nil || !strings.HasPrefix(err.Error(), "canary[0]: ") {
+			t.Errorf("%s: error %v", address, err)
+		}
 	}
 }
