@@ -60,6 +60,7 @@ func newFlagdRig(t *testing.T, s *storefront) rig {
 		return string(text)
 	}
 	evaluator := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: s.front})
+	evaluator.Transport = askers
 	evaluator.ErrorLog = log.New(io.Discard, "", 0) // it dies on purpose
 	relay := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		mu.Lock()
@@ -114,9 +115,12 @@ func newFlagdRig(t *testing.T, s *storefront) rig {
 	}
 }
 
+// askers keep as many connections to an evaluator as there are who ask at once.
+var askers = &http.Transport{MaxIdleConnsPerHost: 8}
+
 // variant asks an evaluator of flags which version a user is given.
 func variant(evaluator, user string) (string, error) {
-	answer, err := http.Post("http://"+evaluator+"/ofrep/v1/evaluate/flags/shop", "application/json",
+	answer, err := (&http.Client{Transport: askers}).Post("http://"+evaluator+"/ofrep/v1/evaluate/flags/shop", "application/json",
 		strings.NewReader(fmt.Sprintf(`{"context": {"targetingKey": %q}}`, user)))
 	if err != nil {
 		return "", err
