@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -114,20 +115,20 @@ http_request_duration_seconds_count %[3]d
 func (a *arm) address() string { return a.server.Listener.Addr().String() }
 
 type safeBuffer struct {
-	mu sync.Mutex
-	bytes.Buffer
+	mu   sync.Mutex
+	text bytes.Buffer // not embedded: who copies into it would pass the lock by, with its ReadFrom
 }
 
 func (b *safeBuffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.Buffer.Write(p)
+	return b.text.Write(p)
 }
 
 func (b *safeBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.Buffer.String()
+	return b.text.String()
 }
 
 func newStorefront(t *testing.T) *storefront {
@@ -336,6 +337,13 @@ func killedInMidShift(t *testing.T, s *storefront, r rig) {
 	s.start(t)
 	s.end(t, exitOK, guard.Live)
 	s.serves(t, "v2")
+	done := slices.ContainsFunc(s.history(t).Events, func(e guard.Event) bool {
+		shifted, ok := e.Fact.(guard.Shifted)
+		return ok && shifted.Percent == 80
+	})
+	if !done {
+		t.Error("the shift that was cut short was not done again")
+	}
 }
 
 func interruptedInMidShift(t *testing.T, s *storefront, r rig) {
