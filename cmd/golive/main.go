@@ -138,5 +138,6 @@ itself when the new one does harm.`,
 			root.AddCommand(c)
 		}
 	}
+	nameArguments(root)
 	return root
 }

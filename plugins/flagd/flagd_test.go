@@ -131,19 +131,9 @@ func flagd(t *testing.T, evaluator, file string) string {
 		daemon = exec.Command("flagd", "start", "--uri", "file:"+file, "--ofrep-port", fmt.Sprint(port),
 			"--port", fmt.Sprint(plugintest.Port(t)), "--management-port", fmt.Sprint(plugintest.Port(t)), "--sync-port", fmt.Sprint(plugintest.Port(t)))
 	case "flagd-core":
-		modules, err := exec.Command("npm", "root", "--global").Output()
-		path := strings.TrimSpace(string(modules)) + string(os.PathListSeparator) + os.Getenv("NODE_PATH")
-		look := exec.Command("node", "-e", "require('@openfeature/flagd-core')")
-		look.Env = append(os.Environ(), "NODE_PATH="+path)
-		if err != nil || look.Run() != nil {
-			const missing = "flagd-core is not installed: npm install --global @openfeature/flagd-core @openfeature/core"
-			if os.Getenv("CI") != "" {
-				t.Fatal(missing)
-			}
-			t.Skip(missing)
-		}
+		path := plugintest.NeedsModule(t, "@openfeature/flagd-core", "npm install --global @openfeature/flagd-core @openfeature/core")
 		daemon = exec.Command("node", "testdata/ofrep.cjs", file, fmt.Sprint(port))
-		daemon.Env = look.Env
+		daemon.Env = append(os.Environ(), path)
 	}
 	daemon.Stderr = os.Stderr
 	if err := daemon.Start(); err != nil {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 	"time"
 )
@@ -81,10 +82,28 @@ func Shares(t *testing.T, percents []int, shift func(percent int), visit func() 
 // is a failure: there, everything is to be tested.
 func Needs(t testing.TB, program, install string) {
 	t.Helper()
-	if _, err := exec.LookPath(program); err == nil {
-		return
+	if _, err := exec.LookPath(program); err != nil {
+		missing(t, program, install)
 	}
-	missing := program + " is not installed: " + install
+}
+
+// NeedsModule is Needs for a module of Node. It returns the setting of the environment with which node finds it, also
+// where it was installed globally.
+func NeedsModule(t testing.TB, module, install string) (setting string) {
+	t.Helper()
+	global, err := exec.Command("npm", "root", "--global").Output()
+	setting = "NODE_PATH=" + strings.TrimSpace(string(global)) + string(os.PathListSeparator) + os.Getenv("NODE_PATH")
+	look := exec.Command("node", "-e", "require(process.argv[1])", module)
+	look.Env = append(os.Environ(), setting)
+	if err != nil || look.Run() != nil {
+		missing(t, module, install)
+	}
+	return setting
+}
+
+func missing(t testing.TB, what, install string) {
+	t.Helper()
+	missing := what + " is not installed: " + install
 	if os.Getenv("CI") != "" {
 		t.Fatal(missing)
 	}
