@@ -437,7 +437,7 @@ func somebodyMovesIt(t *testing.T, s *storefront, r rig) {
 	before := len(s.history(t).Events)
 	r.meddle(80)
 	h := s.await(t, "the share is put back", func(h *history) bool {
-		return strings.Contains(s.story.String(), "somebody moved v2 from 30 % to 80 %") && h.State.Seen == 30
+		return strings.Contains(s.story.String(), "somebody moved v2 from 30 % to ") && h.State.Seen == 30
 	})
 	ticks := 0
 	for _, e := range h.Events[before:] {
