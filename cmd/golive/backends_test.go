@@ -367,12 +367,16 @@ func killedInMidShift(t *testing.T, s *storefront, r rig) {
 	s.start(t)
 	s.end(t, exitOK, guard.Live)
 	s.serves(t, "v2")
-	done := slices.ContainsFunc(s.history(t).Events, func(e guard.Event) bool {
-		shifted, ok := e.Fact.(guard.Shifted)
-		return ok && shifted.Percent == 80
-	})
-	if !done {
+	if !slices.ContainsFunc(s.history(t).Events, shiftedTo(80)) {
 		t.Error("the shift that was cut short was not done again")
+	}
+}
+
+// shiftedTo finds that a share was given.
+func shiftedTo(percent int) func(guard.Event) bool {
+	return func(e guard.Event) bool {
+		shifted, ok := e.Fact.(guard.Shifted)
+		return ok && shifted.Percent == percent
 	}
 }
 
@@ -437,11 +441,11 @@ func somebodyMovesIt(t *testing.T, s *storefront, r rig) {
 	before := len(s.history(t).Events)
 	r.meddle(80)
 	h := s.await(t, "the share is put back", func(h *history) bool {
-		return strings.Contains(s.story.String(), "somebody moved v2 from 30 % to ") && h.State.Seen == 30
+		return strings.Contains(s.story.String(), "somebody moved v2 from 30 % to ") && slices.ContainsFunc(h.Events[before:], shiftedTo(30))
 	})
 	ticks := 0
 	for _, e := range h.Events[before:] {
-		if shifted, ok := e.Fact.(guard.Shifted); ok && shifted.Percent == 30 {
+		if shiftedTo(30)(e) {
 			break
 		}
 		if measured, ok := e.Fact.(guard.Measured); ok && measured.Standing != nil { // nil: the component could not say yet
