@@ -80,7 +80,7 @@ func newFlagdRig(t *testing.T, s *storefront) rig {
 	}))
 	t.Cleanup(relay.Close)
 	return rig{
-		backend: fmt.Sprintf("{use: flagd, with: {file: %s, flag: shop, evaluate: %q, timeout: 20s}}", file, relay.URL),
+		backend: fmt.Sprintf("{use: flagd, with: {file: %s, flag: shop, evaluate: %q, timeout: 10s}}", file, relay.URL),
 		stall: func() {
 			mu.Lock()
 			defer mu.Unlock()

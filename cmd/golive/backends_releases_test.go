@@ -112,7 +112,7 @@ func newReleasesRig(t *testing.T, s *storefront) rig {
 	var stopped []int
 	return rig{
 		backend: fmt.Sprintf("{use: releases, with: {root: '%[1]s/{{.Host}}', run: bin/shopd, supervisor: runit, service: '%[1]s/services/{{.Host}}', "+
-			"hosts: [%[2]s], settle: 100ms, stop: 1s, timeout: 5s}}", dir, hosts.String()),
+			"hosts: [%[2]s], settle: 100ms, stop: 1s, timeout: 10s}}", dir, hosts.String()),
 		// A supervisor that stands still takes the order to restart, and does nothing about it.
 		stall: func() {
 			before = releases()

@@ -222,6 +222,7 @@ watch:
 		})
 	}
 	t.Cleanup(func() { closed.Store(true); customers.Wait() })
+	eventually(t, "customers are served", func() bool { return s.arms["v1"].good.Load() > 100 })
 	t.Cleanup(func() {
 		if s.command != nil {
 			s.kill()
