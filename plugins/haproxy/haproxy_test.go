@@ -210,8 +210,11 @@ func TestRollbackUnderLoad(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	time.Sleep(50 * time.Millisecond) // whatever was on its way is answered
-	before := w.served["v2"].Load()
+	before := int64(-1)
+	for before != w.served["v2"].Load() { // whatever was on its way is answered
+		before = w.served["v2"].Load()
+		time.Sleep(100 * time.Millisecond)
+	}
 	time.Sleep(300 * time.Millisecond)
 	stop.Store(true)
 	load.Wait()

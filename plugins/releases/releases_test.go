@@ -171,13 +171,16 @@ func TestRollbackUnderLoad(t *testing.T) {
 			}
 		})
 	}
-	for _, percent := range []int{50, 100, 0} {
+	for i, percent := range []int{50, 100, 0} {
+		for asked.Load() < int64(30*(i+1)) { // there is load, however slow the machine is
+			time.Sleep(time.Millisecond)
+		}
 		shift(t, b, percent)
 	}
 	w.serves(t, "v1", "v1")
 	stop.Store(true)
 	load.Wait()
-	if failed.Load() > 0 || asked.Load() < 100 {
+	if failed.Load() > 0 {
 		t.Errorf("%d of %d requests failed", failed.Load(), asked.Load())
 	}
 }
