@@ -34,17 +34,38 @@ type (
 		Plan       string      `json:"plan"`              // the text of the plan: the rollout keeps the plan it began with
 		File       string      `json:"file,omitempty"`    // where the text was
 		Version    string      `json:"version,omitempty"` // of golive
+		Fence      int64       `json:"fence,omitempty"`   // of the lease, where a store gave one; 0: by the clock
 	}
 	// Resumed says that another process goes on where the last one ended.
 	Resumed struct {
 		Version string `json:"version,omitempty"`
+		Fence   int64  `json:"fence,omitempty"` // of its lease, where a store gave one; 0: by the clock
 	}
 	// Ordered is what a person decided.
 	Ordered struct {
-		Verb   Verb   `json:"verb"`
+		Verb   Verb     `json:"verb"`
+		By     string   `json:"by,omitempty"`
+		Why    string   `json:"why,omitempty"`
+		For    Duration `json:"for,omitempty"`    // of OrderExtend
+		Offset int64    `json:"offset,omitempty"` // behind it in the inbox of the journal, if it came from there
+	}
+	// Voted is what an alerting system says: which alerts fire, or fire no more.
+	Voted struct {
+		Alerts []Alert `json:"alerts"`
+		Unseen int     `json:"unseen,omitempty"` // so many more that it did not name
+		By     string  `json:"by,omitempty"`
+		Offset int64   `json:"offset,omitempty"` // as in Ordered
+	}
+	// Noted is what somebody wants to be remembered. It changes nothing.
+	Noted struct {
+		Text   string `json:"text"`
 		By     string `json:"by,omitempty"`
-		Why    string `json:"why,omitempty"`
-		Offset int64  `json:"offset,omitempty"` // behind it in the inbox of the journal, if it came from there
+		Offset int64  `json:"offset,omitempty"` // as in Ordered
+	}
+	// Acknowledged says that a person has taken notice, and looks after it.
+	Acknowledged struct {
+		By     string `json:"by"`
+		Offset int64  `json:"offset,omitempty"` // as in Ordered
 	}
 	// Interrupted says that the process was asked to end.
 	Interrupted struct {
@@ -95,23 +116,26 @@ type (
 	}
 )
 
-func (Opened) fact()      {}
-func (Resumed) fact()     {}
-func (Ordered) fact()     {}
-func (Interrupted) fact() {}
-func (Checked) fact()     {}
-func (Inspected) fact()   {}
-func (Shifted) fact()     {}
-func (Measured) fact()    {}
-func (Verified) fact()    {}
-func (Finished) fact()    {}
-func (Told) fact()        {}
-func (Elapsed) fact()     {}
-func (Failed) fact()      {}
+func (Opened) fact()       {}
+func (Resumed) fact()      {}
+func (Ordered) fact()      {}
+func (Voted) fact()        {}
+func (Noted) fact()        {}
+func (Acknowledged) fact() {}
+func (Interrupted) fact()  {}
+func (Checked) fact()      {}
+func (Inspected) fact()    {}
+func (Shifted) fact()      {}
+func (Measured) fact()     {}
+func (Verified) fact()     {}
+func (Finished) fact()     {}
+func (Told) fact()         {}
+func (Elapsed) fact()      {}
+func (Failed) fact()       {}
 
 // facts is every kind of fact that a journal can hold.
 var facts = []Fact{
-	Opened{}, Resumed{}, Ordered{}, Interrupted{},
+	Opened{}, Resumed{}, Ordered{}, Voted{}, Noted{}, Acknowledged{}, Interrupted{},
 	Checked{}, Inspected{}, Shifted{}, Measured{}, Verified{}, Finished{}, Told{}, Elapsed{}, Failed{},
 }
 
@@ -132,10 +156,54 @@ const (
 	OrderHold     Verb = "hold"     // take no further step
 	OrderResume   Verb = "resume"   // take steps again
 	OrderProceed  Verb = "proceed"  // take the next step without enough evidence
+	OrderExtend   Verb = "extend"   // give the step more time to come to something
 )
 
 // Verbs lists what can be ordered.
-var Verbs = []Verb{OrderRollback, OrderHold, OrderResume, OrderProceed}
+var Verbs = []Verb{OrderRollback, OrderHold, OrderResume, OrderProceed, OrderExtend}
+
+// An Alert is something that an alerting system says is wrong.
+type Alert struct {
+	Key     string    `json:"key"`  // the same for as long as it fires
+	Name    string    `json:"name"` // of the rule
+	Since   time.Time `json:"since"`
+	Ended   bool      `json:"ended,omitempty"` // it fires no more
+	Summary string    `json:"summary,omitempty"`
+}
+
+// Offset is where in the inbox of its rollout an event from outside has come from; 0 if it has not.
+func (e Event) Offset() int64 {
+	switch f := e.Fact.(type) {
+	case Ordered:
+		return f.Offset
+	case Voted:
+		return f.Offset
+	case Noted:
+		return f.Offset
+	case Acknowledged:
+		return f.Offset
+	}
+	return 0
+}
+
+// Taken is a fact from outside, with its place in the inbox that it was taken from. Other facts have none.
+func Taken(f Fact, offset int64) Fact {
+	switch f := f.(type) {
+	case Ordered:
+		f.Offset = offset
+		return f
+	case Voted:
+		f.Offset = offset
+		return f
+	case Noted:
+		f.Offset = offset
+		return f
+	case Acknowledged:
+		f.Offset = offset
+		return f
+	}
+	return f
+}
 
 // A record is how an event stands in a journal, whose own fields hold the time and the kind of the fact.
 type record struct {

@@ -34,6 +34,7 @@ type State struct {
 	Earned  bool         // the new version was found healthy, or somebody has taken it upon himself
 	Looked  time.Time    // when it was last known where the traffic is
 	Held    string       // who or what forbids further steps; empty: nobody
+	Alerts  []Alert      // that fire now and began after the rollout
 	Asked   bool         // people know that this step needs them
 	Cause   Cause        // why it goes back, or would in observe mode; empty: it does not
 
@@ -131,6 +132,7 @@ func Next(p *Plan, s State, e Event) State {
 		m.resume()
 	case Ordered:
 		m.order(f)
+	case Voted, Noted, Acknowledged:
 	case Interrupted:
 		m.interrupt(f)
 	case Checked:
@@ -160,7 +162,7 @@ func Next(p *Plan, s State, e Event) State {
 // answers says whether a fact can answer a deed. The deed of what comes from outside is nil.
 func answers(d Deed, f Fact) (ok bool) {
 	switch f := f.(type) {
-	case Opened, Resumed, Ordered, Interrupted:
+	case Opened, Resumed, Ordered, Voted, Noted, Acknowledged, Interrupted:
 		return d == nil
 	case Failed:
 		return d != nil
