@@ -1,0 +1,307 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/golive-dev/golive/guard"
+	"github.com/golive-dev/golive/guard/engine"
+	"github.com/golive-dev/golive/guard/journal"
+	"github.com/golive-dev/golive/guard/server"
+	"github.com/golive-dev/golive/guard/store"
+)
+
+// serving is how a server was asked to be.
+type serving struct {
+	listen, plans, tokens, cert, key, node, logs string
+	plain                                        bool
+	ttl, retain                                  time.Duration
+	archive                                      string
+}
+
+func (p *program) serveCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "serve",
+		Short: "Guard many rollouts, heard from deploy tools, seen by people",
+		Long: `serve is golive as a server. Deploy tools tell it of releases (/v1/hooks/...), other programs ask it (/v1, described
+at /v1/openapi.json), people look at the page (/). It guards every rollout by the plan of its service until it is over, also
+through a restart: what it knows is in its store, a file of SQLite, or PostgreSQL where several servers share the work.
+
+While the store gives no answer no traffic moves forward, and a breach is taken back all the same.
+
+It listens on this machine alone unless it knows its callers: each line of the file of --tokens lets one in, with rights of
+its own (golive serve token makes a line). Plans are read again when they change; a rollout keeps the plan it began with.
+
+A signal (SIGTERM, Ctrl-C) ends it without moving traffic: rollouts go on in another server, or here when it is started again.`,
+		Example: `  golive serve
+  golive serve --plans /etc/golive --store sqlite:/var/lib/golive/golive.db
+  golive serve --listen :8457 --tokens /etc/golive/tokens --tls-cert cert.pem --tls-key key.pem
+  GOLIVE_STORE=postgres://golive@db/golive golive serve --tokens tokens --node $(hostname)`,
+		Args: cobra.NoArgs,
+	}
+	host, _ := os.Hostname()
+	var o serving
+	c.Flags().StringVar(&o.listen, "listen", "127.0.0.1:8457", "address to listen on")
+	c.Flags().StringVar(&p.settings.Store, "store", p.settings.Store, "where to remember: sqlite:FILE or postgres://... ($GOLIVE_STORE; default golive.db in the directory of the journals)")
+	c.Flags().StringVar(&o.plans, "plans", "", "directory of plans, or one plan (default: the plan of --plan)")
+	c.Flags().StringVar(&o.tokens, "tokens", "", "file of those who may call: NAME RIGHT,RIGHT sha256:HASH a line ($GOLIVE_TOKENS holds the same lines)")
+	c.Flags().StringVar(&o.cert, "tls-cert", "", "file of the certificate to serve HTTPS with; read again when it changes")
+	c.Flags().StringVar(&o.key, "tls-key", "", "file of its key")
+	c.Flags().BoolVar(&o.plain, "plain", false, "serve HTTP without TLS beyond this machine: something in front speaks TLS")
+	c.Flags().StringVar(&o.node, "node", host, "name of this server, for people and for the others that share its store")
+	c.Flags().DurationVar(&o.ttl, "ttl", 15*time.Second, "how long this server may stand still before others take its rollouts")
+	c.Flags().DurationVar(&o.retain, "retain", 0, "move rollouts that ended longer ago than this from the store into files (0: keep all)")
+	c.Flags().StringVar(&o.archive, "archive", "", "directory for those files (default: archive in the directory of the journals)")
+	c.Flags().StringVar(&o.logs, "log", "json", "form of the log on stderr: json or text")
+	c.RunE = func(c *cobra.Command, _ []string) error { return p.serve(c.Context(), o) }
+	c.AddCommand(p.tokenCommand())
+	return c
+}
+
+func (p *program) tokenCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "token NAME RIGHT,RIGHT",
+		Short: "Make a token that lets a caller in",
+		Long: `token makes a secret for a caller, and the line for the file of --tokens that lets it in. The line holds a hash; the secret
+is printed this once and kept nowhere. Rights: view (read), hook (what deploy tools send), operate (open, hold, roll back ...),
+approve (proceed without enough evidence).`,
+		Example: `  golive serve token flagger hook`,
+		Args:    cobra.ExactArgs(2),
+		RunE: func(_ *cobra.Command, args []string) error {
+			rights, err := server.ParseRights(args[1])
+			if err != nil {
+				return fail(exitUsage, "%w", err)
+			}
+			secret, line := server.NewToken(args[0], rights)
+			if _, err := server.ParseTokens(line); err != nil {
+				return fail(exitUsage, "%w", err)
+			}
+			if p.settings.Output == asJSON {
+				return p.answerAbout(nil, map[string]string{"token": secret, "line": line})
+			}
+			fmt.Fprintf(p.out, "token: %s\nline:  %s\n", secret, line)
+			return nil
+		},
+	}
+}
+
+// serve runs a server until a signal ends it.
+func (p *program) serve(ctx context.Context, o serving) error {
+	log, err := p.log(o.logs)
+	if err != nil {
+		return err
+	}
+	access, err := p.access(o)
+	if err != nil {
+		return err
+	}
+	listener, scheme, err := listenFor(o, access)
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	plans, err := server.ReadPlans(p.plansOf(o))
+	switch {
+	case err != nil && len(plans.All()) == 0:
+		return fail(exitUsage, "%w", err)
+	case err != nil:
+		log.Error("some plans are wrong, and not used", "error", err)
+	}
+	address := p.settings.Store
+	if address == "" {
+		address = "sqlite:" + filepath.Join(p.settings.Journal, "golive.db")
+	}
+	kept, err := store.Open(ctx, address)
+	if err != nil {
+		return fail(exitInternal, "%w", err)
+	}
+	defer kept.Close()
+	p.guarding.Lock() // a signal ends it in its own way
+	defer p.guarding.Unlock()
+	s := server.New(server.Options{
+		Store: kept, Plans: plans, Parts: p.partsElsewhere, Node: o.node, TTL: o.ttl, Version: version(), Log: log, Access: access,
+		Report: p.storyOf,
+	})
+	s.Hooks = p.hooks(s.Desk())
+	web := &http.Server{
+		Handler: s.Handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
+		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- web.Serve(listener) }()
+	fmt.Fprintf(p.out, "golive serves on %s://%s/\n", scheme, listener.Addr())
+	log.Info("serving", "address", listener.Addr().String(), "scheme", scheme, "node", o.node, "version", version(), "plans", len(plans.All()), "guarded", access.Guarded())
+	run, end := context.WithCancel(ctx)
+	defer end()
+	guarded := make(chan error, 1)
+	go func() { guarded <- s.Run(run) }()
+	go p.retain(run, kept, o, log)
+	select {
+	case err = <-ended:
+		err = fail(exitInternal, "the server cannot listen any more: %w", err)
+	case <-ctx.Done():
+		err = nil
+	}
+	end()
+	<-guarded
+	// Hooks are heard to the last: they are durable, and another server goes on with them.
+	goodbye, done := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer done()
+	if stopped := web.Shutdown(goodbye); stopped != nil {
+		_ = web.Close() // who follows events comes back to another server
+	}
+	log.Info("stopped; rollouts go on in another server, or when this one is started again")
+	p.answered = p.ears.heard()
+	return err
+}
+
+// log writes for machines unless it is to write for people.
+func (p *program) log(form string) (*slog.Logger, error) {
+	switch form {
+	case "json":
+		return slog.New(slog.NewJSONHandler(p.err, nil)), nil
+	case "text":
+		return slog.New(slog.NewTextHandler(p.err, nil)), nil
+	}
+	return nil, fail(exitUsage, "--log is json or text, not %q", form)
+}
+
+// plansOf is where the plans are.
+func (p *program) plansOf(o serving) string {
+	if o.plans != "" {
+		return o.plans
+	}
+	return p.settings.Plan
+}
+
+// access says who may call. Beyond this machine nobody may whom the server does not know.
+func (p *program) access(o serving) (server.Access, error) {
+	lines, _ := p.env.Lookup("GOLIVE_TOKENS")
+	if o.tokens != "" {
+		text, err := readAtMost(o.tokens, planHolds)
+		if err != nil {
+			return server.Access{}, fail(exitUsage, "read the tokens: %w", err)
+		}
+		lines += "\n" + string(text)
+	}
+	tokens, err := server.ParseTokens(lines)
+	if err != nil {
+		return server.Access{}, fail(exitUsage, "%w", err)
+	}
+	access := server.Access{Tokens: tokens, Open: len(tokens) == 0}
+	if access.Open && !loopback(o.listen) {
+		return access, fail(exitUsage, `--listen %s would let everybody who can reach it roll back and open releases.
+Make a token for each caller:  golive serve token ci hook,operate,view >> tokens
+and name the file:             golive serve --listen %s --tokens tokens`, o.listen, quote(o.listen))
+	}
+	return access, nil
+}
+
+// loopback says that an address can be reached from this machine alone.
+func loopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+// listenFor begins to listen.
+func listenFor(o serving, access server.Access) (net.Listener, string, error) {
+	secured := o.cert != "" || o.key != ""
+	switch {
+	case secured && (o.cert == "" || o.key == ""):
+		return nil, "", fail(exitUsage, "--tls-cert and --tls-key go together")
+	case !secured && access.Guarded() && !loopback(o.listen) && !o.plain:
+		return nil, "", fail(exitUsage, "--listen %s without TLS would show every token on the network: say --tls-cert and --tls-key, or --plain if something in front of golive speaks TLS", o.listen)
+	}
+	var config *tls.Config
+	if secured {
+		pair := &keyPair{cert: o.cert, key: o.key}
+		if _, err := pair.load(nil); err != nil {
+			return nil, "", fail(exitUsage, "%w", err)
+		}
+		config = &tls.Config{GetCertificate: pair.load, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
+	}
+	listener, err := net.Listen("tcp", o.listen)
+	if err != nil {
+		return nil, "", fail(exitUsage, "%w", err)
+	}
+	if config != nil {
+		return tls.NewListener(listener, config), "https", nil
+	}
+	return listener, "http", nil
+}
+
+// partsElsewhere makes what a plan names, with the ledger that lies beside it.
+func (p *program) partsElsewhere(ctx context.Context, plan *guard.Plan) (engine.Parts, func(), error) {
+	beside := p.beside(plan)
+	parts, letGo, err := beside.parts(ctx, plan)
+	if err != nil {
+		err = errors.New(beside.secrets.name(err.Error()))
+	}
+	return parts, letGo, err
+}
+
+// beside is golive as if it had been called with a plan. What it learns of secrets it keeps to itself.
+func (p *program) beside(plan *guard.Plan) *program {
+	q := &program{in: strings.NewReader(""), out: io.Discard, err: p.err, env: p.env, settings: p.settings, ears: p.ears}
+	q.settings.Plan = plan.File()
+	return q
+}
+
+// storyOf tells the story of a rollout as golive explain does.
+func (p *program) storyOf(plan *guard.Plan, events []guard.Event) string {
+	var text bytes.Buffer
+	q := p.beside(plan)
+	q.out, q.settings.Output = &text, asText
+	state := guard.Fold(plan, events)
+	if err := q.explainHistory(&history{Path: state.Release.ID + journal.Extension, Plan: plan, Events: events, State: state}); err != nil {
+		return "the story cannot be told: " + err.Error()
+	}
+	return text.String()
+}
+
+// retain moves what ended long ago into files, now and every hour.
+func (p *program) retain(ctx context.Context, kept *store.Store, o serving, log *slog.Logger) {
+	if o.retain <= 0 {
+		return
+	}
+	dir := o.archive
+	if dir == "" {
+		dir = filepath.Join(p.settings.Journal, "archive")
+	}
+	for again := time.NewTicker(time.Hour); ; {
+		n, err := kept.Archive(ctx, time.Now().Add(-o.retain), dir)
+		switch {
+		case err != nil && ctx.Err() == nil:
+			log.Error("rollouts could not be moved into files", "directory", dir, "error", err)
+		case n > 0:
+			log.Info("moved rollouts into files", "directory", dir, "rollouts", n)
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			again.Stop()
+			return
+		}
+	}
+}

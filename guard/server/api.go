@@ -1,0 +1,649 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/golive-dev/golive/guard"
+	"github.com/golive-dev/golive/guard/journal"
+	"github.com/golive-dev/golive/guard/store"
+)
+
+// A Hook is what one deploy tool calls, under /v1/hooks/NAME. Its handler sees the rest of the path.
+type Hook struct {
+	Name string
+	// Signed says that the handler proves by itself who sends a message. Of others the server asks a token.
+	Signed  bool
+	Handler http.Handler
+	// Report takes a context to one in which the handler's trouble is told to the function.
+	Report func(context.Context, func(error)) context.Context
+}
+
+// A route is one thing that can be asked for, and the right that it takes. The description of the API is made of these.
+type route struct {
+	method, path string
+	right        Right // empty: none
+	title        string
+	body         any // an example of what is sent; nil: nothing
+	answer       any // an example of what is answered; nil: no JSON
+	status       int // of success
+	serve        func(http.ResponseWriter, *http.Request) error
+}
+
+// routes is the table of the API.
+func (s *Server) routes() []route {
+	return []route{
+		{"POST", "/v1/rollouts", Operate, "Open a rollout of a release", opening{}, opened{}, 201, s.openRollout},
+		{"GET", "/v1/rollouts", View, "List rollouts, the newest first", nil, listed{}, 200, s.listRollouts},
+		{"GET", "/v1/rollouts/{id}", View, "Show a rollout", nil, shown{}, 200, s.showRollout},
+		{"GET", "/v1/rollouts/{id}/verdict", View, "Say in one word what golive thinks of the new version", nil, verdict{}, 200, s.showVerdict},
+		{"GET", "/v1/rollouts/{id}/events", View, "Follow what happens, as server-sent events, or list it as JSON", nil, []happened{}, 200, s.showEvents},
+		{"GET", "/v1/rollouts/{id}/journal", View, "Export the journal, as golive journal verify reads it", nil, nil, 200, s.exportJournal},
+		{"GET", "/v1/rollouts/{id}/report", View, "Tell the story of a rollout as text", nil, nil, 200, s.showReport},
+		{"POST", "/v1/rollouts/{id}/orders", Operate, "Roll back, hold, resume, extend, or proceed (which takes the right to approve)", order{}, told{}, 202, s.orderRollout},
+		{"POST", "/v1/rollouts/{id}/notes", Operate, "Have something remembered", note{}, told{}, 202, s.noteRollout},
+		{"POST", "/v1/rollouts/{id}/acknowledgement", Operate, "Say that you look after it", nil, told{}, 202, s.acknowledgeRollout},
+		{"GET", "/v1/openapi.json", "", "Describe this API", nil, nil, 200, s.describe},
+		{"GET", "/healthz", "", "Say that the server runs", nil, nil, 200, s.healthy},
+		{"GET", "/readyz", "", "Say whether the server can take rollouts on", nil, nil, 200, s.ready},
+	}
+}
+
+// Bounds of a request.
+const (
+	largestBody   = 1 << 20
+	answersWithin = 30 * time.Second // but for those who follow
+)
+
+// Handler is everything that the server answers.
+func (s *Server) Handler() http.Handler {
+	mux := http.NewServeMux()
+	for _, r := range s.routes() {
+		mux.Handle(r.method+" "+r.path, s.allow(r.right, s.answering(r.serve)))
+	}
+	mux.Handle("GET /metrics", s.allow(View, s.metrics.handler()))
+	for _, h := range s.Hooks {
+		prefix := "/v1/hooks/" + h.Name
+		handler := http.StripPrefix(prefix, slashed(s.reporting(h)))
+		if !h.Signed {
+			handler = s.allow(Deliver, handler)
+		}
+		mux.Handle(prefix, handler)
+		mux.Handle(prefix+"/", handler)
+	}
+	s.pages(mux)
+	return s.limited(s.recovered(http.NewCrossOriginProtection().Handler(mux)))
+}
+
+// slashed gives a handler the path "/" where its prefix was all there was.
+func slashed(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "" {
+			r.URL.Path = "/"
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+// reporting serves a hook, and has its trouble logged that the tool is not told.
+func (s *Server) reporting(h Hook) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), answersWithin)
+		defer cancel()
+		if h.Report != nil {
+			ctx = h.Report(ctx, func(err error) {
+				s.Log.Warn("a hook could not be taken", "hook", h.Name, "path", r.URL.Path, "error", s.Clean(err.Error()))
+			})
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, largestBody)
+		record := &statusWriter{ResponseWriter: w}
+		h.Handler.ServeHTTP(record, r.WithContext(ctx))
+		s.metrics.hook(h.Name, record.status)
+	})
+}
+
+// statusWriter remembers the status of an answer.
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *statusWriter) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *statusWriter) Write(b []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	return w.ResponseWriter.Write(b)
+}
+
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// allow lets callers through who have a right.
+func (s *Server) allow(right Right, next http.Handler) http.Handler {
+	if right == "" {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		caller, err := s.Access.caller(r)
+		if err != nil {
+			s.metrics.refused()
+			w.Header().Set("WWW-Authenticate", `Bearer realm="golive", Basic realm="golive"`)
+			refuse(w, http.StatusUnauthorized, err.Error())
+			return
+		}
+		if !caller.May(right) {
+			s.metrics.refused()
+			refuse(w, http.StatusForbidden, fmt.Sprintf("%s may not do this: it takes the right %q", cmp.Or(caller.Name, "this caller"), right))
+			return
+		}
+		next.ServeHTTP(w, r.WithContext(as(r.Context(), caller)))
+	})
+}
+
+// recovered answers a panic like any other trouble.
+func (s *Server) recovered(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			if p := recover(); p != nil && p != http.ErrAbortHandler { //nolint:errorlint // a panic is no error
+				s.Log.Error("a request made golive panic", "method", r.Method, "path", r.URL.Path, "panic", p)
+				refuse(w, http.StatusInternalServerError, "this is a mistake in golive; its log says more")
+			}
+		}()
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("Cache-Control", "no-store")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// answering serves one route. What its function returns is answered by its kind.
+func (s *Server) answering(serve func(http.ResponseWriter, *http.Request) error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, largestBody)
+		if err := serve(w, r); err != nil {
+			s.fail(w, r, err)
+		}
+	})
+}
+
+// A badRequest is a mistake of the caller's.
+type badRequest string
+
+func (b badRequest) Error() string { return string(b) }
+
+// fail answers an error.
+func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
+	var bad badRequest
+	var invalid *InvalidError
+	var underWay *guard.UnderWayError
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &bad), errors.As(err, &invalid):
+		refuse(w, http.StatusBadRequest, err.Error())
+	case errors.As(err, &large):
+		refuse(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("a request may have %d bytes", large.Limit))
+	case errors.Is(err, guard.ErrNoRollout), errors.Is(err, guard.ErrNoPlan):
+		refuse(w, http.StatusNotFound, err.Error())
+	case errors.As(err, &underWay):
+		answer(w, http.StatusConflict, trouble{Error: err.Error(), Rollout: underWay.ID})
+	case errors.Is(err, guard.ErrOver):
+		refuse(w, http.StatusConflict, err.Error())
+	case r.Context().Err() != nil:
+		refuse(w, http.StatusServiceUnavailable, "it took too long")
+	default:
+		s.Log.Warn("a request could not be answered", "method", r.Method, "path", r.URL.Path, "error", s.Clean(err.Error()))
+		w.Header().Set("Retry-After", "2")
+		refuse(w, http.StatusServiceUnavailable, "golive cannot answer just now; try again")
+	}
+}
+
+// trouble is an answer that is none.
+type trouble struct {
+	Error   string `json:"error"`
+	Rollout string `json:"rollout,omitempty"` // that is in the way
+}
+
+func refuse(w http.ResponseWriter, status int, why string) { answer(w, status, trouble{Error: why}) }
+
+func answer(w http.ResponseWriter, status int, value any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	_ = encoder.Encode(value) // whoever asked may be gone
+}
+
+// read reads what was sent, strictly: a word that is not known may have meant everything.
+func read(r *http.Request, into any) error {
+	decoder := json.NewDecoder(r.Body)
+	decoder.DisallowUnknownFields()
+	err := decoder.Decode(into)
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return err
+	case err != nil:
+		return badRequest("the request is not the JSON that is wanted: " + guard.Line(err.Error(), 200))
+	case decoder.More():
+		return badRequest("the request goes on after its JSON")
+	}
+	return nil
+}
+
+// delivery is a request as the records keep it. A caller that may send it again names it with Idempotency-Key.
+func (s *Server) delivery(r *http.Request, value any) (guard.Delivery, error) {
+	body, err := json.Marshal(value)
+	if err != nil {
+		return guard.Delivery{}, err
+	}
+	key := r.Header.Get("Idempotency-Key")
+	if key == "" {
+		key = newName(time.Now(), "request")
+	}
+	sum := sha256.Sum256([]byte(strings.Join([]string{who(r.Context()), r.Method, r.URL.Path, key}, "\x00")))
+	return guard.Delivery{ID: "api/" + hex.EncodeToString(sum[:16]), Source: "api", At: clock(), Body: body}, nil
+}
+
+type opening struct {
+	Service     string        `json:"service"`
+	Environment string        `json:"environment,omitempty"`
+	From        string        `json:"from,omitempty"`
+	To          string        `json:"to"`
+	Purpose     guard.Purpose `json:"purpose,omitempty"` // rollout (the default), watch or rollback
+}
+
+type opened struct {
+	ID string `json:"id"`
+}
+
+func (s *Server) openRollout(w http.ResponseWriter, r *http.Request) error {
+	var o opening
+	if err := read(r, &o); err != nil {
+		return err
+	}
+	if !slices.Contains([]guard.Purpose{"", guard.ToRollout, guard.ToWatch, guard.ToRollback}, o.Purpose) {
+		return badRequest(`purpose is "rollout", "watch" or "rollback"`)
+	}
+	delivery, err := s.delivery(r, o)
+	if err != nil {
+		return err
+	}
+	release := guard.Release{Service: o.Service, Environment: o.Environment, From: o.From, To: o.To}
+	id, err := s.Desk().Open(r.Context(), delivery, release, o.Purpose)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Location", "/v1/rollouts/"+id)
+	answer(w, http.StatusCreated, opened{id})
+	return nil
+}
+
+// Bounds of a list.
+const (
+	listUsual = 50
+	listMost  = 200
+)
+
+type listed struct {
+	Rollouts []shown `json:"rollouts"`
+	Next     string  `json:"next,omitempty"` // for ?before=, to go on with the older ones
+}
+
+func (s *Server) listRollouts(w http.ResponseWriter, r *http.Request) error {
+	list, err := s.list(r)
+	if err != nil {
+		return err
+	}
+	answer(w, http.StatusOK, list)
+	return nil
+}
+
+// list reads the rollouts that the query of a request asks for.
+func (s *Server) list(r *http.Request) (listed, error) {
+	q := r.URL.Query()
+	filter := store.Filter{Limit: listUsual, Before: q.Get("before")}
+	if text := q.Get("limit"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 || n > listMost {
+			return listed{}, badRequest(fmt.Sprintf("limit is 1 to %d", listMost))
+		}
+		filter.Limit = n
+	}
+	if text := q.Get("open"); text != "" {
+		open, err := strconv.ParseBool(text)
+		if err != nil {
+			return listed{}, badRequest("open is true or false")
+		}
+		filter.Open = &open
+	}
+	if service := q.Get("service"); service != "" {
+		environment := q.Get("environment")
+		if environment == "" {
+			chosen, err := s.Plans.For(service, "")
+			if err != nil {
+				return listed{}, err
+			}
+			environment = chosen.Plan.Environment
+		}
+		filter.Target = target(service, environment)
+	}
+	all, err := s.Store.Rollouts(r.Context(), filter)
+	if err != nil {
+		return listed{}, err
+	}
+	list := listed{Rollouts: []shown{}}
+	for _, one := range all {
+		h, err := s.histories.read(r.Context(), one.ID)
+		if err != nil {
+			return listed{}, fmt.Errorf("%s: %w", one.ID, err)
+		}
+		list.Rollouts = append(list.Rollouts, s.show(h, one, time.Now()).brief())
+	}
+	if len(all) == filter.Limit {
+		list.Next = all[len(all)-1].Cursor()
+	}
+	return list, nil
+}
+
+// brief leaves out what only who looks at one rollout wants to know.
+func (r shown) brief() shown {
+	r.Findings, r.Proof, r.Ruling = nil, nil, nil
+	return r
+}
+
+// rollout reads the rollout that a request names.
+func (s *Server) rollout(r *http.Request) (history, store.Rollout, error) {
+	id := r.PathValue("id")
+	one, err := s.Store.Find(r.Context(), id)
+	if errors.Is(err, store.ErrNoRollout) {
+		return history{}, one, guard.ErrNoRollout
+	}
+	if err != nil {
+		return history{}, one, err
+	}
+	h, err := s.histories.read(r.Context(), id)
+	return h, one, err
+}
+
+func (s *Server) showRollout(w http.ResponseWriter, r *http.Request) error {
+	h, one, err := s.rollout(r)
+	if err != nil {
+		return err
+	}
+	answer(w, http.StatusOK, s.show(h, one, time.Now()))
+	return nil
+}
+
+type verdict struct {
+	Verdict   guard.Opinion `json:"verdict"`
+	Regressed bool          `json:"regressed"`
+	Enough    bool          `json:"enough"`
+	Reason    string        `json:"reason"`
+	Over      bool          `json:"over"`
+	Outcome   guard.Outcome `json:"outcome,omitempty"`
+	Release   string        `json:"release"`
+	Percent   int           `json:"percent"`
+}
+
+func (s *Server) showVerdict(w http.ResponseWriter, r *http.Request) error {
+	h, _, err := s.rollout(r)
+	if err != nil {
+		return err
+	}
+	opinion := h.state.Opinion(time.Now(), staleAfter(h.plan))
+	answer(w, http.StatusOK, verdict{
+		Verdict: opinion, Regressed: opinion == guard.Harmful, Enough: opinion == guard.Healthy || opinion == guard.Harmful,
+		Reason: cmp.Or(h.state.Why, h.state.Ruling.Why), Over: h.state.Phase == guard.Over, Outcome: h.state.Outcome,
+		Release: r.PathValue("id"), Percent: h.state.Seen,
+	})
+	return nil
+}
+
+type order struct {
+	Verb guard.Verb     `json:"verb"`
+	Why  string         `json:"why,omitempty"`
+	For  guard.Duration `json:"for,omitempty"` // of extend
+}
+
+type told struct {
+	Told string `json:"told"` // the rollout
+}
+
+func (s *Server) orderRollout(w http.ResponseWriter, r *http.Request) error {
+	var o order
+	if err := read(r, &o); err != nil {
+		return err
+	}
+	if err := o.check(callerOf(r.Context())); err != nil {
+		return err
+	}
+	return s.tell(w, r, o, guard.Ordered{Verb: o.Verb, Why: guard.Line(o.Why, longestText), For: o.For})
+}
+
+// A forbidden order takes a right that the caller has not.
+var errApprove = errors.New(`this takes the right "approve"`)
+
+func (o order) check(c Caller) error {
+	switch {
+	case !slices.Contains(guard.Verbs, o.Verb):
+		return badRequest(fmt.Sprintf("verb is one of %v", guard.Verbs))
+	case o.Verb == guard.OrderProceed && !c.May(Approve):
+		return errApprove
+	case o.Verb == guard.OrderExtend && (o.For <= 0 || o.For.Std() > longestExtension):
+		return badRequest(`extend takes a time, up to a day: "for": "10m"`)
+	}
+	return nil
+}
+
+const (
+	longestExtension = 24 * time.Hour
+	longestText      = 2000
+)
+
+type note struct {
+	Text string `json:"text"`
+}
+
+func (s *Server) noteRollout(w http.ResponseWriter, r *http.Request) error {
+	var n note
+	if err := read(r, &n); err != nil {
+		return err
+	}
+	text := guard.Line(n.Text, longestText)
+	if text == "" {
+		return badRequest("text says nothing")
+	}
+	return s.tell(w, r, n, guard.Noted{Text: text})
+}
+
+func (s *Server) acknowledgeRollout(w http.ResponseWriter, r *http.Request) error {
+	return s.tell(w, r, struct{}{}, guard.Acknowledged{By: "somebody"})
+}
+
+// tell has a rollout told something, durably, and answers.
+func (s *Server) tell(w http.ResponseWriter, r *http.Request, value any, f guard.Fact) error {
+	delivery, err := s.delivery(r, value)
+	if err != nil {
+		return err
+	}
+	id := r.PathValue("id")
+	if err := s.Desk().Tell(r.Context(), delivery, id, f); err != nil {
+		return err
+	}
+	s.Log.Info("told", "rollout", id, "by", who(r.Context()), "what", fmt.Sprintf("%T", f))
+	answer(w, http.StatusAccepted, told{id})
+	return nil
+}
+
+func (s *Server) exportJournal(w http.ResponseWriter, r *http.Request) error {
+	id := r.PathValue("id")
+	if _, err := s.Store.Find(r.Context(), id); err != nil {
+		if errors.Is(err, store.ErrNoRollout) {
+			return guard.ErrNoRollout
+		}
+		return err
+	}
+	w.Header().Set("Content-Type", "application/jsonl")
+	w.Header().Set("Content-Disposition", fmt.Sprintf("attachment; filename=%q", id+journal.Extension))
+	if err := s.Store.Export(r.Context(), id, w); err != nil {
+		s.Log.Warn("a journal was not exported whole", "rollout", id, "error", err)
+		panic(http.ErrAbortHandler) // half a journal must not look like a whole one
+	}
+	return nil
+}
+
+func (s *Server) showReport(w http.ResponseWriter, r *http.Request) error {
+	h, _, err := s.rollout(r)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = io.WriteString(w, s.Report(h.plan, h.events))
+	return nil
+}
+
+// showEvents lists what happened, or follows it: with Accept: text/event-stream, each event with its number as its
+// id, so that a client that was cut off goes on where it was.
+func (s *Server) showEvents(w http.ResponseWriter, r *http.Request) error {
+	id := r.PathValue("id")
+	after, err := afterOf(r)
+	if err != nil {
+		return err
+	}
+	if _, _, err := s.rollout(r); err != nil {
+		return err
+	}
+	if !strings.Contains(r.Header.Get("Accept"), "text/event-stream") {
+		records, err := s.Store.Load(r.Context(), id, after)
+		if err != nil {
+			return err
+		}
+		events := []happened{}
+		for _, record := range records {
+			one, err := asHappened(record)
+			if err != nil {
+				return err
+			}
+			events = append(events, one)
+		}
+		answer(w, http.StatusOK, events)
+		return nil
+	}
+	s.follow(w, r, id, after)
+	return nil
+}
+
+// afterOf is the number of the event that a client has seen last.
+func afterOf(r *http.Request) (int64, error) {
+	text := cmp.Or(r.Header.Get("Last-Event-ID"), r.URL.Query().Get("after"), "0")
+	after, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || after < 0 {
+		return 0, badRequest("after is the number of an event")
+	}
+	return after, nil
+}
+
+func asHappened(r journal.Record) (happened, error) {
+	e, err := guard.Decode(r.At, r.Kind, r.Data)
+	if err != nil {
+		return happened{}, err
+	}
+	return happened{Seq: r.Seq, At: r.At, Kind: r.Kind, Task: e.Task, Fact: e.Fact, Hash: r.Hash}, nil
+}
+
+// How often who follows is told that the server is there, and how often it looks where no hint comes.
+const (
+	aliveEvery = 15 * time.Second
+	lookEvery  = 2 * time.Second
+	sendWithin = 10 * time.Second
+)
+
+// follow sends events until the rollout is over or the client goes.
+func (s *Server) follow(w http.ResponseWriter, r *http.Request, id string, after int64) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("X-Accel-Buffering", "no")
+	out := http.NewResponseController(w)
+	ctx := r.Context()
+	hints := s.Store.Subscribe(ctx)
+	look, alive := time.NewTicker(lookEvery), time.NewTicker(aliveEvery)
+	defer look.Stop()
+	defer alive.Stop()
+	send := func(format string, args ...any) bool {
+		_ = out.SetWriteDeadline(time.Now().Add(sendWithin))
+		_, err := fmt.Fprintf(w, format, args...)
+		return err == nil && out.Flush() == nil
+	}
+	if !send(": golive\n\n") {
+		return
+	}
+	for {
+		records, err := s.Store.Load(ctx, id, after)
+		if err != nil && ctx.Err() == nil {
+			s.Log.Log(ctx, slog.LevelDebug, "who follows has to wait", "rollout", id, "error", err)
+		}
+		for _, record := range records {
+			one, err := asHappened(record)
+			if err != nil {
+				return
+			}
+			text, err := json.Marshal(one)
+			if err != nil || !send("id: %d\nevent: %s\ndata: %s\n\n", record.Seq, record.Kind, text) {
+				return
+			}
+			after = record.Seq
+		}
+		if s.isOver(ctx, id) && len(records) == 0 && err == nil {
+			send("event: over\ndata: {}\n\n")
+			return
+		}
+		for waiting := true; waiting; {
+			select {
+			case hint, open := <-hints:
+				waiting = open && hint != id
+			case <-look.C:
+				waiting = false
+			case <-alive.C:
+				if !send(": alive\n\n") {
+					return
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+// isOver says that nothing more will happen to a rollout.
+func (s *Server) isOver(ctx context.Context, id string) bool {
+	one, err := s.Store.Find(ctx, id)
+	return err == nil && !one.Open
+}
+
+func (s *Server) healthy(w http.ResponseWriter, _ *http.Request) error {
+	answer(w, http.StatusOK, map[string]string{"version": s.Version, "node": s.Node})
+	return nil
+}
+
+func (s *Server) ready(w http.ResponseWriter, r *http.Request) error {
+	if err := s.Ready(r.Context()); err != nil {
+		refuse(w, http.StatusServiceUnavailable, s.Clean(err.Error()))
+		return nil
+	}
+	answer(w, http.StatusOK, map[string]int{"guarded": len(s.all())})
+	return nil
+}

@@ -1,0 +1,252 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/golive-dev/golive/guard"
+	"github.com/golive-dev/golive/guard/engine"
+	"github.com/golive-dev/golive/guard/store"
+)
+
+// desk is guard.Desk on the store. Who is heard stands in the context, put there by whoever let the request in.
+type desk struct{ *Server }
+
+var _ guard.Desk = desk{}
+
+// Desk is where hooks and the API speak to the server.
+func (s *Server) Desk() guard.Desk { return desk{s} }
+
+// Open implements guard.Desk. A release that is under way already is not opened again: its name is the answer.
+func (d desk) Open(ctx context.Context, delivery guard.Delivery, r guard.Release, purpose guard.Purpose) (string, error) {
+	chosen, err := d.Plans.For(r.Service, r.Environment)
+	if err != nil {
+		return "", err
+	}
+	r.Service, r.Environment = chosen.Plan.Service, chosen.Plan.Environment
+	if err := r.Validate(); err != nil {
+		return "", &InvalidError{err}
+	}
+	r.ID = newName(time.Now(), r.To)
+	opened := guard.Event{At: clock(), Fact: guard.Opened{
+		Release: r, Purpose: cmp.Or(purpose, guard.ToRollout), Mode: chosen.Plan.Mode, Plan: chosen.Text, File: chosen.File, Version: d.Version,
+	}}
+	kind, data, err := opened.Encode()
+	if err != nil {
+		return "", err
+	}
+	id, _, err := d.Store.Accept(ctx, d.stamped(ctx, delivery), store.Opening{
+		Rollout: r.ID, Target: target(r.Service, r.Environment),
+		Records: []store.Entry{{At: opened.At, Kind: kind, Data: data}},
+	})
+	var busy *store.BusyError
+	if !errors.As(err, &busy) {
+		return id, err
+	}
+	old, err := d.histories.read(ctx, busy.Rollout)
+	if err != nil {
+		return "", err
+	}
+	was := old.state.Release
+	if was.To == r.To && was.From == r.From && old.state.Purpose == opened.Fact.(guard.Opened).Purpose {
+		return busy.Rollout, nil
+	}
+	if chosen.Plan.Rollout.OnNewRelease == "supersede" {
+		delivery.ID = "supersede/" + busy.Rollout + "/" + delivery.ID
+		err := d.Tell(ctx, delivery, busy.Rollout, guard.Ordered{
+			Verb: guard.OrderRollback, By: "golive", Why: fmt.Sprintf("%s supersedes it (rollout.on_new_release)", r.To),
+		})
+		if err != nil && !errors.Is(err, guard.ErrOver) {
+			return "", err
+		}
+	}
+	return "", &guard.UnderWayError{ID: busy.Rollout}
+}
+
+// An InvalidError says that a release makes no sense, whoever asks.
+type InvalidError struct{ err error }
+
+func (e *InvalidError) Error() string { return e.err.Error() }
+func (e *InvalidError) Unwrap() error { return e.err }
+
+// Tell implements guard.Desk.
+func (d desk) Tell(ctx context.Context, delivery guard.Delivery, id string, f guard.Fact) error {
+	e := guard.Event{At: clock(), Fact: by(f, who(ctx))}
+	kind, data, err := e.Encode()
+	if err != nil {
+		return err
+	}
+	_, err = d.Store.Tell(ctx, d.stamped(ctx, delivery), id, store.Entry{At: e.At, Kind: kind, Data: data})
+	switch {
+	case errors.Is(err, store.ErrNoRollout):
+		return guard.ErrNoRollout
+	case errors.Is(err, store.ErrOver):
+		return guard.ErrOver
+	}
+	return err
+}
+
+// by says who has told a fact. What has proved who it is goes before what a message says of itself.
+func by(f guard.Fact, name string) guard.Fact {
+	name2 := func(said string) string {
+		switch {
+		case name == "":
+			return said
+		case said == "" || said == name:
+			return name
+		}
+		return fmt.Sprintf("%s (%s)", name, guard.Line(said, 100))
+	}
+	switch f := f.(type) {
+	case guard.Ordered:
+		f.By = name2(f.By)
+		return f
+	case guard.Voted:
+		f.By = name2(f.By)
+		return f
+	case guard.Noted:
+		f.By = name2(f.By)
+		return f
+	case guard.Acknowledged:
+		f.By = name2(f.By)
+		return f
+	}
+	return f
+}
+
+// stamped is a delivery as the store keeps it.
+func (d desk) stamped(ctx context.Context, in guard.Delivery) store.Delivery {
+	at := in.At
+	if at.IsZero() {
+		at = clock()
+	}
+	return store.Delivery{ID: in.ID, Source: in.Source, By: cmp.Or(who(ctx), in.By), At: at, Body: in.Body}
+}
+
+// Find implements guard.Desk.
+func (d desk) Find(ctx context.Context, r guard.Release) (string, error) {
+	environment := r.Environment
+	if environment == "" {
+		chosen, err := d.Plans.For(r.Service, "")
+		if err != nil {
+			return "", fmt.Errorf("%w: %w", guard.ErrNoRollout, err)
+		}
+		environment = chosen.Plan.Environment
+	}
+	// A deploy tool asks about what it has just begun, so the latest few are enough.
+	const lately = 20
+	all, err := d.Store.Rollouts(ctx, store.Filter{Target: target(r.Service, environment), Limit: lately})
+	if err != nil {
+		return "", err
+	}
+	for _, rollout := range all {
+		if r.To == "" && r.From == "" {
+			return rollout.ID, nil
+		}
+		h, err := d.histories.read(ctx, rollout.ID)
+		if err != nil {
+			return "", err
+		}
+		was := h.state.Release
+		if (r.To == "" || r.To == was.To) && (r.From == "" || r.From == was.From) {
+			return rollout.ID, nil
+		}
+	}
+	return "", guard.ErrNoRollout
+}
+
+// Get implements guard.Desk.
+func (d desk) Get(ctx context.Context, id string) (*guard.Plan, guard.State, error) {
+	h, err := d.histories.read(ctx, id)
+	return h.plan, h.state, err
+}
+
+// checksHold is how long the answers of checks are given again to who asks for the same.
+const checksHold = time.Minute
+
+// Check implements guard.Desk. Tools ask every few seconds, and at most one asks the world.
+func (d desk) Check(ctx context.Context, r guard.Release) ([]guard.Finding, error) {
+	chosen, err := d.Plans.For(r.Service, r.Environment)
+	if err != nil {
+		return nil, err
+	}
+	r.Service, r.Environment = chosen.Plan.Service, chosen.Plan.Environment
+	if err := r.Validate(); err != nil {
+		return nil, &InvalidError{err}
+	}
+	key := strings.Join([]string{r.Service, r.Environment, r.From, r.To, chosen.Plan.Digest()}, "\x00")
+	return d.checked.get(ctx, key, func(ctx context.Context) ([]guard.Finding, error) {
+		parts, letGo, err := d.Parts(ctx, chosen.Plan)
+		if err != nil {
+			return nil, errors.New(d.Clean(err.Error()))
+		}
+		defer letGo()
+		return engine.RunChecks(ctx, parts.Scene(ctx, chosen.Plan, r, clock()), parts.Checks, nil), nil
+	})
+}
+
+// answers remembers what checks have answered, and lets one at a time ask the same.
+type answers struct {
+	mu    sync.Mutex
+	known map[string]*answered
+}
+
+type answered struct {
+	mu       sync.Mutex
+	at       time.Time
+	findings []guard.Finding
+}
+
+func (a *answers) get(ctx context.Context, key string, ask func(context.Context) ([]guard.Finding, error)) ([]guard.Finding, error) {
+	a.mu.Lock()
+	if a.known == nil {
+		a.known = map[string]*answered{}
+	}
+	for k, old := range a.known {
+		if k != key && old.mu.TryLock() {
+			if time.Since(old.at) > checksHold {
+				delete(a.known, k)
+			}
+			old.mu.Unlock()
+		}
+	}
+	one := a.known[key]
+	if one == nil {
+		one = &answered{}
+		a.known[key] = one
+	}
+	a.mu.Unlock()
+	one.mu.Lock()
+	defer one.mu.Unlock()
+	if time.Since(one.at) < checksHold {
+		return one.findings, nil
+	}
+	findings, err := ask(ctx)
+	if err != nil {
+		return nil, err
+	}
+	one.at, one.findings = time.Now(), findings
+	return findings, nil
+}
+
+func clock() time.Time { return time.Now().UTC().Round(0) }
+
+// newName names a rollout by when it began and what it brings. The end keeps those of several servers apart.
+func newName(now time.Time, to string) string {
+	safe := strings.Map(func(r rune) rune {
+		if 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("._-", r) {
+			return r
+		}
+		return '-'
+	}, to)
+	var random [3]byte
+	_, _ = rand.Read(random[:]) // never fails: crypto/rand
+	return now.UTC().Format("20060102-150405") + "-" + safe[:min(len(safe), 60)] + "-" + hex.EncodeToString(random[:])
+}

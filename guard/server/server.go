@@ -1,0 +1,303 @@
+// Package server is golive as a server: it hears deploy tools, guards many rollouts at once, and shows them to people.
+//
+// What it remembers is in a store (guard/store), and nothing else is: any number of servers may share one. Each joins
+// the store with a session, claims rollouts that nobody guards, and guards each in a goroutine of its own with the
+// same engine that the command line uses. A server that dies, or stands still, loses its session; the others go on
+// with its rollouts, and the store refuses whatever it may still try to write.
+//
+// The files: server (who guards what), guarding (one rollout under guard), desk (what tools and people say, as
+// package guard wants it heard), plans (the directory of plans), access (who may), limits (how often), api (HTTP under
+// /v1), shown (a rollout as JSON), page (HTTP for people), metrics (HTTP for Prometheus).
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/golive-dev/golive/guard"
+	"github.com/golive-dev/golive/guard/engine"
+	"github.com/golive-dev/golive/guard/store"
+)
+
+// Options are what a server is made of.
+type Options struct {
+	Store *store.Store
+	Plans *Plans
+	// Parts makes what a plan names. Its second answer lets go of them.
+	Parts func(context.Context, *guard.Plan) (engine.Parts, func(), error)
+	// Node names this server to people, and to the others that share its store.
+	Node string
+	// TTL is how long a server may stand still before others take its rollouts; 15 s if it is 0.
+	TTL     time.Duration
+	Version string
+	Log     *slog.Logger
+	Access  Access
+	// Clean takes what may not be told out of a text: secrets that a part has learned. Nil: there are none.
+	Clean func(string) string
+	// Report writes the story of a rollout for people, as plain text.
+	Report func(*guard.Plan, []guard.Event) string
+	// Hooks are what deploy tools call, by name: /v1/hooks/NAME.
+	Hooks []Hook
+	// Fence says how the backend of a plan keeps the calls of a former owner out: enforced, advisory or none.
+	Fence func(*guard.Plan) string
+}
+
+// A Server guards rollouts. New makes one.
+type Server struct {
+	Options
+	histories histories
+	checked   answers
+	metrics   *metrics
+
+	mu      sync.Mutex
+	session *store.Session
+	guarded map[string]*guarding // by the name of the rollout
+}
+
+// New makes a server, which does nothing before Run.
+func New(o Options) *Server {
+	if o.TTL == 0 {
+		o.TTL = 15 * time.Second
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Clean == nil {
+		o.Clean = func(text string) string { return text }
+	}
+	if o.Report == nil {
+		o.Report = func(*guard.Plan, []guard.Event) string { return "" }
+	}
+	if o.Fence == nil {
+		o.Fence = func(*guard.Plan) string { return "none" }
+	}
+	s := &Server{Options: o, guarded: map[string]*guarding{}}
+	s.histories.server = s
+	s.metrics = newMetrics(s)
+	return s
+}
+
+// How often a server looks, where nobody tells it that there is something to see.
+const (
+	claimEvery = time.Second
+	hearEvery  = time.Second
+	// claimAtMost is how many rollouts are taken on at once: what a dead server leaves is shared by the others.
+	claimAtMost = 200
+	// leaveWithin bounds saying goodbye to the store.
+	leaveWithin = 5 * time.Second
+)
+
+// Run guards rollouts until ctx ends. Then it stands each down as it is, for another server to go on with, or for
+// this one when it is started again; no traffic is moved for that.
+func (s *Server) Run(ctx context.Context) error {
+	var plans sync.WaitGroup
+	plans.Go(func() { s.Plans.watch(ctx, s.Log) })
+	defer plans.Wait()
+	for ctx.Err() == nil {
+		session, err := s.Store.Join(ctx, s.Node, s.TTL)
+		if err != nil {
+			s.Log.Warn("the store cannot be joined", "error", err)
+			pause(ctx, claimEvery)
+			continue
+		}
+		s.serve(ctx, session)
+	}
+	return nil
+}
+
+// serve guards rollouts for as long as a session lasts: until ctx ends, or until the store can be reached again
+// after the session has lapsed. While the store is away nothing is given up: whoever guarded last goes on.
+func (s *Server) serve(ctx context.Context, session *store.Session) {
+	s.Log.Info("joined the store", "session", session.ID)
+	ctx, end := context.WithCancel(ctx)
+	s.setSession(session)
+	var running sync.WaitGroup // rollouts under guard
+	var actors sync.WaitGroup
+	actors.Go(func() { s.beat(ctx, session, end) })
+	actors.Go(func() { s.claim(ctx, session, &running) })
+	actors.Go(func() { s.hear(ctx, session) })
+	<-ctx.Done()
+	actors.Wait()
+	s.standDown()
+	running.Wait()
+	s.setSession(nil)
+	goodbye, done := context.WithTimeout(context.WithoutCancel(ctx), leaveWithin)
+	defer done()
+	if err := session.Leave(goodbye); err != nil {
+		s.Log.Warn("left without a goodbye to the store: others wait until the session has lapsed", "error", err)
+	}
+}
+
+func (s *Server) setSession(session *store.Session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.session = session
+}
+
+// beat keeps the session alive, and ends the service once it is over: others may have taken its rollouts. It is
+// never revived, for rollouts would be owned and not guarded.
+func (s *Server) beat(ctx context.Context, session *store.Session, end func()) {
+	for pause(ctx, s.TTL/4) {
+		err := session.Beat(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case errors.Is(err, store.ErrLapsed):
+			s.Log.Warn("the session has lapsed: joining anew", "session", session.ID)
+			s.untilKept(ctx)
+			end()
+			return
+		case err != nil:
+			s.Log.Warn("no beat: the store gives no answer; no traffic moves forward, and a breach is taken back all the same", "error", err)
+		}
+	}
+}
+
+// untilKept waits until every rollout has told the store what happened while that was away, or was told that it
+// belongs to another server by now.
+func (s *Server) untilKept(ctx context.Context) {
+	for _, g := range s.all() {
+		select {
+		case <-g.kept():
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// claim takes rollouts on that nobody guards.
+func (s *Server) claim(ctx context.Context, session *store.Session, running *sync.WaitGroup) {
+	hints := s.Store.Subscribe(ctx)
+	for {
+		leases, err := s.Store.Claim(ctx, session, claimAtMost)
+		if err != nil && ctx.Err() == nil && !errors.Is(err, store.ErrLapsed) {
+			s.Log.Warn("no rollouts can be taken on", "error", err)
+		}
+		for _, lease := range leases {
+			g := newGuarding(s, lease)
+			s.mu.Lock()
+			s.guarded[lease.Rollout] = g
+			s.mu.Unlock()
+			running.Go(func() {
+				g.run(context.WithoutCancel(ctx))
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				if s.guarded[lease.Rollout] == g {
+					delete(s.guarded, lease.Rollout)
+				}
+			})
+		}
+		if len(leases) == claimAtMost {
+			continue
+		}
+		if !s.untilNews(ctx, hints, claimEvery) {
+			return
+		}
+	}
+}
+
+// untilNews waits until there may be a rollout that nobody guards: some rollout has news and is not ours, or time
+// is over. It says whether ctx goes on.
+func (s *Server) untilNews(ctx context.Context, hints <-chan string, longest time.Duration) bool {
+	timer := time.NewTimer(longest)
+	defer timer.Stop()
+	for {
+		select {
+		case id, open := <-hints:
+			if !open {
+				return false
+			}
+			if s.guards(id) == nil {
+				return true
+			}
+		case <-timer.C:
+			return true
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// hear hands on what was told to the rollouts of the session: one question to the store for all of them.
+func (s *Server) hear(ctx context.Context, session *store.Session) {
+	hints := s.Store.Subscribe(ctx)
+	for {
+		told, err := s.Store.Delivered(ctx, session)
+		if err != nil && ctx.Err() == nil {
+			s.Log.Warn("what was told cannot be heard", "error", err)
+		}
+		for _, t := range told {
+			if g := s.guards(t.Rollout); g != nil {
+				g.hear(t)
+			}
+		}
+		timer := time.NewTimer(hearEvery)
+		select {
+		case _, open := <-hints:
+			if !open {
+				timer.Stop()
+				return
+			}
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		}
+		timer.Stop()
+	}
+}
+
+// guards is the rollout of this name under guard here; nil if it is not.
+func (s *Server) guards(id string) *guarding {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.guarded[id]
+}
+
+func (s *Server) all() []*guarding {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Values(s.guarded))
+}
+
+// standDown ends the guard of every rollout, each as it is.
+func (s *Server) standDown() {
+	for _, g := range s.all() {
+		g.stop(errStoodDown)
+	}
+}
+
+// errStoodDown is why a rollout is not guarded here any more, and goes on elsewhere.
+var errStoodDown = errors.New("stood down")
+
+// Ready says why the server cannot take anything on; nil: it can.
+func (s *Server) Ready(ctx context.Context) error {
+	s.mu.Lock()
+	session := s.session
+	s.mu.Unlock()
+	if session == nil || !session.Valid() {
+		return errors.New("the store was not joined yet, or gives no answer")
+	}
+	if err := s.Store.Ping(ctx); err != nil {
+		return fmt.Errorf("the store gives no answer: %w", err)
+	}
+	return nil
+}
+
+// pause waits, and says whether ctx goes on.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
