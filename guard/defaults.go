@@ -28,6 +28,7 @@ func Defaults() Plan {
 			Bake:         Bake{For: 30 * minute},
 			Blind:        Blind{After: minute, Then: ThenHold},
 			Scarce:       Scarce{Then: ThenHold},
+			Alert:        Alerts{Then: ThenHold},
 			Deadline:     Deadlines{Shift: 2 * minute, Rollback: 5 * minute},
 			OnNewRelease: "refuse",
 		},

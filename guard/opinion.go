@@ -45,7 +45,7 @@ func (s State) Opinion(now time.Time, stale time.Duration) Opinion {
 		return Insufficient
 	case s.Ruling.Call == judge.Blind && !s.Ruling.At.IsZero():
 		return Unseeing
-	case s.Held != "" || len(s.Alerts) > 0:
+	case s.Held != "" || s.Alarm != "":
 		return Insufficient
 	case s.Ruling.Call == judge.Healthy && !s.Ruling.At.Before(s.Began):
 		return Healthy

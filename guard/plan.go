@@ -103,6 +103,7 @@ type Rollout struct {
 	Bake         Bake      `json:"bake,omitzero"`
 	Blind        Blind     `json:"blind,omitzero"`
 	Scarce       Scarce    `json:"scarce,omitzero"`
+	Alert        Alerts    `json:"alert,omitzero"`
 	Deadline     Deadlines `json:"deadline,omitzero"`
 	Verify       []Part    `json:"verify,omitempty"`                                        // probes that must pass before "restored" is said
 	Needs        []string  `json:"needs,omitempty"`                                         // what going back depends on: services, programs, accounts
@@ -141,6 +142,7 @@ const (
 	ThenRollback Policy = "rollback" // go back now
 	ThenAsk      Policy = "ask"      // hold, and ask a person
 	ThenProceed  Policy = "proceed"  // go on all the same
+	ThenNote     Policy = "note"     // write it down, and nothing else
 )
 
 // Blind is what to do when the metrics are gone.
@@ -152,6 +154,11 @@ type Blind struct {
 // Scarce is what to do when a step's time is over and there was not enough traffic to decide.
 type Scarce struct {
 	Then Policy `json:"then,omitempty" oneof:"hold rollback ask proceed"`
+}
+
+// Alerts is what to do while an alert fires that began after the rollout did. Those that fired before are no reason.
+type Alerts struct {
+	Then Policy `json:"then,omitempty" oneof:"note hold rollback"`
 }
 
 // Deadlines bound the moves of traffic; what has not happened by then counts as not done.

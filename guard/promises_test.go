@@ -22,6 +22,8 @@ func TestPromises(t *testing.T) {
 		shopPlan(t, `advance: time; scarce: {then: ask}; verify: [{use: http, with: {url: "http://x"}}] | notify: [{use: stdout}, {use: stdout}]`),
 		shopPlan(t, "bake: {for: 0s}; scarce: {then: rollback}"),
 		shopPlan(t, "steps: [100]"),
+		shopPlan(t, "alert: {then: rollback}; bake: {for: 0s}"),
+		shopPlan(t, "alert: {then: note} | notify: [{use: stdout}]"),
 	}
 	outcomes := map[guard.Outcome]int{}
 	for seed := range uint64(histories) {
@@ -29,7 +31,7 @@ func TestPromises(t *testing.T) {
 			rand:     rand.New(rand.NewPCG(seed, 1)),
 			plan:     plans[seed%uint64(len(plans))],
 			now:      time.Date(2026, 11, 24, 3, 0, 0, 0, time.UTC),
-			stubborn: seed%7 == 0,
+			stubborn: seed%5 == 0,
 		}
 		if err := play.run(); err != nil {
 			t.Fatalf("seed %d: %v\n%s", seed, err, play.tail())
@@ -125,12 +127,14 @@ func (h *history) event() guard.Event {
 		h.now = h.now.Add(time.Duration(h.rand.IntN(7)) * time.Minute)
 		e.At = h.now
 	case n < 6:
-		e.Fact = guard.Ordered{Verb: pick(h.rand, guard.Verbs...)}
+		e.Fact = guard.Ordered{Verb: pick(h.rand, guard.Verbs...), For: guard.Duration(h.rand.IntN(1600)) * guard.Duration(time.Minute)}
 	case n < 7:
 		e.Fact = guard.Interrupted{Signal: "interrupt"}
-	case n < 9:
+	case n < 10:
+		e.Fact = h.vote()
+	case n < 12:
 		e.Fact = h.answer(guard.Task{Deed: pick[guard.Deed](h.rand, guard.Inspect{}, guard.Shift{Percent: 50}, guard.Measure{}, guard.Finish{})})
-	case n < 14 && len(h.issued) > 0: // late, or twice
+	case n < 17 && len(h.issued) > 0: // late, or twice
 		t := pick(h.rand, h.issued...)
 		e.Task, e.Fact = t.ID, h.answer(t)
 	default:
@@ -146,6 +150,25 @@ func (h *history) event() guard.Event {
 		e.Task, e.Fact = t.ID, h.answer(t)
 	}
 	return e
+}
+
+// vote is what an alerting system may say; it says twice as often that an alert ended as that one fires.
+func (h *history) vote() guard.Fact {
+	a := guard.Alert{Key: pick(h.rand, "a", "b"), Name: "errors", Since: h.now.Add(-time.Duration(h.rand.IntN(1200)) * time.Second)}
+	switch h.rand.IntN(12) {
+	case 0:
+		return guard.Noted{Text: "lunch"}
+	case 1:
+		return guard.Acknowledged{By: "ada"}
+	case 2:
+		return guard.Voted{Unseen: 1}
+	case 3, 4:
+		return guard.Voted{Alerts: []guard.Alert{a}}
+	}
+	other := a
+	other.Key, other.Ended = pick(h.rand, "a", "b"), true
+	a.Ended = true
+	return guard.Voted{Alerts: []guard.Alert{a, other}}
 }
 
 // due picks a task: mostly the one that is due first, sometimes any.
@@ -268,6 +291,9 @@ func kept(p *guard.Plan, before, after guard.State, e guard.Event) error {
 	case after.Outcome == guard.RolledBack && before.Outcome == "" && acts && after.Seen != 0:
 		return fmt.Errorf("rolled back with %d %% on the new version", after.Seen)
 	}
+	if err := keptOfAlerts(p, before, after, e); err != nil {
+		return err
+	}
 	if m, ok := e.Fact.(guard.Measured); ok && !late && e.Task != 0 {
 		switch call := m.Ruling.Call; {
 		case call == judge.Regressed && acts && (after.Phase == guard.Watching || after.Phase == guard.Baking):
@@ -279,6 +305,59 @@ func kept(p *guard.Plan, before, after guard.State, e guard.Event) error {
 		}
 	}
 	return nil
+}
+
+// keptOfAlerts says which promise about alerts, notes and orders for more time was broken, if one.
+func keptOfAlerts(p *guard.Plan, before, after guard.State, e guard.Event) error {
+	for _, a := range after.Alerts {
+		if a.Ended || a.Since.Before(after.Opened) {
+			return fmt.Errorf("%v is no vote against this rollout", a)
+		}
+	}
+	if alarmed := p.Rollout.Alert.Then != guard.ThenNote && len(after.Alerts) > 0; alarmed && after.Alarm == "" {
+		return fmt.Errorf("alerts fire, and nobody heeds them")
+	}
+	extends := false
+	switch f := e.Fact.(type) {
+	case guard.Voted, guard.Noted, guard.Acknowledged:
+		turned := before.Phase != after.Phase || !before.Until.Equal(after.Until)
+		if after.Aim > before.Aim || turned && after.Cause != guard.CauseAlert {
+			return fmt.Errorf("%T led from %s, aim %d %%, to %s, aim %d %%", f, before.Phase, before.Aim, after.Phase, after.Aim)
+		}
+	case guard.Ordered:
+		extends = f.Verb == guard.OrderExtend
+	}
+	if extends {
+		if after.Phase != before.Phase || after.Aim != before.Aim || after.Until.Sub(before.Until) > 24*time.Hour || after.Until.Before(before.Until) {
+			return fmt.Errorf("more time led from %s until %s to %s until %s", before.Phase, before.Until, after.Phase, after.Until)
+		}
+		if diff := cmp.Diff(measures(before), measures(after)); diff != "" {
+			return fmt.Errorf("more time changed what is measured:\n%s", diff)
+		}
+	}
+	// What an alert forbids, only a person allows.
+	person := false
+	if f, ok := e.Fact.(guard.Ordered); ok {
+		person = f.Verb == guard.OrderProceed
+	}
+	acts := after.Mode != guard.Observe && after.Purpose == guard.ToRollout
+	switch steps := after.Aim > before.Aim || after.Phase == guard.Finishing && before.Phase != guard.Finishing; {
+	case before.Alarm != "" && acts && steps && !person:
+		return fmt.Errorf("%T took a step while an alert fires", e.Fact)
+	case before.Alarm != "" && after.Alarm != "" && after.Outcome == guard.Live && before.Phase == guard.Baking && !person:
+		return fmt.Errorf("%T ended the bake while an alert fires", e.Fact)
+	}
+	return nil
+}
+
+// measures are the tasks of the judge.
+func measures(s guard.State) (all []guard.Task) {
+	for _, t := range s.Todo {
+		if _, ok := t.Deed.(guard.Measure); ok {
+			all = append(all, t)
+		}
+	}
+	return all
 }
 
 func asked(s guard.State, id int) bool {

@@ -90,6 +90,9 @@ func (m *machine) elapsed() {
 	}
 	switch m.Phase {
 	case Checking:
+		if m.Alarm != "" && !m.follows() {
+			late += "; " + m.Alarm
+		}
 		m.over(Overdue, late)
 	case Shifting:
 		m.retreat(CauseStuck, late)
@@ -108,7 +111,11 @@ func (m *machine) outOfTime(late string) {
 		late += "; " + m.Ruling.Why
 	}
 	cause := CauseScarce
-	if m.Ruling.Call == judge.Blind {
+	switch {
+	case m.Alarm != "":
+		cause = CauseAlert
+		late += "; " + m.Alarm
+	case m.Ruling.Call == judge.Blind:
 		cause = CauseBlind
 	}
 	if !m.acts() || m.Seen == 0 {
@@ -120,12 +127,12 @@ func (m *machine) outOfTime(late string) {
 
 // resume goes on after a time in which nobody did anything. Every phase gets its whole time again, and a
 // step is watched from the beginning: what happened in between, nobody saw.
-func (m *machine) resume() {
+func (m *machine) resume(f Resumed) {
 	away := m.now.Sub(m.At)
-	m.fence()
+	m.fence(f.Fence)
 	moved := m.Phase == Shifting || m.Phase == Finishing && !m.finishes() ||
 		(m.Phase == Watching || m.Phase == Baking) && m.Seen > 0
-	if away > blindAtMost && m.acts() && moved {
+	if away > BlindAtMost && m.acts() && moved {
 		m.retreat(CauseBlind, fmt.Sprintf("nobody watched %s for %s", m.Release.To, Duration(away.Round(time.Second))))
 		return
 	}
@@ -171,6 +178,26 @@ func (m *machine) order(f Ordered) {
 	case f.Verb == OrderProceed && (m.Phase == Watching || m.Phase == Baking):
 		m.Held = ""
 		m.proceed(what)
+	case f.Verb == OrderExtend && (m.Phase == Watching || m.Phase == Baking):
+		m.extend(f.For.Std())
+	}
+}
+
+// extend gives this step more time to come to something. The judge goes on with the evidence that it has.
+func (m *machine) extend(more time.Duration) {
+	if more <= 0 || more > extendAtMost {
+		return
+	}
+	if m.Seen > 0 {
+		// What is scarce already has its more time from now on.
+		m.Extra += max(0, m.now.Sub(m.Began)-m.atMost())
+	}
+	m.Extra += more
+	m.Until, m.Asked = m.Until.Add(more), false
+	for i, t := range m.Todo {
+		if t.Deed == Deed(Wait{}) {
+			m.Todo[i].NotBefore = m.Until
+		}
 	}
 }
 

@@ -18,10 +18,11 @@ type State struct {
 
 	BreakGlass *BreakGlass // opens the gate for this launch; nil: it does not
 
-	Phase Phase
-	Why   string    // why it is in this phase
-	Since time.Time // the phase began
-	Until time.Time // the phase is over at the latest
+	Opened time.Time // when it was
+	Phase  Phase
+	Why    string    // why it is in this phase
+	Since  time.Time // the phase began
+	Until  time.Time // the phase is over at the latest
 
 	Step   int       // place in Plan.Rollout.Steps
 	Began  time.Time // the share of this step has been in force since then
@@ -29,14 +30,19 @@ type State struct {
 	Seen   int       // share that it was last seen to have
 	Shares []int     // the only shares the backend can give; empty: any
 
-	Ruling  judge.Ruling // the latest
-	Remarks []string     // of the source, each once
-	Earned  bool         // the new version was found healthy, or somebody has taken it upon himself
-	Looked  time.Time    // when it was last known where the traffic is
-	Held    string       // who or what forbids further steps; empty: nobody
-	Alerts  []Alert      // that fire now and began after the rollout
-	Asked   bool         // people know that this step needs them
-	Cause   Cause        // why it goes back, or would in observe mode; empty: it does not
+	Ruling  judge.Ruling  // the latest
+	Remarks []string      // of the source, each once
+	Earned  bool          // the new version was found healthy, or somebody has taken it upon himself
+	Looked  time.Time     // when it was last known where the traffic is
+	Held    string        // who or what forbids further steps; empty: nobody
+	Extra   time.Duration // time on this step beyond its at_most before evidence is called scarce: somebody gave it more
+	Alerts  []Alert       // that fire now and began after the rollout, the latest last
+	Alarm   string        // why alerts forbid further steps; empty: they do not
+	Alarmed bool          // people know that alerts hold this step
+	Asked   bool          // people know that this step needs them
+	// Acknowledged is who has taken notice last, and looks after it; empty: nobody.
+	Acknowledged string
+	Cause        Cause // why it goes back, or would in observe mode; empty: it does not
 
 	Findings []Finding // of the checks
 	Proof    []Finding // of the probes that verified the way back
@@ -74,6 +80,7 @@ const (
 	CauseOrdered     Cause = "ordered"     // a person said so
 	CauseInterrupted Cause = "interrupted" // golive was asked to end
 	CauseDrift       Cause = "drift"       // somebody else took the traffic away
+	CauseAlert       Cause = "alert"       // an alert fires that did not when the rollout began
 )
 
 // Outcome is how a rollout ended.
@@ -93,10 +100,14 @@ const (
 
 const (
 	checksTakeAtMost = 2 * time.Minute
-	blindAtMost      = 5 * time.Minute // a resumed rollout that nobody guarded for longer goes back: STORE.md 5.6
-	holdAtMost       = 3               // times at_most that a step may be held: JUDGE.md 6
-	tellAtMost       = 5               // tries to deliver a notice
+	holdAtMost       = 3              // times at_most that a step may be held: JUDGE.md 6
+	tellAtMost       = 5              // tries to deliver a notice
+	extendAtMost     = 24 * time.Hour // that one order may give a step
 )
+
+// BlindAtMost is how long the new version may have traffic that nobody watches. A rollout that was left alone for longer
+// goes back when it is resumed: STORE.md 5.6.
+const BlindAtMost = 5 * time.Minute
 
 // Validate refuses releases that make no sense.
 func (r Release) Validate() error {
@@ -129,10 +140,14 @@ func Next(p *Plan, s State, e Event) State {
 	case Opened:
 		m.open(f)
 	case Resumed:
-		m.resume()
+		m.resume(f)
 	case Ordered:
 		m.order(f)
-	case Voted, Noted, Acknowledged:
+	case Voted:
+		m.voted(f)
+	case Noted:
+	case Acknowledged:
+		m.Acknowledged = f.By
 	case Interrupted:
 		m.interrupt(f)
 	case Checked:
@@ -267,16 +282,23 @@ func (m *machine) tell(urgent bool, title, text string) {
 
 func (m *machine) open(f Opened) {
 	m.Release, m.Purpose, m.Mode, m.Forced, m.BreakGlass = f.Release, f.Purpose, f.Mode, f.Force, f.BreakGlass
-	m.fence()
+	m.Opened = m.now
+	m.fence(f.Fence)
 	if f.BreakGlass != nil {
 		m.tell(true, "break-glass", f.BreakGlass.String())
 	}
 	m.check()
 }
 
-// fence makes this process the latest owner. It grows by the clock, so that it also grows from one rollout
-// of a target to the next.
-func (m *machine) fence() { m.Fence = max(m.Fence+1, m.now.UnixMilli()) }
+// fence makes this process the latest owner. A store gives fences that grow from one rollout of a target to the next;
+// without one, 0, it grows by the clock, which does the same on one machine.
+func (m *machine) fence(given int64) {
+	if given > 0 {
+		m.Fence = max(m.Fence, given)
+		return
+	}
+	m.Fence = max(m.Fence+1, m.now.UnixMilli())
+}
 
 // check begins with the questions. Who only watches, or goes back, has nothing to forbid, and asks where the
 // traffic is.
@@ -350,7 +372,7 @@ func (m *machine) gives(percent int) bool {
 // Moving up.
 
 func (m *machine) step(i int, why string) {
-	m.Step, m.Aim, m.Asked = i, m.share(i), false
+	m.Step, m.Aim, m.Asked, m.Alarmed, m.Extra = i, m.share(i), false, false, 0
 	m.enter(Shifting, m.plan.Rollout.Deadline.Shift.Std(), why)
 	m.do(Shift{m.Aim})
 }
@@ -383,7 +405,7 @@ func (m *machine) shifted() {
 func (m *machine) inspected(t Task, st Standing) {
 	m.Seen, m.Looked = st.Percent, m.now
 	switch {
-	case m.Phase == Checking && m.Held != "" && m.Purpose == ToRollout:
+	case m.Phase == Checking && m.Purpose == ToRollout && (m.Held != "" || !m.follows() && m.heed()):
 		m.add(Task{NotBefore: m.now.Add(time.Second), Deed: Inspect{}}) // until somebody says so, or time is over
 	case m.Phase == Checking:
 		m.begin(st)
@@ -396,7 +418,7 @@ func (m *machine) inspected(t Task, st Standing) {
 		m.do(Finish{})
 	case m.Step < len(m.plan.Rollout.Steps)-1:
 		m.watch(Watching, m.Why)
-	case m.plan.Rollout.Bake.For > 0:
+	case m.plan.Rollout.Bake.For > 0, m.Alarm != "": // a plan without a bake bakes for as long as alerts fire
 		m.watch(Baking, m.Why)
 	default:
 		m.finish("all steps are done")
@@ -423,7 +445,10 @@ func (m *machine) watch(phase Phase, why string) {
 }
 
 // patience is how long a phase of watching may last before it must have come to something.
-func (m *machine) patience(phase Phase) time.Duration {
+func (m *machine) patience(phase Phase) time.Duration { return m.planned(phase) + m.Extra }
+
+// planned is the patience of the plan itself.
+func (m *machine) planned(phase Phase) time.Duration {
 	switch {
 	case phase == Baking && m.plan.Rollout.Bake.For > 0:
 		return holdAtMost * m.plan.Rollout.Bake.For.Std()
@@ -447,7 +472,7 @@ func (m *machine) judged(phase Phase) judge.Step {
 		Last:     phase == Baking || m.follows(),
 	}
 	if phase == Baking {
-		step.AtLeast, step.AtMost = m.plan.Rollout.Bake.For.Std(), m.patience(Baking)
+		step.AtLeast, step.AtMost = m.plan.Rollout.Bake.For.Std(), m.planned(Baking)
 	} else if next := m.Step + 1; !m.follows() && next < len(steps) {
 		step.Next = float64(steps[next].Percent) / 100
 		step.Last = steps[next].Percent == 100
@@ -498,10 +523,13 @@ func (m *machine) weigh() {
 		m.resort(m.plan.Rollout.Blind.Then, CauseBlind, m.Ruling.Why)
 		return
 	}
+	if m.heed() {
+		return
+	}
 	if m.Phase == Baking {
 		switch {
 		case m.Held != "" || call == judge.Hold || inForce < m.plan.Rollout.Bake.For.Std():
-		case !m.Earned && inForce < m.plan.Rollout.Steps[m.Step].AtMost.Std():
+		case !m.Earned && inForce < m.atMost():
 		case !m.Earned:
 			m.resort(m.plan.Rollout.Scarce.Then, CauseScarce, "not found healthy yet: "+m.Ruling.Why)
 		default:
@@ -520,10 +548,13 @@ func (m *machine) weigh() {
 	case m.plan.Rollout.Advance == OnTime && (call == judge.Continue || call == judge.Inconclusive):
 		m.Earned = true // by the plan's own word
 		m.step(m.Step+1, fmt.Sprintf("%s are over, and nothing speaks against it", step.AtLeast))
-	case call == judge.Inconclusive, inForce >= step.AtMost.Std():
+	case call == judge.Inconclusive && m.Extra == 0, inForce >= m.atMost():
 		m.resort(m.plan.Rollout.Scarce.Then, CauseScarce, m.Ruling.Why)
 	}
 }
+
+// atMost is the time on the step after which evidence is scarce.
+func (m *machine) atMost() time.Duration { return m.plan.Rollout.Steps[m.Step].AtMost.Std() + m.Extra }
 
 // bakedThrough ends a bake in which nothing spoke against the new version.
 func (m *machine) bakedThrough() {
@@ -589,6 +620,9 @@ func (m *machine) moved(st Standing) {
 func (m *machine) follow(st Standing) {
 	was := m.Aim
 	m.Seen, m.Aim = st.Percent, st.Percent
+	if m.Aim != was {
+		m.Extra, m.Alarmed = 0, false // a share that somebody else has set is a step of his
+	}
 	switch {
 	case m.Seen == 0 && was > 0 && m.acts():
 		m.retreat(CauseDrift, fmt.Sprintf("somebody took the traffic away from %s", m.Release.To))

@@ -87,7 +87,7 @@ func tell(t *testing.T, story string) string {
 			}
 			now, words = now.Add(d.Std()), words[1:]
 		}
-		e := parseEvent(t, line, words, state)
+		e := parseEvent(t, line, words, state, now)
 		e.At = now
 		before := fmt.Sprintf("%+v", state)
 		next := guard.Next(plan, state, e)
@@ -118,7 +118,7 @@ func shopPlan(t *testing.T, keys string) *guard.Plan {
 }
 
 // parseEvent reads one line of a story: a fact, which answers the first task that it can answer.
-func parseEvent(t *testing.T, line string, words []string, s guard.State) guard.Event {
+func parseEvent(t *testing.T, line string, words []string, s guard.State, now time.Time) guard.Event {
 	t.Helper()
 	word := func(i int) string {
 		if i < len(words) {
@@ -159,8 +159,39 @@ func parseEvent(t *testing.T, line string, words []string, s guard.State) guard.
 		}}
 	case "resume":
 		return guard.Event{Fact: guard.Resumed{}}
-	case "order":
+	case "order": // order extend ada 10m
+		if word(1) == string(guard.OrderExtend) {
+			more, err := guard.ParseDuration(word(3))
+			if err != nil {
+				t.Fatalf("%s: %v", line, err)
+			}
+			return guard.Event{Fact: guard.Ordered{Verb: guard.OrderExtend, By: word(2), For: more}}
+		}
 		return guard.Event{Fact: guard.Ordered{Verb: guard.Verb(word(1)), By: word(2), Why: rest(3)}}
+	case "vote": // vote [more=2] NAME NAME@5s NAME:ended: fires since now, fires for 5s, fires no more
+		var f guard.Voted
+		for _, w := range words[1:] {
+			if more, ok := strings.CutPrefix(w, "more="); ok {
+				f.Unseen, _ = strconv.Atoi(more)
+				continue
+			}
+			name, ended := strings.CutSuffix(w, ":ended")
+			name, ago, old := strings.Cut(name, "@")
+			a := guard.Alert{Key: name, Name: name, Since: now, Ended: ended, Summary: "customers notice"}
+			if old {
+				d, err := guard.ParseDuration(ago)
+				if err != nil {
+					t.Fatalf("%s: %v", line, err)
+				}
+				a.Since = now.Add(-d.Std())
+			}
+			f.Alerts = append(f.Alerts, a)
+		}
+		return guard.Event{Fact: f}
+	case "note":
+		return guard.Event{Fact: guard.Noted{By: word(1), Text: rest(2)}}
+	case "acknowledge":
+		return guard.Event{Fact: guard.Acknowledged{By: word(1)}}
 	case "signal":
 		return guard.Event{Fact: guard.Interrupted{Signal: word(1)}}
 	case "checks":
@@ -213,7 +244,7 @@ func describe(s guard.State, start time.Time) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "  %s: aim %d%%, seen %d%%", s.Phase, s.Aim, s.Seen)
 	for _, part := range []struct{ name, value string }{
-		{"outcome", string(s.Outcome)}, {"cause", string(s.Cause)}, {"why", s.Why}, {"held", s.Held}, {"trouble", s.Trouble},
+		{"outcome", string(s.Outcome)}, {"cause", string(s.Cause)}, {"why", s.Why}, {"held", s.Held}, {"alarm", s.Alarm}, {"acknowledged", s.Acknowledged}, {"trouble", s.Trouble},
 	} {
 		if part.value != "" {
 			fmt.Fprintf(&b, "; %s: %s", part.name, part.value)
