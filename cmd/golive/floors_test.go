@@ -30,6 +30,7 @@ var floors = []struct{ pattern, may string }{
 	{"guard/engine", "guard guard/judge"},
 	{"guard/report", "guard"},
 	{"guard/bundle", "guard"},
+	{"guard/store", "guard/journal"},
 	{"guard/journal", ""},
 	{"guard/judge/*", "guard/judge"},
 	{"guard/judge", ""},

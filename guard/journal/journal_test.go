@@ -795,3 +795,28 @@ func BenchmarkOpen(b *testing.B) {
 		}
 	}
 }
+
+// Who keeps records elsewhere than in a file makes the same ones.
+func TestSealIsWhatAppendWrites(t *testing.T) {
+	j, path := create(t)
+	var last journal.Record
+	var lines string
+	for _, data := range []any{map[string]string{"to": "v2"}, json.RawMessage(`{ "a": "<b>" }`), nil} {
+		r, line, err := journal.Seal(last, noon.Local(), "k", data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(mustAppend(t, j, "k", data), r); diff != "" {
+			t.Errorf("(-appended +sealed):\n%s", diff)
+		}
+		last = r
+		lines += string(line)
+	}
+	mustClose(t, j)
+	if diff := cmp.Diff(readFile(t, path), lines); diff != "" {
+		t.Errorf("(-file +lines):\n%s", diff)
+	}
+	if _, _, err := journal.Seal(last, noon, "two words", nil); err == nil {
+		t.Error("a kind of two words is sealed")
+	}
+}

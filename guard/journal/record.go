@@ -41,6 +41,13 @@ func (r Record) line() (line []byte, hash string, err error) {
 	return fmt.Appendf(line, `,"hash":"%s"}`+"\n", hash), hash, nil
 }
 
+// Seal makes the record that follows prev, and its line with the newline at the end, for whoever keeps a journal
+// elsewhere than in a file: the lines of a rollout, one after another, are a file that Verify accepts. The zero
+// Record has the first record after it. Data is what Append takes. A record that Append would refuse is an error.
+func Seal(prev Record, at time.Time, kind string, data any) (Record, []byte, error) {
+	return seal(prev.Seq+1, at, kind, data, prev.Hash)
+}
+
 // seal makes a record, and its line with the newline at the end.
 func seal(seq int64, at time.Time, kind string, data any, prev string) (Record, []byte, error) {
 	var value bytes.Buffer
