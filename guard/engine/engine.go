@@ -12,8 +12,11 @@ import (
 	"github.com/golive-dev/golive/guard"
 )
 
-// A Journal keeps facts. Append returns once they are durable; after an error it is not known whether the
-// fact was kept, and every later Append must fail too.
+// A Journal keeps facts. Append returns once they are durable, and is not called twice at a time. Nothing is decided
+// while the first try of a fact takes, so that it has to be short. After an error that wraps ErrAway it is not known
+// whether the fact was kept: the same call is repeated before any other, and a fact that was kept is not kept twice.
+// ErrFenced: somebody else owns the history, and every later Append must fail too. After any other error it is not
+// known either whether the fact was kept, and every later Append must fail too.
 type Journal interface {
 	Append(at time.Time, kind string, data json.RawMessage) error
 }
@@ -40,10 +43,14 @@ type Rollout struct {
 	Journal Journal
 	// Outside brings orders and interruptions while the rollout runs.
 	Outside <-chan guard.Fact
-	// Saw is told of each event once it is durable, in order, with the state it led to. It must be quick.
+	// Saw is told of each event once it is durable, or waits to be while the journal is away, in order, with the state
+	// it led to. It must be quick.
 	Saw func(guard.Event, guard.State)
 	// Found is told of each finding of the checks, in the order of the plan, as soon as it may be printed.
 	Found func(guard.Finding)
+	// Away is told why the journal gives no answer when that begins, and nil when everything is kept again. It must be
+	// quick.
+	Away func(why error)
 }
 
 // ErrJournal says that the journal could not be written. The rollout went back, unrecorded.
@@ -51,13 +58,19 @@ var ErrJournal = errors.New("the journal cannot be written")
 
 // Run goes on from the past, which is empty for a new history, by one fact: Opened for a new history, Resumed
 // for an old one. It returns the state in which the rollout ended. When ctx is cancelled it stops where it
-// is, and returns that state and the cause; the same history can be taken up again later.
+// is, and returns that state and the cause; the same history can be taken up again later. The error wraps ErrAway when
+// facts may not be kept, ErrFenced when somebody else goes on with the rollout, and ErrJournal when it went back
+// because the journal cannot be written.
 func (r *Rollout) Run(ctx context.Context, past []guard.Event, begin guard.Fact) (guard.State, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	run := &run{Rollout: r, state: guard.Fold(r.Plan, past), tasks: map[int]*task{}, answers: make(chan answer)}
+	run.backlog.appended = make(chan error)
 	release := run.state.Release
-	if opened, ok := begin.(guard.Opened); ok {
-		release = opened.Release
+	switch f := begin.(type) {
+	case guard.Opened:
+		release, run.version = f.Release, f.Version
+	case guard.Resumed:
+		run.version = f.Version
 	}
 	if err := run.watcher.replay(r.Plan, past, release); err != nil {
 		cancel(err)
@@ -73,13 +86,14 @@ func (r *Rollout) Run(ctx context.Context, past []guard.Event, begin guard.Fact)
 func (r *run) loop(ctx context.Context) error {
 	var ended time.Time // seen by this process: a notice that the last one did not deliver is tried again
 	for {
+		r.abandon()
 		r.cancelDropped()
 		r.start(ctx)
-		if len(r.state.Todo) == 0 {
-			if r.state.Phase == "" {
-				return nil // not even the beginning could be kept
-			}
-			if r.state.Phase != guard.Over {
+		if r.fenced != nil {
+			return r.fenced
+		}
+		if len(r.state.Todo) == 0 && !r.away() {
+			if r.state.Phase != guard.Over && r.state.Phase != "" { // "": not even the beginning could be kept
 				return fmt.Errorf("%s is neither over nor waiting for anything: this is a mistake in golive", r.state.Phase)
 			}
 			return nil
@@ -88,15 +102,18 @@ func (r *run) loop(ctx context.Context) error {
 			if ended.IsZero() {
 				ended = time.Now()
 			}
-			if time.Since(ended) > tellAfter {
+			if time.Since(ended) > tellAfter && !r.away() {
 				return nil
 			}
 		}
+		r.repeat(ctx)
 		wake := time.NewTimer(max(0, r.nextDue().Sub(r.now())))
 		select {
 		case a := <-r.answers:
 			delete(r.tasks, a.task)
 			r.see(a.task, a.fact)
+		case err := <-r.backlog.appended:
+			r.repeated(err)
 		case f, open := <-r.Outside:
 			if !open {
 				r.Outside = nil
@@ -106,6 +123,9 @@ func (r *run) loop(ctx context.Context) error {
 		case <-wake.C:
 		case <-ctx.Done():
 			wake.Stop()
+			if err := r.unkept(); err != nil {
+				return errors.Join(context.Cause(ctx), err)
+			}
 			return context.Cause(ctx)
 		}
 		wake.Stop()

@@ -31,6 +31,11 @@ type run struct {
 	running sync.WaitGroup
 	broken  error // why the journal cannot be written
 	leaving bool  // because of that
+	fenced  error // somebody else owns the rollout
+	version string
+
+	backlog  backlog
+	renewing bool // a phase is given its whole time again
 }
 
 // A task is a deed that somebody is busy with.
@@ -60,12 +65,21 @@ func (r *run) see(id int, f guard.Fact) {
 	e := guard.Event{At: r.now(), Task: id, Fact: f}
 	r.watcher.learn(f)
 	r.keep(e)
-	if r.broken != nil && !r.leaving {
-		// Forward needs the journal, back never does: the order comes before the fact that could not be kept.
-		r.leaving = true
-		r.apply(guard.Event{At: r.now(), Fact: guard.Ordered{Verb: guard.OrderRollback, By: "golive", Why: r.broken.Error()}})
+	r.giveUp()
+	if r.fenced != nil || r.broken != nil && r.state.Phase == "" { // what nobody remembers has not begun
+		return
 	}
 	r.apply(e)
+}
+
+// giveUp goes back once the journal cannot be written: forward needs it, back never does. The order comes before the
+// fact that could not be kept.
+func (r *run) giveUp() {
+	if r.broken == nil || r.leaving {
+		return
+	}
+	r.leaving = true
+	r.apply(guard.Event{At: r.now(), Fact: guard.Ordered{Verb: guard.OrderRollback, By: "golive", Why: r.broken.Error()}})
 }
 
 func (r *run) apply(e guard.Event) {
@@ -80,10 +94,21 @@ func (r *run) keep(e guard.Event) {
 		return
 	}
 	kind, data, err := e.Encode()
-	if err == nil {
-		err = r.Journal.Append(e.At, kind, data)
+	fact := record{e.At, kind, data}
+	if err == nil && r.away() {
+		r.backlog.records = append(r.backlog.records, fact)
+		return
 	}
-	if err != nil {
+	if err == nil {
+		err = r.Journal.Append(fact.at, fact.kind, fact.data)
+	}
+	switch {
+	case err == nil:
+	case errors.Is(err, ErrFenced):
+		r.fenced = err
+	case errors.Is(err, ErrAway):
+		r.goAway(fact, err)
+	default:
 		r.broken = fmt.Errorf("%w: %w", ErrJournal, err)
 	}
 }
@@ -111,7 +136,7 @@ func (r *run) cancelDropped() {
 
 // start begins every task that is due.
 func (r *run) start(ctx context.Context) {
-	for {
+	for r.fenced == nil {
 		i := slices.IndexFunc(r.state.Todo, func(t guard.Task) bool { return r.startable(t) && !t.NotBefore.After(r.now()) })
 		if i < 0 {
 			return
@@ -137,9 +162,9 @@ func (r *run) start(ctx context.Context) {
 }
 
 // startable says that a task is not begun yet, and may be: two moves of the traffic never overlap, not even
-// when the first was given up.
+// when the first was given up, and no move goes forward while the journal is away.
 func (r *run) startable(t guard.Task) bool {
-	if r.tasks[t.ID] != nil {
+	if r.tasks[t.ID] != nil || r.barred(t) {
 		return false
 	}
 	if !moves(t.Deed) {
@@ -165,6 +190,9 @@ func moves(d guard.Deed) bool {
 // wait for.
 func (r *run) nextDue() time.Time {
 	next := r.now().Add(time.Hour)
+	if at := r.tooLong(); !at.IsZero() && at.Before(next) {
+		next = at
+	}
 	for _, t := range r.state.Todo {
 		if r.startable(t) && t.NotBefore.Before(next) {
 			next = t.NotBefore

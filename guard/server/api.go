@@ -27,8 +27,6 @@ type Hook struct {
 	// Signed says that the handler proves by itself who sends a message. Of others the server asks a token.
 	Signed  bool
 	Handler http.Handler
-	// Report takes a context to one in which the handler's trouble is told to the function.
-	Report func(context.Context, func(error)) context.Context
 }
 
 // A route is one thing that can be asked for, and the right that it takes. The description of the API is made of these.
@@ -76,7 +74,7 @@ func (s *Server) Handler() http.Handler {
 	mux.Handle("GET /metrics", s.allow(View, s.metrics.handler()))
 	for _, h := range s.Hooks {
 		prefix := "/v1/hooks/" + h.Name
-		handler := http.StripPrefix(prefix, slashed(s.reporting(h)))
+		handler := http.StripPrefix(prefix, slashed(s.counting(h)))
 		if !h.Signed {
 			handler = s.allow(Deliver, handler)
 		}
@@ -97,16 +95,11 @@ func slashed(h http.Handler) http.Handler {
 	})
 }
 
-// reporting serves a hook, and has its trouble logged that the tool is not told.
-func (s *Server) reporting(h Hook) http.Handler {
+// counting serves a hook, and counts its answers.
+func (s *Server) counting(h Hook) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), answersWithin)
 		defer cancel()
-		if h.Report != nil {
-			ctx = h.Report(ctx, func(err error) {
-				s.Log.Warn("a hook could not be taken", "hook", h.Name, "path", r.URL.Path, "error", s.Clean(err.Error()))
-			})
-		}
 		r.Body = http.MaxBytesReader(w, r.Body, largestBody)
 		record := &statusWriter{ResponseWriter: w}
 		h.Handler.ServeHTTP(record, r.WithContext(ctx))
@@ -316,7 +309,13 @@ func (s *Server) listRollouts(w http.ResponseWriter, r *http.Request) error {
 // list reads the rollouts that the query of a request asks for.
 func (s *Server) list(r *http.Request) (listed, error) {
 	q := r.URL.Query()
-	filter := store.Filter{Limit: listUsual, Before: q.Get("before")}
+	filter := store.Filter{Limit: listUsual}
+	if text := q.Get("before"); text != "" {
+		var err error
+		if filter.Before, err = parseCursor(text); err != nil {
+			return listed{}, err
+		}
+	}
 	if text := q.Get("limit"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 || n > listMost {
@@ -355,9 +354,23 @@ func (s *Server) list(r *http.Request) (listed, error) {
 		list.Rollouts = append(list.Rollouts, s.show(h, one, time.Now()).brief())
 	}
 	if len(all) == filter.Limit {
-		list.Next = all[len(all)-1].Cursor()
+		list.Next = formatCursor(all[len(all)-1].Cursor())
 	}
 	return list, nil
+}
+
+// A place in a list is written as a time in nanoseconds, and a name.
+func formatCursor(c store.Cursor) string {
+	return strconv.FormatInt(c.Began.UnixNano(), 10) + "~" + c.ID
+}
+
+func parseCursor(text string) (store.Cursor, error) {
+	nanos, id, _ := strings.Cut(text, "~")
+	began, err := strconv.ParseInt(nanos, 10, 64)
+	if err != nil || id == "" {
+		return store.Cursor{}, badRequest("before is what next said in the answer before")
+	}
+	return store.Cursor{Began: time.Unix(0, began).UTC(), ID: id}, nil
 }
 
 // brief leaves out what only who looks at one rollout wants to know.

@@ -16,8 +16,21 @@ import (
 	"github.com/golive-dev/golive/guard/store"
 )
 
-// desk is guard.Desk on the store. Who is heard stands in the context, put there by whoever let the request in.
+// desk is guard.Desk on the store. Who is heard stands in the context, put there by whoever let the request in. What goes
+// wrong for a time is logged here, for a tool that is to try again is not told why.
 type desk struct{ *Server }
+
+// temporary logs an error that may be gone when the same is asked again.
+func (d desk) temporary(ctx context.Context, doing string, err error) {
+	var underWay *guard.UnderWayError
+	var invalid *InvalidError
+	switch {
+	case err == nil, ctx.Err() != nil, errors.As(err, &underWay), errors.As(err, &invalid),
+		errors.Is(err, guard.ErrNoPlan), errors.Is(err, guard.ErrNoRollout), errors.Is(err, guard.ErrOver):
+		return
+	}
+	d.Log.Warn("a caller has to try again", "caller", who(ctx), "doing", doing, "error", d.Clean(err.Error()))
+}
 
 var _ guard.Desk = desk{}
 
@@ -25,7 +38,8 @@ var _ guard.Desk = desk{}
 func (s *Server) Desk() guard.Desk { return desk{s} }
 
 // Open implements guard.Desk. A release that is under way already is not opened again: its name is the answer.
-func (d desk) Open(ctx context.Context, delivery guard.Delivery, r guard.Release, purpose guard.Purpose) (string, error) {
+func (d desk) Open(ctx context.Context, delivery guard.Delivery, r guard.Release, purpose guard.Purpose) (id string, err error) {
+	defer func() { d.temporary(ctx, "open a rollout", err) }()
 	chosen, err := d.Plans.For(r.Service, r.Environment)
 	if err != nil {
 		return "", err
@@ -42,7 +56,7 @@ func (d desk) Open(ctx context.Context, delivery guard.Delivery, r guard.Release
 	if err != nil {
 		return "", err
 	}
-	id, _, err := d.Store.Accept(ctx, d.stamped(ctx, delivery), store.Opening{
+	id, _, err = d.Store.Accept(ctx, d.stamped(ctx, delivery), store.Opening{
 		Rollout: r.ID, Target: target(r.Service, r.Environment),
 		Records: []store.Entry{{At: opened.At, Kind: kind, Data: data}},
 	})
@@ -77,7 +91,8 @@ func (e *InvalidError) Error() string { return e.err.Error() }
 func (e *InvalidError) Unwrap() error { return e.err }
 
 // Tell implements guard.Desk.
-func (d desk) Tell(ctx context.Context, delivery guard.Delivery, id string, f guard.Fact) error {
+func (d desk) Tell(ctx context.Context, delivery guard.Delivery, id string, f guard.Fact) (err error) {
+	defer func() { d.temporary(ctx, "tell a rollout", err) }()
 	e := guard.Event{At: clock(), Fact: by(f, who(ctx))}
 	kind, data, err := e.Encode()
 	if err != nil {
@@ -131,7 +146,8 @@ func (d desk) stamped(ctx context.Context, in guard.Delivery) store.Delivery {
 }
 
 // Find implements guard.Desk.
-func (d desk) Find(ctx context.Context, r guard.Release) (string, error) {
+func (d desk) Find(ctx context.Context, r guard.Release) (id string, err error) {
+	defer func() { d.temporary(ctx, "find a rollout", err) }()
 	environment := r.Environment
 	if environment == "" {
 		chosen, err := d.Plans.For(r.Service, "")
@@ -165,6 +181,7 @@ func (d desk) Find(ctx context.Context, r guard.Release) (string, error) {
 // Get implements guard.Desk.
 func (d desk) Get(ctx context.Context, id string) (*guard.Plan, guard.State, error) {
 	h, err := d.histories.read(ctx, id)
+	d.temporary(ctx, "read a rollout", err)
 	return h.plan, h.state, err
 }
 
@@ -172,7 +189,8 @@ func (d desk) Get(ctx context.Context, id string) (*guard.Plan, guard.State, err
 const checksHold = time.Minute
 
 // Check implements guard.Desk. Tools ask every few seconds, and at most one asks the world.
-func (d desk) Check(ctx context.Context, r guard.Release) ([]guard.Finding, error) {
+func (d desk) Check(ctx context.Context, r guard.Release) (findings []guard.Finding, err error) {
+	defer func() { d.temporary(ctx, "ask the checks", err) }()
 	chosen, err := d.Plans.For(r.Service, r.Environment)
 	if err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -21,8 +22,9 @@ type guarding struct {
 	lease  *store.Lease
 	log    *slog.Logger
 
-	ctx  context.Context
-	stop context.CancelCauseFunc
+	ctx   context.Context
+	stop  context.CancelCauseFunc
+	ended chan struct{} // closed when it is not guarded any more
 
 	mu    sync.Mutex
 	told  []store.Told   // not handed on yet, in order
@@ -35,12 +37,13 @@ func newGuarding(s *Server, lease *store.Lease) *guarding {
 	ctx, stop := context.WithCancelCause(context.Background())
 	return &guarding{
 		server: s, lease: lease, log: s.Log.With("rollout", lease.Rollout, "fence", lease.Fence),
-		ctx: ctx, stop: stop, known: map[int64]bool{}, wake: make(chan struct{}, 1),
+		ctx: ctx, stop: stop, ended: make(chan struct{}), known: map[int64]bool{}, wake: make(chan struct{}, 1),
 	}
 }
 
 // run guards the rollout until it is over, until somebody else owns it, or until it is to be stood down.
 func (g *guarding) run(ctx context.Context) {
+	defer close(g.ended)
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	defer context.AfterFunc(g.ctx, func() { end(context.Cause(g.ctx)) })()
@@ -70,16 +73,60 @@ func (g *guarding) run(ctx context.Context) {
 	}
 }
 
-// finish says that nobody needs to go on with it. The store may be away for a while.
+// finish says that nobody needs to go on with it. What was told to it too late to matter is in its journal all the same:
+// the sender was told that it is kept. The store may be away for a while.
 func (g *guarding) finish() error {
-	for {
-		err := g.lease.Finish(g.ctx)
-		if err == nil || g.ctx.Err() != nil || errors.Is(err, store.ErrFenced) {
+	for g.ctx.Err() == nil {
+		last, err := g.keepRest()
+		if err == nil {
+			err = g.lease.Finish(g.ctx, last)
+		}
+		switch {
+		case err == nil, errors.Is(err, store.ErrFenced):
 			return err
+		case errors.Is(err, store.ErrUntaken):
+			continue // something was told just now
 		}
 		g.log.Warn("over, and the store does not take it yet", "error", err)
 		pause(g.ctx, time.Second)
 	}
+	return context.Cause(g.ctx)
+}
+
+// keepRest appends what was told and is in no record, and returns the place of the last of all that was told.
+func (g *guarding) keepRest() (last int64, err error) {
+	h, err := g.server.histories.read(g.ctx, g.lease.Rollout)
+	if err != nil {
+		return 0, err
+	}
+	pending, err := g.server.Store.Pending(g.ctx, g.lease.Rollout)
+	if err != nil {
+		return 0, err
+	}
+	kept := h.taken()
+	for _, t := range pending {
+		last = t.N
+		if kept[t.N] {
+			continue
+		}
+		e, err := guard.Decode(t.At, t.Kind, t.Data)
+		if err != nil {
+			g.log.Error("something was told that cannot be read", "delivery", t.Delivery, "error", err)
+			continue
+		}
+		e.Fact = guard.Taken(e.Fact, t.N)
+		kind, data, err := e.Encode()
+		if err != nil {
+			return 0, err
+		}
+		for err = g.lease.Append(h.state.At, kind, data); errors.Is(err, store.ErrAway) && pause(g.ctx, time.Second); {
+			err = g.lease.Append(h.state.At, kind, data)
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+	return last, nil
 }
 
 // guard reads the history and goes on with it.
@@ -96,11 +143,7 @@ func (g *guarding) guard(ctx context.Context) (guard.State, error) {
 		return h.state, err
 	}
 	g.mu.Lock()
-	for _, e := range h.events {
-		if offset := e.Offset(); offset != 0 {
-			g.known[offset] = true
-		}
-	}
+	maps.Copy(g.known, h.taken())
 	g.mu.Unlock()
 	for _, t := range pending {
 		g.hear(t)
@@ -212,7 +255,7 @@ func (g *guarding) handOn(ctx context.Context, facts chan<- guard.Fact) {
 			g.mu.Unlock()
 			e, err := guard.Decode(t.At, t.Kind, t.Data)
 			if err != nil {
-				g.log.Error("something was told that cannot be read", "delivery", t.ID, "error", err)
+				g.log.Error("something was told that cannot be read", "delivery", t.Delivery, "error", err)
 				continue
 			}
 			select {
@@ -272,6 +315,17 @@ type history struct {
 	events []guard.Event
 	state  guard.State
 	last   journal.Record
+}
+
+// taken are the places in the inbox of what stands in the records.
+func (h *history) taken() map[int64]bool {
+	taken := map[int64]bool{}
+	for _, e := range h.events {
+		if offset := e.Offset(); offset != 0 {
+			taken[offset] = true
+		}
+	}
+	return taken
 }
 
 // grow adds records that follow those that are known.

@@ -114,7 +114,7 @@ func (s *Server) Run(ctx context.Context) error {
 // serve guards rollouts for as long as a session lasts: until ctx ends, or until the store can be reached again
 // after the session has lapsed. While the store is away nothing is given up: whoever guarded last goes on.
 func (s *Server) serve(ctx context.Context, session *store.Session) {
-	s.Log.Info("joined the store", "session", session.ID)
+	s.Log.Info("joined the store", "session", session.ID())
 	ctx, end := context.WithCancel(ctx)
 	s.setSession(session)
 	var running sync.WaitGroup // rollouts under guard
@@ -149,9 +149,11 @@ func (s *Server) beat(ctx context.Context, session *store.Session, end func()) {
 		case ctx.Err() != nil:
 			return
 		case errors.Is(err, store.ErrLapsed):
-			s.Log.Warn("the session has lapsed: joining anew", "session", session.ID)
-			s.untilKept(ctx)
-			end()
+			s.Log.Warn("the session has lapsed", "session", session.ID())
+			if s.untilKept(ctx) {
+				s.Log.Info("joining anew")
+				end()
+			}
 			return
 		case err != nil:
 			s.Log.Warn("no beat: the store gives no answer; no traffic moves forward, and a breach is taken back all the same", "error", err)
@@ -159,16 +161,23 @@ func (s *Server) beat(ctx context.Context, session *store.Session, end func()) {
 	}
 }
 
-// untilKept waits until every rollout has told the store what happened while that was away, or was told that it
-// belongs to another server by now.
-func (s *Server) untilKept(ctx context.Context) {
+// untilKept waits until the store answers and every rollout has told it what happened in the meantime, or was told that
+// it belongs to another server by now. It says whether ctx goes on.
+func (s *Server) untilKept(ctx context.Context) bool {
+	for s.Store.Ping(ctx) != nil {
+		if !pause(ctx, claimEvery) {
+			return false
+		}
+	}
 	for _, g := range s.all() {
 		select {
 		case <-g.kept():
+		case <-g.ended:
 		case <-ctx.Done():
-			return
+			return false
 		}
 	}
+	return true
 }
 
 // claim takes rollouts on that nobody guards.
@@ -227,15 +236,20 @@ func (s *Server) untilNews(ctx context.Context, hints <-chan string, longest tim
 // hear hands on what was told to the rollouts of the session: one question to the store for all of them.
 func (s *Server) hear(ctx context.Context, session *store.Session) {
 	hints := s.Store.Subscribe(ctx)
+	var after int64 // what was told up to here was heard; a rollout that is claimed later hears from the beginning
 	for {
-		told, err := s.Store.Delivered(ctx, session)
+		told, err := s.Store.Delivered(ctx, session, after)
 		if err != nil && ctx.Err() == nil {
 			s.Log.Warn("what was told cannot be heard", "error", err)
 		}
 		for _, t := range told {
+			after = t.N
 			if g := s.guards(t.Rollout); g != nil {
 				g.hear(t)
 			}
+		}
+		if len(told) == store.MaxTold {
+			continue
 		}
 		timer := time.NewTimer(hearEvery)
 		select {
