@@ -36,6 +36,8 @@ type account struct {
 	Ended       time.Time         `json:"ended,omitzero"`
 	Journal     string            `json:"journal"`
 	Holder      *journal.Holder   `json:"holder,omitempty"` // the process that goes on with it
+	Guard       string            `json:"guard,omitempty"`  // the server that does
+	Page        string            `json:"page,omitempty"`   // of the server, for people
 }
 
 func (h *history) account() account {
@@ -122,6 +124,9 @@ func (p *program) call(args ...string) string {
 	var flags []string
 	if p.settings.Plan != "golive.yaml" {
 		flags = append(flags, "--plan", p.settings.Plan)
+	}
+	if atHome, _ := p.env.Lookup("GOLIVE_SERVER"); p.settings.Server != atHome {
+		flags = append(flags, "--server", p.settings.Server)
 	}
 	if p.settings.Journal != ".golive" {
 		flags = append(flags, "--journal", p.settings.Journal)

@@ -15,6 +15,7 @@ type settings struct {
 	Journal string `env:"GOLIVE_JOURNAL, default=.golive"`
 	Ledger  string `env:"GOLIVE_LEDGER"` // default: beside the plan
 	Store   string `env:"GOLIVE_STORE"`  // of golive serve; default: golive.db in the directory of the journals
+	Server  string `env:"GOLIVE_SERVER"` // one address of golive serve, or several with commas
 	Output  output `env:"GOLIVE_OUTPUT, default=text"`
 	By      string `env:"GOLIVE_BY"` // who gives orders; default the user's name
 	From    string `env:"GOLIVE_FROM"`

@@ -14,6 +14,7 @@ import (
 
 func (p *program) orderCommand() *cobra.Command {
 	var why string
+	var more time.Duration
 	verbs := make([]string, len(guard.Verbs))
 	for i, v := range guard.Verbs {
 		verbs[i] = string(v)
@@ -22,13 +23,18 @@ func (p *program) orderCommand() *cobra.Command {
 		Use:   "order VERB [ROLLOUT]",
 		Short: "Tell a rollout under way to hold, resume, proceed or roll back",
 		Long: `order tells the process that runs a rollout what a person has decided: hold (take no further step),
-resume, proceed (take the next step without enough evidence), or rollback. It is in the journal, with
-your name, before it is obeyed.`,
-		Example:   `  golive order hold --why "waiting for the batch job to end"`,
+resume, proceed (take the next step without enough evidence), extend (give the step more time), or rollback. It is
+in the journal, with your name, before it is obeyed. With --server it is for a rollout that a server guards, and the name
+is that of the token.`,
+		Example: `  golive order hold --why "waiting for the batch job to end"
+  golive order extend --for 10m
+  golive order hold 20261124-031207-v2 --server https://golive.example.com`,
 		Args:      cobra.RangeArgs(1, 2),
 		ValidArgs: verbs,
 	}
 	c.Flags().StringVar(&why, "why", "", "the reason, for the journal")
+	c.Flags().DurationVar(&more, "for", 0, "with extend: how much more time, up to 24h")
+	f := p.farFlags(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if !slices.Contains(verbs, args[0]) {
 			return fail(exitUsage, "%q cannot be ordered: say one of %v", args[0], verbs)
@@ -37,11 +43,21 @@ your name, before it is obeyed.`,
 		if len(args) == 2 {
 			id = args[1]
 		}
+		order := guard.Ordered{Verb: guard.Verb(args[0]), By: p.settings.By, Why: why, For: guard.Duration(more)}
+		if extends := order.Verb == guard.OrderExtend; extends != (more > 0) || more > longestExtension {
+			return fail(exitUsage, "extend takes a time up to %s, and nothing else does: golive order extend --for 10m", spell(longestExtension))
+		}
+		far, err := p.atServer(c)
+		switch {
+		case err != nil:
+			return err
+		case far:
+			return p.orderAtServer(c.Context(), id, order, f)
+		}
 		h, err := p.history(id)
 		if err != nil {
 			return err
 		}
-		order := guard.Ordered{Verb: guard.Verb(args[0]), By: p.settings.By, Why: why}
 		switch {
 		case h.over():
 			return fail(exitUsage, "the rollout of %s (%s) is over: %s", h.State.Release.To, h.ID(), h.State.Outcome)
@@ -56,6 +72,25 @@ your name, before it is obeyed.`,
 		return nil
 	}
 	return c
+}
+
+// longestExtension is the most that one order may add to a step.
+const longestExtension = 24 * time.Hour
+
+// orderAtServer orders something of a rollout that a server guards.
+func (p *program) orderAtServer(ctx context.Context, id string, o guard.Ordered, f *far) error {
+	s, err := p.servers()
+	if err != nil {
+		return err
+	}
+	if id, err = p.nameFar(ctx, s, f, id, true); err != nil {
+		return err
+	}
+	if err := p.orderFar(ctx, s, id, o); err != nil {
+		return err
+	}
+	fmt.Fprintf(p.out, "ordered %s of %s (%s)\n", o.Verb, id, s.addresses[s.at])
+	return nil
 }
 
 // post leaves an order for the process that holds a history.

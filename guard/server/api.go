@@ -196,6 +196,8 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		answer(w, http.StatusConflict, trouble{Error: err.Error(), Rollout: underWay.ID})
 	case errors.Is(err, guard.ErrOver):
 		refuse(w, http.StatusConflict, err.Error())
+	case errors.Is(err, errApprove):
+		refuse(w, http.StatusForbidden, err.Error())
 	case r.Context().Err() != nil:
 		refuse(w, http.StatusServiceUnavailable, "it took too long")
 	default:
