@@ -13,19 +13,18 @@ import (
 )
 
 func (p *program) orderCommand() *cobra.Command {
-	var why string
-	var more time.Duration
+	var why, more string
 	verbs := make([]string, len(guard.Verbs))
 	for i, v := range guard.Verbs {
 		verbs[i] = string(v)
 	}
 	c := &cobra.Command{
 		Use:   "order VERB [ROLLOUT]",
-		Short: "Tell a rollout under way to hold, resume, proceed or roll back",
+		Short: "Tell a rollout under way to hold, resume, proceed, take more time or roll back",
 		Long: `order tells the process that runs a rollout what a person has decided: hold (take no further step),
-resume, proceed (take the next step without enough evidence), extend (give the step more time), or rollback. It is
-in the journal, with your name, before it is obeyed. With --server it is for a rollout that a server guards, and the name
-is that of the token.`,
+resume, proceed (take the next step without enough evidence), extend (give the present step or bake more
+time to come to something, 24h at most), or rollback. It is in the journal, with your name, before it is obeyed.
+With --server it is for a rollout that a server guards, and the name is that of the token.`,
 		Example: `  golive order hold --why "waiting for the batch job to end"
   golive order extend --for 10m
   golive order hold 20261124-031207-v2 --server https://golive.example.com`,
@@ -33,20 +32,21 @@ is that of the token.`,
 		ValidArgs: verbs,
 	}
 	c.Flags().StringVar(&why, "why", "", "the reason, for the journal")
-	c.Flags().DurationVar(&more, "for", 0, "with extend: how much more time, up to 24h")
+	c.Flags().StringVar(&more, "for", "", "of extend: how much more time, 10m")
 	f := p.farFlags(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if !slices.Contains(verbs, args[0]) {
 			return fail(exitUsage, "%q cannot be ordered: say one of %v", args[0], verbs)
 		}
+		given, err := moreTime(args[0], more)
+		if err != nil {
+			return err
+		}
 		var id string
 		if len(args) == 2 {
 			id = args[1]
 		}
-		order := guard.Ordered{Verb: guard.Verb(args[0]), By: p.settings.By, Why: why, For: guard.Duration(more)}
-		if extends := order.Verb == guard.OrderExtend; extends != (more > 0) || more > longestExtension {
-			return fail(exitUsage, "extend takes a time up to %s, and nothing else does: golive order extend --for 10m", spell(longestExtension))
-		}
+		order := guard.Ordered{Verb: guard.Verb(args[0]), By: p.settings.By, Why: why, For: given}
 		far, err := p.atServer(c)
 		switch {
 		case err != nil:
@@ -74,8 +74,25 @@ is that of the token.`,
 	return c
 }
 
-// longestExtension is the most that one order may add to a step.
-const longestExtension = 24 * time.Hour
+// moreTime reads what --for says to a verb.
+func moreTime(verb, text string) (guard.Duration, error) {
+	switch extends := verb == string(guard.OrderExtend); {
+	case extends && text == "":
+		return 0, fail(exitUsage, "extend by how much? Say it, as in: golive order extend --for 10m")
+	case !extends && text != "":
+		return 0, fail(exitUsage, "--for says how much more time extend gives; %s gives none", verb)
+	case !extends:
+		return 0, nil
+	}
+	d, err := guard.ParseDuration(text)
+	if err != nil {
+		return 0, fail(exitUsage, "--for: %w", err)
+	}
+	if d <= 0 || d.Std() > guard.ExtendAtMost {
+		return 0, fail(exitUsage, "--for %s: more time is between 1s and %s", text, guard.Duration(guard.ExtendAtMost))
+	}
+	return d, nil
+}
 
 // orderAtServer orders something of a rollout that a server guards.
 func (p *program) orderAtServer(ctx context.Context, id string, o guard.Ordered, f *far) error {
