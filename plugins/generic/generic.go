@@ -79,9 +79,7 @@ func NewHook(desk guard.Desk, secrets ...[]byte) http.Handler {
 			h.secrets = append(h.secrets, slices.Clone(secret))
 		}
 	}
-	mux := http.NewServeMux()
-	mux.Handle("/{$}", h)
-	return mux
+	return h
 }
 
 type handler struct {
@@ -116,6 +114,11 @@ func (m message) release() guard.Release {
 }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	// No ServeMux: it answers the empty path, which a stripped prefix leaves, with a redirect, and a POST becomes a GET.
+	if r.URL.Path != "" && r.URL.Path != "/" {
+		hook.Fail(w, r, hook.Refuse(http.StatusNotFound, "messages are heard at / alone"))
+		return
+	}
 	if !hook.Method(w, r, http.MethodPost) {
 		return
 	}

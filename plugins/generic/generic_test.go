@@ -290,6 +290,11 @@ func TestPlace(t *testing.T) {
 	if w := do(h, httptest.NewRequest("POST", "/other", nil)); w.Code != 404 {
 		t.Errorf("/other: %d", w.Code)
 	}
+	r := request(open, generic.Sign(secret, time.Now(), []byte(open)), "")
+	r.URL.Path = "/v1/hooks/generic"
+	if w := do(http.StripPrefix("/v1/hooks/generic", h), r); w.Code != 202 {
+		t.Errorf("without a slash at the end: %d %s", w.Code, w.Body)
+	}
 }
 
 // FuzzHook: whatever comes, golive does not panic, and asks the desk for nothing that is not signed.
