@@ -168,6 +168,7 @@ func TestActions(t *testing.T) {
 		{`{"action":"rollback"}`, 400, "service (or rollout) is missing", nil},
 		{`{"action":"extend","service":"shop"}`, 400, "how much longer", nil},
 		{`{"action":"extend","service":"shop","for":"-10m"}`, 400, "how much longer", nil},
+		{`{"action":"extend","service":"shop","for":"0s"}`, 400, "how much longer", nil},
 		{`{"action":"note","service":"shop","text":" "}`, 400, "text is missing", nil},
 		{`{"action":"Rollback","service":"shop"}`, 400, "action is", nil},
 		{`{"service":"shop"}`, 400, "action is", nil},
