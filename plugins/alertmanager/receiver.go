@@ -193,7 +193,7 @@ func receive(w http.ResponseWriter, r *http.Request, desk guard.Desk) (reception
 // temporary keeps what a desk says from being answered with a status 4xx, after which Alertmanager drops the message.
 func temporary(err error) error {
 	if hook.Status(err) != http.StatusServiceUnavailable {
-		return fmt.Errorf("the desk says %q", err)
+		return errors.New("the desk says: " + err.Error())
 	}
 	return err
 }

@@ -2,6 +2,7 @@ package alertmanager
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -163,6 +164,28 @@ func TestTemporary(t *testing.T) {
 		w, reported := post(t, d, "/", webhook(0, firing("a1", `"service":"checkout"`)))
 		if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" || len(reported) != 1 || !strings.Contains(reported[0].Error(), away.Error()) {
 			t.Errorf("%v: %d %s, reported %v", away, w.Code, w.Body, reported)
+		}
+	}
+}
+
+// forgetful finds rollouts, and can tell them nothing.
+type forgetful struct {
+	*plugintest.Desk
+	says error
+}
+
+func (f forgetful) Tell(context.Context, guard.Delivery, string, guard.Fact) error { return f.says }
+
+func TestTemporaryAtTheVote(t *testing.T) {
+	for _, c := range []struct {
+		says   error
+		status int
+	}{
+		{errors.New("the disk is full"), 503}, {guard.ErrNoPlan, 503}, {hook.Refuse(400, "no"), 503}, {guard.ErrOver, 200}, {guard.ErrNoRollout, 200},
+	} {
+		w, _ := post(t, forgetful{desk(t), c.says}, "/", webhook(0, firing("a1", `"service":"checkout"`)))
+		if w.Code != c.status {
+			t.Errorf("%v: %d %s", c.says, w.Code, w.Body)
 		}
 	}
 }
