@@ -70,7 +70,7 @@ func chaos(t *testing.T, f *fleet, stations []*station, fault func(*station)) {
 	var working sync.WaitGroup
 	working.Go(func() {
 		for i := 0; !stop.Load(); i++ {
-			time.Sleep(time.Duration(2000+rand.IntN(3000)) * time.Millisecond)
+			time.Sleep(time.Duration(3000+rand.IntN(4000)) * time.Millisecond)
 			fault(stations[i%len(stations)])
 			faults.Add(1)
 		}
@@ -81,7 +81,7 @@ func chaos(t *testing.T, f *fleet, stations []*station, fault func(*station)) {
 	for sender := range senders {
 		sending.Go(func() {
 			for n := sender; n < notes; n += senders {
-				time.Sleep(200 * time.Millisecond)
+				time.Sleep(150 * time.Millisecond)
 				service := fmt.Sprintf("svc%02d", rand.IntN(len(f.services)))
 				text := fmt.Sprintf("note %d", n)
 				status, body := c.send(t, "POST", "/v1/rollouts/"+rollouts[service]+"/notes", text, fmt.Sprintf(`{"text": %q}`, text))
@@ -111,13 +111,13 @@ func chaos(t *testing.T, f *fleet, stations []*station, fault func(*station)) {
 	for service, id := range rollouts {
 		events := c.facts(t, id)
 		to := ""
-		for _, e := range events {
+		for i, e := range events {
 			switch fact := e.Fact.(type) {
 			case guard.Opened:
 				to = fact.Release.To
 			case guard.Noted:
 				if before, again := kept[fact.Text]; again {
-					t.Errorf("%s is in a journal twice (%s and %s)", fact.Text, before, service)
+					t.Errorf("%s is in a journal twice (%s and %s), event %d at %s: %+v", fact.Text, before, service, i+1, e.At, fact)
 				}
 				kept[fact.Text] = service
 			case guard.Resumed:
