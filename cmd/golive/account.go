@@ -49,7 +49,7 @@ func (h *history) account() account {
 		ID: h.ID(), Service: r.Service, Environment: r.Environment, From: r.From, To: r.To,
 		Purpose: s.Purpose, Mode: s.Mode, Phase: s.Phase, Outcome: s.Outcome, Cause: s.Cause, Why: s.Why,
 		Percent: s.Seen, Step: s.Step + 1, Steps: len(h.Plan.Rollout.Steps), Held: s.Held, Alarm: s.Alarm, Alerts: s.Alerts, Acknowledged: s.Acknowledged, Trouble: s.Trouble, Remarks: s.Remarks,
-		BreakGlass: s.BreakGlass, Findings: s.Findings, Proof: s.Proof, Since: s.Since, Journal: h.Path,
+		BreakGlass: s.BreakGlass, Findings: s.Findings, Proof: s.Proof, Since: s.Since, Journal: h.Path, Page: h.Page,
 	}
 	if len(h.Events) > 0 {
 		a.Began = h.Events[0].At

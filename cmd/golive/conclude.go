@@ -95,6 +95,9 @@ func (p *program) known(h *history, s guard.State, i ink) (facts [][2]string) {
 		}
 	}
 	add("journal", "%s", h.Path)
+	if h.Page != "" {
+		add("page", "%s", h.Page)
+	}
 	switch s.Outcome {
 	case guard.NoGo, guard.Unknowable:
 		if s.Purpose == guard.ToRollback {

@@ -189,7 +189,7 @@ type tracking struct {
 // followFar shows what happens to a rollout until it is over, through whatever becomes of its servers: each event is
 // seen once and in its place. It returns what was seen, also with an error.
 func (p *program) followFar(ctx context.Context, s *servers, id string) (*history, error) {
-	f := &tracking{program: p, servers: s, history: &history{Name: id, Path: s.journalOf(id)}}
+	f := &tracking{program: p, servers: s, history: &history{Name: id, Path: s.journalOf(id), Page: s.pageOf(id)}}
 	defer func() {
 		if f.view != nil {
 			f.view.close()
@@ -243,7 +243,7 @@ func (f *tracking) listen(ctx context.Context) error {
 		return err
 	}
 	defer body.Close()
-	f.history.Path = f.servers.journalOf(f.history.Name)
+	f.history.Path, f.history.Page = f.servers.journalOf(f.history.Name), f.servers.pageOf(f.history.Name)
 	lines := bufio.NewScanner(body)
 	lines.Buffer(nil, 2*journal.MaxRecord)
 	var kind string
@@ -547,6 +547,6 @@ func (p *program) historyFar(ctx context.Context, s *servers, id string) (*histo
 	if err != nil {
 		return nil, fail(exitNoGo, "the journal of %s from %s: %w", id, s.addresses[s.at], err)
 	}
-	h.Name, h.Path = id, s.journalOf(id)
+	h.Name, h.Path, h.Page = id, s.journalOf(id), s.pageOf(id)
 	return h, nil
 }

@@ -18,6 +18,7 @@ import (
 type history struct {
 	Name   string      // of the rollout; empty: that of the file
 	Path   string      // of the journal; of a rollout of a server its address
+	Page   string      // of a server, for people
 	Plan   *guard.Plan // the one it began with
 	Events []guard.Event
 	State  guard.State
