@@ -38,9 +38,9 @@ var floors = []struct{ pattern, may string }{
 	{"checks/checktest", "guard checks"},
 	{"checks", "guard"},
 	{"plugins/plugintest", "guard guard/judge plugins"},
-	{"plugins/internal/hook", "guard guard/judge"},
+	{"plugins/hook", "guard guard/judge"},
 	{"plugins/internal/*", "guard"},
-	{"plugins/*", "guard plugins/internal/client plugins/internal/files plugins/internal/hook plugins/internal/run"},
+	{"plugins/*", "guard plugins/internal/client plugins/internal/files plugins/hook plugins/internal/run"},
 	{"plugins", "guard"},
 	{"examples/*", "plugins"},
 }

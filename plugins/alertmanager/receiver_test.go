@@ -19,8 +19,8 @@ import (
 
 	"github.com/golive-dev/golive/guard"
 	"github.com/golive-dev/golive/guard/judge"
+	"github.com/golive-dev/golive/plugins/hook"
 	"github.com/golive-dev/golive/plugins/internal/backuptest"
-	"github.com/golive-dev/golive/plugins/internal/hook"
 	"github.com/golive-dev/golive/plugins/plugintest"
 )
 

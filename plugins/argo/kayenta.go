@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/golive-dev/golive/guard"
-	"github.com/golive-dev/golive/plugins/internal/hook"
+	"github.com/golive-dev/golive/plugins/hook"
 )
 
 // Argo Rollouts looks for the ID of a configuration by its name, starts an execution of it, and asks every 15 s whether

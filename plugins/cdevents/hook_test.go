@@ -16,7 +16,7 @@ import (
 
 	"github.com/golive-dev/golive/guard"
 	"github.com/golive-dev/golive/guard/judge"
-	"github.com/golive-dev/golive/plugins/internal/hook"
+	"github.com/golive-dev/golive/plugins/hook"
 	"github.com/golive-dev/golive/plugins/plugintest"
 )
 

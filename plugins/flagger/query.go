@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/golive-dev/golive/guard"
-	"github.com/golive-dev/golive/plugins/internal/hook"
+	"github.com/golive-dev/golive/plugins/hook"
 )
 
 // metric is the only series there is.

@@ -41,7 +41,7 @@ import (
 	"time"
 
 	"github.com/golive-dev/golive/guard"
-	"github.com/golive-dev/golive/plugins/internal/hook"
+	"github.com/golive-dev/golive/plugins/hook"
 )
 
 const (

@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-github/v60/github"
 
 	"github.com/golive-dev/golive/guard"
-	"github.com/golive-dev/golive/plugins/internal/hook"
+	"github.com/golive-dev/golive/plugins/hook"
 )
 
 const tool = "github"

@@ -12,7 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/golive-dev/golive/guard"
-	"github.com/golive-dev/golive/plugins/internal/hook"
+	"github.com/golive-dev/golive/plugins/hook"
 )
 
 func TestFail(t *testing.T) {
