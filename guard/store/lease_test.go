@@ -256,3 +256,31 @@ func engineAddress(t *testing.T, name string) string {
 	}
 	return engines[name](t)
 }
+
+// Who has read what was told with one number does not miss a smaller one that is committed later.
+func TestToldInTheOrderOfCommits(t *testing.T) {
+	s := open(t, engineAddress(t, "postgres"))
+	mustAccept(t, s, "r1", "shop/prod")
+	ctx := t.Context()
+	tx, err := s.db.BeginTx(ctx, nil)
+	must(t, err)
+	var first int64
+	must(t, tx.QueryRow(`UPDATE golive_counter SET n = n + 1 RETURNING n`).Scan(&first)) // another Tell, half-way
+	result := make(chan error)
+	go func() {
+		_, err := s.Tell(ctx, delivery("2"), "r1", Entry{noon, "order", nil})
+		result <- err
+	}()
+	for waits := 0; waits == 0; {
+		must(t, s.db.QueryRow(`SELECT COUNT(*) FROM pg_locks WHERE NOT granted`).Scan(&waits))
+	}
+	if told, err := s.Pending(ctx, "r1"); len(told) != 0 || err != nil {
+		t.Fatalf("told %v, %v before the number in front of it is known", told, err)
+	}
+	must(t, tx.Commit())
+	must(t, <-result)
+	told, err := s.Pending(ctx, "r1")
+	if err != nil || len(told) != 1 || told[0].N != first+1 {
+		t.Errorf("told %v, %v; want the number %d", told, err, first+1)
+	}
+}
