@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -30,6 +28,7 @@ import (
 type far struct {
 	service, environment string
 	detach               bool
+	heartbeat            time.Duration // above 0: this call guards
 }
 
 // farFlags adds the flags that name a service to servers, which have no plan in this directory.
@@ -132,12 +131,8 @@ func (p *program) openFar(ctx context.Context, s *servers, r guard.Release, purp
 		method: http.MethodPost, path: "/v1/rollouts", key: rand.Text(),
 		body: opening{r.Service, r.Environment, r.From, r.To, purpose},
 	}, &opened)
-	var no *refusal
-	if errors.As(err, &no) && no.status == http.StatusConflict && no.rollout != "" {
-		return "", fail(exitNoGo, "%w\nLook:            %s\nor take it back: %s", err, p.call("status", no.rollout), p.call("rollback", no.rollout))
-	}
 	if err != nil {
-		return "", s.mend(err)
+		return "", p.notOpened(s, err)
 	}
 	if opened.ID == "" {
 		return "", fail(exitUnknown, "%s does not say what it has opened (is this the address of golive serve?)", s.addresses[s.at])
@@ -145,11 +140,25 @@ func (p *program) openFar(ctx context.Context, s *servers, r guard.Release, purp
 	return opened.ID, nil
 }
 
+// notOpened says why a server has opened nothing, and what is in the way.
+func (p *program) notOpened(s *servers, err error) error {
+	var no *refusal
+	if errors.As(err, &no) && no.status == http.StatusConflict && no.rollout != "" {
+		return fail(exitNoGo, "%w\nLook:            %s\nor take it back: %s", err, p.call("status", no.rollout), p.call("rollback", no.rollout))
+	}
+	return s.mend(err)
+}
+
 // concludeFar follows a rollout of a server to its end, and ends as if it had been guarded here. Asked says that this
 // call wants it taken back.
 func (p *program) concludeFar(ctx context.Context, s *servers, id string, asked bool) error {
 	fmt.Fprintf(p.err, "%s: %s\n", id, s.pageOf(id))
-	h, err := p.followFar(ctx, s, id)
+	return p.concludeAfter(ctx, s, id, 0, asked)
+}
+
+// concludeAfter is concludeFar where events up to the one with the number told were told already.
+func (p *program) concludeAfter(ctx context.Context, s *servers, id string, told int64, asked bool) error {
+	h, err := p.followFar(ctx, s, id, told)
 	if err != nil {
 		return p.leaveFar(ctx, h, err)
 	}
@@ -160,7 +169,7 @@ func (p *program) concludeFar(ctx context.Context, s *servers, id string, asked 
 func (p *program) leaveFar(ctx context.Context, h *history, err error) error {
 	text := fmt.Sprintf("\n%s goes on with the server, and nobody follows it here any more.\nFollow:    %s\nTake back: %s\n",
 		h.ID(), p.call("status", "--follow", h.ID()), p.call("rollback", h.ID()))
-	if ctx.Err() == nil || !p.ears.heard() {
+	if !p.ears.heard() {
 		fmt.Fprint(p.err, text)
 		return err
 	}
@@ -173,23 +182,21 @@ func (p *program) leaveFar(ctx context.Context, h *history, err error) error {
 	return quiet(code)
 }
 
-// silentFor is how long a server that is followed may say nothing. It says every 15 seconds that it is there.
-const silentFor = 45 * time.Second
-
 // A tracking is a rollout of a server, as far as it was seen.
 type tracking struct {
 	program *program
 	servers *servers
 	history *history
 	last    int64 // number of the last event
+	told    int64 // number of the last one that was told before it was followed
 	over    bool  // the server has said that nothing more will happen
 	view    *view
 }
 
 // followFar shows what happens to a rollout until it is over, through whatever becomes of its servers: each event is
-// seen once and in its place. It returns what was seen, also with an error.
-func (p *program) followFar(ctx context.Context, s *servers, id string) (*history, error) {
-	f := &tracking{program: p, servers: s, history: &history{Name: id, Path: s.journalOf(id), Page: s.pageOf(id)}}
+// seen once and in its place, and those up to told are told no more. It returns what was seen, also with an error.
+func (p *program) followFar(ctx context.Context, s *servers, id string, told int64) (*history, error) {
+	f := &tracking{program: p, servers: s, told: told, history: &history{Name: id, Path: s.journalOf(id), Page: s.pageOf(id)}}
 	defer func() {
 		if f.view != nil {
 			f.view.close()
@@ -228,49 +235,13 @@ func (p *program) followFar(ctx context.Context, s *servers, id string) (*histor
 
 // listen hears the events that follow those that were seen, until the connection ends.
 func (f *tracking) listen(ctx context.Context) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	silent := time.AfterFunc(silentFor, func() { cancel(fmt.Errorf("%s was silent for %s", f.servers.addresses[f.servers.at], silentFor)) })
-	defer silent.Stop()
-	r, err := f.servers.request(ctx, errand{method: http.MethodGet, path: pathOf(f.history.Name) + "/events"})
-	if err != nil {
-		return err
-	}
-	r.Header.Set("Accept", "text/event-stream")
-	r.Header.Set("Last-Event-ID", strconv.FormatInt(f.last, 10))
-	body, err := f.servers.once(r)
-	if err != nil {
-		return err
-	}
-	defer body.Close()
-	f.history.Path, f.history.Page = f.servers.journalOf(f.history.Name), f.servers.pageOf(f.history.Name)
-	lines := bufio.NewScanner(body)
-	lines.Buffer(nil, 2*journal.MaxRecord)
-	var kind string
-	for lines.Scan() {
-		silent.Reset(silentFor)
-		line := lines.Bytes()
-		switch {
-		case len(line) == 0:
-			kind = ""
-		case bytes.HasPrefix(line, []byte("event: ")):
-			kind = string(line[len("event: "):])
-		case bytes.HasPrefix(line, []byte("data: ")) && kind == "over":
+	return f.servers.events(ctx, pathOf(f.history.Name)+"/events", f.last, func(kind string, data []byte) error {
+		if kind == "over" {
 			f.over = true
-			return nil
-		case bytes.HasPrefix(line, []byte("data: ")):
-			if err := f.see(line[len("data: "):]); err != nil {
-				return err
-			}
+			return errEnough
 		}
-	}
-	if err := lines.Err(); err != nil {
-		if ctx.Err() != nil {
-			err = context.Cause(ctx)
-		}
-		return err
-	}
-	return fmt.Errorf("%s has ended the connection", f.servers.addresses[f.servers.at])
+		return f.see(data)
+	})
 }
 
 // see takes an event. One that was seen already is passed over, and before one whose predecessor was not, the server is
@@ -315,7 +286,12 @@ func (f *tracking) see(text []byte) error {
 	}
 	h.Events = append(h.Events, e)
 	h.State = guard.Next(h.Plan, h.State, e)
-	f.view.saw(e, h.State)
+	h.Path, h.Page = f.servers.journalOf(h.Name), f.servers.pageOf(h.Name)
+	if said.Seq > f.told {
+		f.view.saw(e, h.State)
+	} else {
+		f.view.knows(e, h.State)
+	}
 	f.last = said.Seq
 	return nil
 }
@@ -449,7 +425,7 @@ func (p *program) tellBackFar(ctx context.Context, s *servers, release guard.Rel
 		return err
 	}
 	fmt.Fprintf(p.err, "%s: %s\n", id, s.pageOf(id))
-	h, err := p.followFar(ctx, s, id)
+	h, err := p.followFar(ctx, s, id, 0)
 	if err != nil {
 		return p.leaveFar(ctx, h, err)
 	}

@@ -63,18 +63,31 @@ func (p *program) watchCommand() *cobra.Command {
 the new version does harm. It ends when the new version has had all of the traffic for as long as
 rollout.bake says, when somebody takes the traffic away, or when its time is over.
 
-With --server the server watches, by its own plan of the service, and this call follows, as golive rollout --server does.`,
+With --server the server watches, by its own plan of the service, and this call follows, as golive rollout --server does.
+
+With --server and --heartbeat this call watches, by the plan, the parts and the credentials of this machine, and the server
+keeps its journal. If the server has not heard of it for three heartbeats, as when the runner of a pipeline dies, a server
+goes on from the journal, by the same plan: for that the server has to be one that takes plans (golive serve --accept-plans),
+since it then runs the commands of the plan, or to have the same plan itself. Otherwise it watches by its own plan from the
+beginning. A call that finds itself replaced follows to the end. Ctrl-C takes the traffic back, as without a server; a second
+Ctrl-C leaves the rollout to the servers.`,
 		Example: `  golive watch --from v1 --to v2
-  golive watch --from v1 --to v2 --server https://golive.example.com`,
+  golive watch --from v1 --to v2 --server https://golive.example.com
+  golive watch --from v1 --to v2 --server https://golive.example.com --heartbeat 30s`,
 		Args: cobra.NoArgs,
 	}
 	release, f := p.releaseFlags(c), p.farFlags(c)
 	c.Flags().BoolVar(&f.detach, "detach", false, "with --server: return once the server has the rollout")
+	c.Flags().DurationVar(&f.heartbeat, "heartbeat", 0, "with --server: watch here, and have a server go on after three of these without a sign of life")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		far, err := p.atServer(c)
 		switch {
 		case err != nil:
 			return err
+		case c.Flags().Changed("heartbeat") && (f.heartbeat < time.Second || f.heartbeat > 5*time.Minute):
+			return fail(exitUsage, "--heartbeat is from 1s to 5m")
+		case far && f.heartbeat > 0:
+			return p.guardFar(c.Context(), *release, guard.ToWatch, f)
 		case far:
 			return p.takeFar(c.Context(), *release, guard.ToWatch, f)
 		}

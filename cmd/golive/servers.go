@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -11,10 +12,12 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/golive-dev/golive/guard"
+	"github.com/golive-dev/golive/guard/journal"
 )
 
 // servers are golive serve, as one call of the command line speaks to it: one server, or several that share a store, of
@@ -164,33 +167,89 @@ func (s *servers) once(r *http.Request) (io.ReadCloser, error) {
 // ask asks until a server answers, each in turn, for as long as patience lasts. Only an errand that may be repeated is to be
 // asked so: one that reads, or has a key.
 func (s *servers) ask(ctx context.Context, patience time.Duration, c errand, into any) error {
-	return s.insist(ctx, patience, func(ctx context.Context) error {
-		ctx, cancel := context.WithTimeoutCause(ctx, answersIn, fmt.Errorf("no answer within %s", answersIn))
-		defer cancel()
-		r, err := s.request(ctx, c)
-		if err != nil {
-			return err
-		}
-		body, err := s.once(r)
-		if err != nil {
-			return err
-		}
-		defer body.Close()
-		text, err := io.ReadAll(io.LimitReader(body, largestAnswer+1))
-		switch {
-		case err != nil:
-			return fmt.Errorf("%s: %w", s.addresses[s.at], err)
-		case len(text) > largestAnswer:
-			return &refusal{address: s.addresses[s.at], text: fmt.Sprintf("its answer has more than %d bytes", largestAnswer)}
-		case into == nil:
-			return nil
-		}
-		if err := json.Unmarshal(text, into); err != nil {
-			return &refusal{address: s.addresses[s.at], text: "its answer cannot be read (is this the address of golive serve?): " + guard.Line(err.Error(), 200)}
-		}
-		return nil
-	})
+	return s.insist(ctx, patience, func(ctx context.Context) error { return s.try(ctx, answersIn, c, into) })
 }
+
+// try asks the server whose turn it is, once.
+func (s *servers) try(ctx context.Context, within time.Duration, c errand, into any) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, within, fmt.Errorf("no answer within %s", within))
+	defer cancel()
+	r, err := s.request(ctx, c)
+	if err != nil {
+		return err
+	}
+	body, err := s.once(r)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	text, err := io.ReadAll(io.LimitReader(body, largestAnswer+1))
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s: %w", s.addresses[s.at], err)
+	case len(text) > largestAnswer:
+		return &refusal{address: s.addresses[s.at], text: fmt.Sprintf("its answer has more than %d bytes", largestAnswer)}
+	case into == nil:
+		return nil
+	}
+	if err := json.Unmarshal(text, into); err != nil {
+		return &refusal{address: s.addresses[s.at], text: "its answer cannot be read (is this the address of golive serve?): " + guard.Line(err.Error(), 200)}
+	}
+	return nil
+}
+
+// silentFor is how long a server that is listened to may say nothing. It says every 15 seconds that it is there.
+const silentFor = 45 * time.Second
+
+// events listens to the server whose turn it is, and hands on each event with a number above after, until an error comes or
+// the connection ends. An error of hear ends it; errEnough is none.
+func (s *servers) events(ctx context.Context, path string, after int64, hear func(kind string, data []byte) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	silent := time.AfterFunc(silentFor, func() { cancel(fmt.Errorf("%s was silent for %s", s.addresses[s.at], silentFor)) })
+	defer silent.Stop()
+	r, err := s.request(ctx, errand{method: http.MethodGet, path: path})
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Accept", "text/event-stream")
+	r.Header.Set("Last-Event-ID", strconv.FormatInt(after, 10))
+	body, err := s.once(r)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	lines := bufio.NewScanner(body)
+	lines.Buffer(nil, 2*journal.MaxRecord)
+	var kind string
+	for lines.Scan() {
+		silent.Reset(silentFor)
+		line := lines.Bytes()
+		if name, found := bytes.CutPrefix(line, []byte("event: ")); found {
+			kind = string(name)
+			continue
+		}
+		if data, found := bytes.CutPrefix(line, []byte("data: ")); found {
+			err := hear(kind, data)
+			if errors.Is(err, errEnough) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err := lines.Err(); err != nil {
+		return fmt.Errorf("%s: %w", s.addresses[s.at], err)
+	}
+	return fmt.Errorf("%s has ended the connection", s.addresses[s.at])
+}
+
+// errEnough ends listening.
+var errEnough = errors.New("nothing more is to be heard")
 
 // How long to wait before all servers are asked again.
 const (
