@@ -36,12 +36,14 @@ type guardSelf struct {
 
 // Bounds of what is lent.
 const (
-	beatsAtLeast   = time.Second
-	beatsAtMost    = 5 * time.Minute
-	beatsMissed    = 3
-	clocksDiffer   = time.Minute
-	largestPlanFor = "golive.yaml" // how the plan of a client is called that has no plan of the server beside it
+	beatsAtLeast = time.Second
+	beatsAtMost  = 5 * time.Minute
+	beatsMissed  = 3
+	clocksDiffer = time.Minute
 )
+
+// planSent is the name of a plan that a client has sent, where the server has none of its own in whose place it stands.
+const planSent = "golive.yaml"
 
 // lent are the rollouts that clients of this server guard.
 type lent struct {
@@ -141,8 +143,11 @@ func (s *Server) chosenBy(o opening) (Chosen, bool, error) {
 	if !s.AcceptPlans {
 		return own, err == nil && own.Text == o.Guard.Plan, err
 	}
-	file := cmp.Or(own.File, largestPlanFor)
-	plan, err := guard.ParsePlan(file, []byte(o.Guard.Plan))
+	file := cmp.Or(own.File, planSent)
+	plan, err := guard.ParsePlan(planSent, []byte(o.Guard.Plan)) // the client need not know where ours is
+	if err == nil {
+		plan, err = guard.ParsePlan(file, []byte(o.Guard.Plan))
+	}
 	switch {
 	case err != nil:
 		return Chosen{}, false, badRequest("the plan that was sent has mistakes: " + guard.Line(err.Error(), longestText))
