@@ -1,6 +1,7 @@
 package store
 
 import (
+	"math"
 	"testing"
 	"time"
 )
@@ -50,7 +51,7 @@ func TestTakeover(t *testing.T) {
 		mustAppend(t, l2, "resumed")
 		wantIs(t, l.Append(noon, "late", nil), ErrFenced)
 		wantIs(t, l.Append(noon, "later", nil), ErrFenced)
-		wantIs(t, l.Finish(ctx), ErrFenced)
+		wantIs(t, l.Finish(ctx, math.MaxInt64), ErrFenced)
 		wantIs(t, a.Beat(ctx), ErrLapsed)
 		if got := kinds(mustLoad(t, s, "r1", 0)); got != "opened shifted resumed" {
 			t.Errorf("the records are %s", got)
