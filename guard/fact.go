@@ -157,10 +157,11 @@ const (
 	OrderResume   Verb = "resume"   // take steps again
 	OrderProceed  Verb = "proceed"  // take the next step without enough evidence
 	OrderExtend   Verb = "extend"   // give the step more time to come to something
+	OrderConclude Verb = "conclude" // of a watch: the tool that moves the traffic is done, so end it
 )
 
 // Verbs lists what can be ordered.
-var Verbs = []Verb{OrderRollback, OrderHold, OrderResume, OrderProceed, OrderExtend}
+var Verbs = []Verb{OrderRollback, OrderHold, OrderResume, OrderProceed, OrderExtend, OrderConclude}
 
 // An Alert is something that an alerting system says is wrong.
 type Alert struct {
