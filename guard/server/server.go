@@ -6,7 +6,7 @@
 // with its rollouts, and the store refuses whatever it may still try to write.
 //
 // The files: server (who guards what), guarding (one rollout under guard), desk (what tools and people say, as
-// package guard wants it heard), plans (the directory of plans), access (who may), limits (how often), api (HTTP under
+// package guard wants it heard), plans (the directory of plans), access (who may), oidc (whom others vouch for), limits (how often), api (HTTP under
 // /v1), shown (a rollout as JSON), page (HTTP for people), metrics (HTTP for Prometheus).
 package server
 
@@ -18,7 +18,10 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/time/rate"
 
 	"github.com/golive-dev/golive/guard"
 	"github.com/golive-dev/golive/guard/engine"
@@ -54,6 +57,8 @@ type Server struct {
 	histories histories
 	checked   answers
 	metrics   *metrics
+	refusals  *rate.Limiter // of the log
+	untold    atomic.Int64  // refusals that the log does not name
 
 	mu      sync.Mutex
 	session *store.Session
@@ -77,7 +82,8 @@ func New(o Options) *Server {
 	if o.Fence == nil {
 		o.Fence = func(*guard.Plan) string { return "none" }
 	}
-	s := &Server{Options: o, guarded: map[string]*guarding{}}
+	o.Access.tries = newTries()
+	s := &Server{Options: o, refusals: rate.NewLimiter(refusalsLogged, refusalsAtOnce), guarded: map[string]*guarding{}}
 	s.histories.server = s
 	s.metrics = newMetrics(s)
 	return s
