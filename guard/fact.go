@@ -35,6 +35,7 @@ type (
 		File       string      `json:"file,omitempty"`    // where the text was
 		Version    string      `json:"version,omitempty"` // of golive
 		Fence      int64       `json:"fence,omitempty"`   // of the lease, where a store gave one; 0: by the clock
+		By         string      `json:"by,omitempty"`      // who asked a server for it, as proved; empty: nobody had to prove it
 	}
 	// Resumed says that another process goes on where the last one ended.
 	Resumed struct {

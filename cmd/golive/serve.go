@@ -27,8 +27,8 @@ import (
 type serving struct {
 	listen, plans, tokens, oidc, cert, key, node, logs string
 	plain                                              bool
-	ttl, retain                                  time.Duration
-	archive                                      string
+	ttl, retain                                        time.Duration
+	archive                                            string
 }
 
 func (p *program) serveCommand() *cobra.Command {
