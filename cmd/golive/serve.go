@@ -54,6 +54,8 @@ of a CI system, service accounts of a cluster, and people:
           name: repository
  Plans are read again when they change; a rollout keeps the plan it began with.
 
+Traces go where OTEL_EXPORTER_OTLP_ENDPOINT says, by OTLP over HTTP; the other variables of OpenTelemetry count as well.
+
 A signal (SIGTERM, Ctrl-C) ends it without moving traffic: rollouts go on in another server, or here when it is started again.`,
 		Example: `  golive serve
   golive serve --plans /etc/golive --store sqlite:/var/lib/golive/golive.db
@@ -141,8 +143,14 @@ func (p *program) serve(ctx context.Context, o serving) error {
 	defer kept.Close()
 	p.guarding.Lock() // a signal ends it in its own way
 	defer p.guarding.Unlock()
+	tracer, flush, err := p.tracer(ctx, o.node, log)
+	if err != nil {
+		log.Error("there are no traces", "error", err) // rollouts are guarded all the same
+	}
+	defer flush()
 	s := server.New(server.Options{
-		Store: kept, Plans: plans, Parts: p.partsElsewhere, Node: o.node, TTL: o.ttl, Version: version(), Log: log, Access: access,
+		Tracer: tracer,
+		Store:  kept, Plans: plans, Parts: p.partsElsewhere, Node: o.node, TTL: o.ttl, Version: version(), Log: log, Access: access,
 		Report: p.storyOf,
 	})
 	s.Hooks = p.hooks(s.Desk())

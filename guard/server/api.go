@@ -75,7 +75,7 @@ func (s *Server) Handler() http.Handler {
 	mux.Handle("GET /metrics", s.allow(View, s.metrics.handler()))
 	for _, h := range s.Hooks {
 		prefix := "/v1/hooks/" + h.Name
-		handler := http.StripPrefix(prefix, slashed(s.counting(h)))
+		handler := http.StripPrefix(prefix, slashed(s.tracedHook(h.Name, s.counting(h))))
 		if !h.Signed {
 			handler = s.allow(Deliver, handler)
 		}

@@ -119,6 +119,7 @@ func (d desk) audit(ctx context.Context, delivery guard.Delivery, rollout, what 
 	if err != nil {
 		return
 	}
+	changedBy(ctx, rollout)
 	from := originOf(ctx)
 	d.Log.Info("changed", "rollout", rollout, "what", what, "by", sender(ctx, delivery), "right", string(from.right), "remote", from.remote,
 		"source", delivery.Source, "delivery", guard.Line(delivery.ID, longestPath), "repeated", repeated)

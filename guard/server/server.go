@@ -7,7 +7,8 @@
 //
 // The files: server (who guards what), guarding (one rollout under guard), desk (what tools and people say, as
 // package guard wants it heard), plans (the directory of plans), access (who may), oidc (whom others vouch for), limits (how often), api (HTTP under
-// /v1), shown (a rollout as JSON), page (HTTP for people), metrics (HTTP for Prometheus).
+// /v1), shown (a rollout as JSON), page (HTTP for people), metrics (HTTP for Prometheus),
+// trace (spans for OpenTelemetry).
 package server
 
 import (
@@ -21,6 +22,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/time/rate"
 
 	"github.com/golive-dev/golive/guard"
@@ -41,6 +43,8 @@ type Options struct {
 	Version string
 	Log     *slog.Logger
 	Access  Access
+	// Tracer makes spans of OpenTelemetry; nil: there are none. See RootIDs.
+	Tracer trace.Tracer
 	// Clean takes what may not be told out of a text: secrets that a part has learned. Nil: there are none.
 	Clean func(string) string
 	// Report writes the story of a rollout for people, as plain text.
