@@ -242,4 +242,13 @@ func Decode(at time.Time, kind string, data json.RawMessage) (Event, error) {
 	return Event{}, fmt.Errorf("a fact of kind %q is not known to this version of golive", kind)
 }
 
+// Kinds are the kinds of fact that a journal can hold, as Encode names them.
+func Kinds() []string {
+	kinds := make([]string, len(facts))
+	for i, f := range facts {
+		kinds[i] = kindOf(f)
+	}
+	return kinds
+}
+
 func kindOf(f Fact) string { return strings.ToLower(reflect.TypeOf(f).Name()) }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -54,8 +55,8 @@ type effect struct {
 	Percent    int
 }
 
-// bad says that a version does harm.
-func bad(version string) bool { return strings.HasPrefix(version, "bad") }
+// harmful says that a version does harm.
+func harmful(version string) bool { return strings.HasPrefix(version, "bad") }
 
 func newFleet(t *testing.T, services int) *fleet {
 	t.Helper()
@@ -96,6 +97,7 @@ watch:
   promote: {min_step: 2s, max_step: 10m, margin: 5pp}
   signals:
     - {name: errors, total: http_requests_total, bad: 'http_requests_total{code=~"5.."}', never: 40%}
+    - {name: latency, histogram: http_request_duration_seconds}
 ` + ready)
 	if err := errors.Join(os.MkdirAll(dir, 0o700), os.WriteFile(filepath.Join(dir, "golive.yaml"), []byte(plan), 0o600), beginLedger(dir)); err != nil {
 		t.Fatal(err)
@@ -128,7 +130,16 @@ func (f *fleet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if c == nil {
 			c = &[2]float64{}
 		}
-		fmt.Fprintf(w, "# TYPE http_requests_total counter\nhttp_requests_total{code=\"200\"} %.0f\nhttp_requests_total{code=\"500\"} %.0f\n", c[0]-c[1], c[1])
+		all, errors := math.Floor(c[0]), math.Floor(c[1])
+		fmt.Fprintf(w, `# TYPE http_requests_total counter
+http_requests_total{code="200"} %.0f
+http_requests_total{code="500"} %.0f
+# TYPE http_request_duration_seconds histogram
+http_request_duration_seconds_bucket{le="0.025"} %[3]f
+http_request_duration_seconds_bucket{le="+Inf"} %[3]f
+http_request_duration_seconds_sum %[4]f
+http_request_duration_seconds_count %[3]f
+`, all-errors, errors, all, 0.02*all)
 	}
 }
 
@@ -147,7 +158,7 @@ func (s *shipped) count(rate float64) {
 			s.counts[version] = c
 		}
 		c[0] += n * share
-		if bad(version) {
+		if harmful(version) {
 			c[1] += n * share * .3
 		}
 	}
@@ -346,4 +357,21 @@ func (c *client) facts(t *testing.T, id string) []guard.Event {
 		t.Fatalf("%s: %v\n%s", id, err, bytes.TrimSpace(body))
 	}
 	return h.Events
+}
+
+// storeOnPostgres starts a PostgreSQL of its own, and returns the address of a store on it. A store refuses one that does
+// not write to the disk.
+func storeOnPostgres(t *testing.T) (address string, restart func()) {
+	t.Helper()
+	p := initPostgres(t)
+	start := func() {
+		p.run(t, "pg_ctl", "start", "-w", "-D", p.data, "-l", filepath.Join(p.dir, "log"), "-o",
+			fmt.Sprintf("-c listen_addresses= -c max_connections=200 -c unix_socket_directories=%s", p.dir))
+	}
+	start()
+	t.Cleanup(func() { p.run(t, "pg_ctl", "stop", "-w", "-m", "immediate", "-D", p.data) })
+	return "postgres://postgres@/postgres?host=" + p.dir, func() {
+		p.run(t, "pg_ctl", "stop", "-w", "-m", "immediate", "-D", p.data)
+		start()
+	}
 }

@@ -342,7 +342,8 @@ type postgres struct {
 
 const orders = 20_000 // rows
 
-func newPostgres(t *testing.T) postgres {
+// initPostgres makes the files of a PostgreSQL that does not run yet.
+func initPostgres(t *testing.T) postgres {
 	t.Helper()
 	initdb := installed(t, "initdb", "postgresql", "/usr/lib/postgresql/15/bin", "/usr/lib/postgresql/16/bin", "/usr/lib/postgresql/17/bin")
 	dir, err := os.MkdirTemp("", "golive-pg-") // the path of a socket may not be long
@@ -358,6 +359,20 @@ func newPostgres(t *testing.T) postgres {
 		t.Fatal(err)
 	}
 	p := postgres{dir: dir, data: filepath.Join(dir, "data"), bin: filepath.Dir(initdb)}
+	if os.Getuid() == 0 {
+		p.as = credentialOf(t, "postgres")
+		if err := os.Chown(dir, int(p.as.Uid), int(p.as.Gid)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.run(t, "initdb", "--auth=trust", "--username=postgres", "--no-sync", "--pgdata="+p.data)
+	return p
+}
+
+func newPostgres(t *testing.T) postgres {
+	t.Helper()
+	p := initPostgres(t)
+	dir := p.dir
 	write(t, p.config(), fmt.Sprintf(`[global]
 repo1-path=%[1]s/repository
 lock-path=%[1]s/lock
@@ -370,13 +385,9 @@ job-retry=0
 pg1-path=%[1]s/data
 pg1-socket-path=%[1]s
 `, dir))
-	if os.Getuid() == 0 {
-		p.as = credentialOf(t, "postgres")
-		if err := errors.Join(os.Chown(dir, int(p.as.Uid), int(p.as.Gid)), os.Chmod(p.config(), 0o644)); err != nil {
-			t.Fatal(err)
-		}
+	if err := os.Chmod(p.config(), 0o644); err != nil {
+		t.Fatal(err)
 	}
-	p.run(t, "initdb", "--auth=trust", "--username=postgres", "--no-sync", "--pgdata="+p.data)
 	p.run(t, "pg_ctl", "start", "-w", "-D", p.data, "-l", filepath.Join(dir, "log"), "-o", fmt.Sprintf(
 		`-c listen_addresses= -c fsync=off -c unix_socket_directories=%s -c archive_mode=on -c archive_command='pgbackrest --config=%s --stanza=shop archive-push %%p'`,
 		dir, p.config()))

@@ -28,14 +28,16 @@ func TestServeChaos(t *testing.T) {
 			s.start(t)
 		})
 	})
-	for name, fault := range map[string]func(*testing.T) func(*station){
-		"killed":      func(t *testing.T) func(*station) { return func(s *station) { s.kill(); s.start(t) } },
-		"stand still": func(*testing.T) func(*station) { return standStill },
+	for name, fault := range map[string]func(restart func()) func(*station){
+		"killed":               func(func()) func(*station) { return func(s *station) { s.kill(); s.start(t) } },
+		"stand still":          func(func()) func(*station) { return standStill },
+		"PostgreSQL restarted": func(restart func()) func(*station) { return func(*station) { restart() } },
 	} {
 		t.Run(name+", two on PostgreSQL", func(t *testing.T) {
-			f, store := newFleet(t, 50), storeOnPostgres(t)
+			f := newFleet(t, 50)
+			store, restart := storeOnPostgres(t)
 			stations := []*station{f.station(t, store, "one"), f.station(t, store, "two")}
-			chaos(t, f, stations, fault(t))
+			chaos(t, f, stations, fault(restart))
 		})
 	}
 }
@@ -79,6 +81,7 @@ func chaos(t *testing.T, f *fleet, stations []*station, fault func(*station)) {
 	for sender := range senders {
 		sending.Go(func() {
 			for n := sender; n < notes; n += senders {
+				time.Sleep(200 * time.Millisecond)
 				service := fmt.Sprintf("svc%02d", rand.IntN(len(f.services)))
 				text := fmt.Sprintf("note %d", n)
 				status, body := c.send(t, "POST", "/v1/rollouts/"+rollouts[service]+"/notes", text, fmt.Sprintf(`{"text": %q}`, text))
@@ -123,7 +126,7 @@ func chaos(t *testing.T, f *fleet, stations []*station, fault func(*station)) {
 		}
 		r := c.rollout(t, id)
 		wantOutcome, wantPercent := guard.Live, 100
-		if bad(to) {
+		if harmful(to) {
 			wantOutcome, wantPercent = guard.RolledBack, 0
 		}
 		if _, percent := f.standing(service); r.Outcome != wantOutcome || percent != wantPercent {

@@ -216,7 +216,7 @@ func whyNot(ctx context.Context, tx *sql.Tx, o Opening) error {
 	return fmt.Errorf("rollout %s: %w; choose another name", o.Rollout, ErrExists)
 }
 
-// Tell keeps a delivery for a rollout, open or over: e is what its owner is to append, in order. A repeat of the same
+// Tell keeps a delivery for an open rollout (ErrOver: it was finished): e is what its owner is to append, in order. A repeat of the same
 // delivery ID changes nothing, and dup is true. The error is ErrNoRollout if there is no such rollout; after any other
 // it is not known whether the delivery was kept, and the call may be repeated.
 func (s *Store) Tell(ctx context.Context, d Delivery, rollout string, e Entry) (dup bool, err error) {
@@ -241,8 +241,17 @@ func (s *Store) Tell(ctx context.Context, d Delivery, rollout string, e Entry) (
 		if err := tx.QueryRowContext(ctx, `UPDATE golive_counter SET n = n + 1 RETURNING n`).Scan(&n); err != nil {
 			return err
 		}
-		_, dup, err = keep(ctx, tx, d, rollout, &n, &r)
-		return err
+		if _, dup, err = keep(ctx, tx, d, rollout, &n, &r); err != nil || dup {
+			return err
+		}
+		var open int64
+		if err := tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM golive_rollouts WHERE id = $1 AND done = 0`, rollout).Scan(&open); err != nil {
+			return err
+		}
+		if open == 0 {
+			return ErrOver
+		}
+		return nil
 	})
 	if err != nil {
 		return false, fmt.Errorf("tell rollout %s: %w", rollout, err)

@@ -74,10 +74,13 @@ func (l *Lease) Append(at time.Time, kind string, data json.RawMessage) error {
 
 // Finish says that the rollout is over: nobody claims it again, and its target is free. The last record must be known to
 // be kept: ErrUnsure otherwise. ErrFenced as for Append. After another error, or without an answer, it may be repeated.
-func (l *Lease) Finish(ctx context.Context) error {
+//
+// ErrUntaken: something with an N above told was told to the rollout. It was told to whoever is to be told that it is kept:
+// append it, and try again. After Finish nothing is told to the rollout any more.
+func (l *Lease) Finish(ctx context.Context, told int64) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	err := l.finish(ctx)
+	err := l.finish(ctx, told)
 	if err != nil {
 		return fmt.Errorf("finish rollout %s: %w", l.Rollout, err)
 	}
@@ -86,7 +89,7 @@ func (l *Lease) Finish(ctx context.Context) error {
 
 var errFinished = fmt.Errorf("it was finished: %w", ErrFenced)
 
-func (l *Lease) finish(ctx context.Context) error {
+func (l *Lease) finish(ctx context.Context, told int64) error {
 	if errors.Is(l.over, errFinished) {
 		return nil
 	}
@@ -97,9 +100,28 @@ func (l *Lease) finish(ctx context.Context) error {
 		return fmt.Errorf("%w; repeat that one first", ErrUnsure)
 	}
 	s := l.session.store
-	done, err := s.affected(ctx, `
-		UPDATE golive_rollouts SET done = 1, session = NULL WHERE id = $1 AND fence = $2 AND done = 0
-		AND (SELECT hash FROM golive_journal WHERE rollout = $1 AND seq = $3) = $4`, l.Rollout, l.Fence, l.head.Seq, l.head.Hash)
+	var done int64
+	err := s.transact(ctx, func(tx *sql.Tx) error {
+		// Whoever has this row is alone: nothing can be told between the question and the end. See Tell.
+		if _, err := tx.ExecContext(ctx, `UPDATE golive_counter SET n = n`); err != nil {
+			return err
+		}
+		var untaken int64
+		if err := tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM golive_inbox WHERE rollout = $1 AND n > $2`, l.Rollout, told).Scan(&untaken); err != nil {
+			return err
+		}
+		if untaken > 0 {
+			return ErrUntaken
+		}
+		result, err := tx.ExecContext(ctx, `
+			UPDATE golive_rollouts SET done = 1, session = NULL WHERE id = $1 AND fence = $2 AND done = 0
+			AND (SELECT hash FROM golive_journal WHERE rollout = $1 AND seq = $3) = $4`, l.Rollout, l.Fence, l.head.Seq, l.head.Hash)
+		if err != nil {
+			return err
+		}
+		done, err = result.RowsAffected()
+		return err
+	})
 	if err != nil {
 		return err
 	}

@@ -68,6 +68,8 @@ var (
 	ErrExists    = errors.New("a rollout of this name was there before")                        // choose another name
 	ErrFull      = errors.New("too many open rollouts")                                         // wait until some are over
 	ErrNoRollout = errors.New("there is no such rollout")                                       // or it was archived
+	ErrOver      = errors.New("the rollout is over")                                            // nothing is told to it any more
+	ErrUntaken   = errors.New("something was told that is in no record yet")                    // append it, and finish again
 	ErrFenced    = errors.New("the rollout is no longer this owner's")                          // stop; the next owner goes on
 	ErrAway      = errors.New("the store gave no answer")                                       // repeat the same record
 	ErrLapsed    = errors.New("the session is over")                                            // join anew

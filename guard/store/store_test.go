@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -433,10 +434,13 @@ func TestTell(t *testing.T) {
 				t.Errorf("delivered to %s: %s, want %s", x.node, got, want)
 			}
 		}
-		must(t, leases[1].Finish(ctx))
-		dup, err := s.Tell(ctx, delivery("late"), "r2", entry(7))
-		if dup || err != nil {
-			t.Errorf("told to one that is over: %v, %v", dup, err)
+		last := pending[len(pending)-1].N
+		wantIs(t, leases[1].Finish(ctx, 0), ErrUntaken)
+		must(t, leases[1].Finish(ctx, last))
+		_, err = s.Tell(ctx, delivery("late"), "r2", entry(7))
+		wantIs(t, err, ErrOver)
+		if dup, err := s.Tell(ctx, delivery("1"), "r2", entry(1)); !dup || err != nil {
+			t.Errorf("a repeat, when it is over: %v, %v", dup, err)
 		}
 	})
 }
@@ -454,7 +458,7 @@ func TestLists(t *testing.T) {
 		a := mustJoin(t, s, "a")
 		leases := mustClaim(t, s, a, "r1", "r2", "r3", "R4", "r5")
 		must(t, leases[0].Append(noon.Add(time.Hour), "shifted", nil))
-		must(t, leases[1].Finish(ctx))
+		must(t, leases[1].Finish(ctx, math.MaxInt64))
 		got, err := s.Find(ctx, "r1")
 		must(t, err)
 		want := Rollout{"r1", "shop0/prod", true, a.ID(), "a", leases[0].Fence, 2, noon, noon.Add(time.Hour)}
@@ -509,8 +513,8 @@ func TestFinishAndRelease(t *testing.T) {
 		}
 		must(t, l.Release(ctx)) // which is no longer its own to give
 		mustAppend(t, l2, "over")
-		must(t, l2.Finish(ctx))
-		must(t, l2.Finish(ctx))
+		must(t, l2.Finish(ctx, math.MaxInt64))
+		must(t, l2.Finish(ctx, math.MaxInt64))
 		wantIs(t, l2.Append(noon, "late", nil), ErrFenced)
 		mustClaim(t, s, a)
 		mustAccept(t, s, "r2", "shop/prod")
@@ -525,7 +529,7 @@ func TestFinishAndRelease(t *testing.T) {
 		wantIs(t, err, ErrLapsed)
 		mustClaim(t, other, b, "r2")
 		wantIs(t, l3.Append(noon, "late", nil), ErrFenced)
-		wantIs(t, l3.Finish(ctx), ErrFenced)
+		wantIs(t, l3.Finish(ctx, math.MaxInt64), ErrFenced)
 		if got := kinds(mustLoad(t, s, "r1", 0)); got != "opened over" {
 			t.Errorf("r1 holds %s", got)
 		}
