@@ -228,6 +228,10 @@ func (p *program) access(o serving) (server.Access, error) {
 			return access, fail(exitUsage, "%s: %w", o.oidc, err)
 		}
 	}
+	access.CookieKey, _ = p.env.Lookup("GOLIVE_COOKIE_KEY")
+	if err := server.CheckCookieKey(access.CookieKey); err != nil {
+		return access, fail(exitUsage, "GOLIVE_COOKIE_KEY: %w", err)
+	}
 	access.Open = len(tokens) == 0 && len(access.Issuers) == 0
 	if access.Open && !loopback(o.listen) {
 		return access, fail(exitUsage, `--listen %s would let everybody who can reach it roll back and open releases.

@@ -83,6 +83,7 @@ func (s *Server) Handler() http.Handler {
 		mux.Handle(prefix+"/", handler)
 	}
 	s.pages(mux)
+	s.signIn(mux)
 	return s.limited(s.recovered(s.loopbackOnly(s.sameOrigin(mux))))
 }
 
@@ -155,17 +156,28 @@ func (s *Server) allow(right Right, next http.Handler) http.Handler {
 // deny answers a caller of whom nothing is proved. Tools send again what could not be known.
 func (s *Server) deny(w http.ResponseWriter, r *http.Request, err error) {
 	s.refused(r, "", err.Error())
-	switch {
-	case errors.Is(err, ErrIssuerAway):
+	switch status := statusOf(err); status {
+	case http.StatusServiceUnavailable:
 		w.Header().Set("Retry-After", "5")
-		refuse(w, http.StatusServiceUnavailable, ErrIssuerAway.Error())
-	case errors.Is(err, errTooOften):
+		refuse(w, status, ErrIssuerAway.Error())
+	case http.StatusTooManyRequests:
 		w.Header().Set("Retry-After", "60")
-		refuse(w, http.StatusTooManyRequests, err.Error())
+		refuse(w, status, err.Error())
 	default:
 		w.Header().Set("WWW-Authenticate", `Bearer realm="golive", Basic realm="golive"`)
-		refuse(w, http.StatusUnauthorized, err.Error())
+		refuse(w, status, err.Error())
 	}
+}
+
+// statusOf is how a caller is answered of whom nothing is proved.
+func statusOf(err error) int {
+	switch {
+	case errors.Is(err, ErrIssuerAway):
+		return http.StatusServiceUnavailable
+	case errors.Is(err, errTooOften):
+		return http.StatusTooManyRequests
+	}
+	return http.StatusUnauthorized
 }
 
 // How many refusals a second the log names, and how many at once: an attack must not fill the disk.

@@ -15,6 +15,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -34,13 +35,15 @@ type fakeIssuer struct {
 	keys map[string]*rsa.PrivateKey // by their ID
 	now  string                     // the ID of the one it signs with
 	down bool
-	// codes are what people have been given at the authorization endpoint.
-	codes map[string]map[string]string
+	// asked is what came to the authorization endpoint, by the code that was given for it.
+	asked map[string]url.Values
+	// person changes what is claimed of who signs in.
+	person map[string]any
 }
 
 func newIssuer(t *testing.T) *fakeIssuer {
 	t.Helper()
-	i := &fakeIssuer{keys: map[string]*rsa.PrivateKey{}, codes: map[string]map[string]string{}}
+	i := &fakeIssuer{keys: map[string]*rsa.PrivateKey{}, asked: map[string]url.Values{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
 		if i.isDown() {
@@ -66,10 +69,50 @@ func newIssuer(t *testing.T) *fakeIssuer {
 		}
 		_ = json.NewEncoder(w).Encode(set)
 	})
+	mux.HandleFunc("/authorize", i.authorize)
+	mux.HandleFunc("/token", func(w http.ResponseWriter, r *http.Request) { i.token(t, w, r) })
 	i.Server = httptest.NewServer(mux)
 	t.Cleanup(i.Close)
 	i.rotate(t, "first")
 	return i
+}
+
+// authorize lets everybody in.
+func (i *fakeIssuer) authorize(w http.ResponseWriter, r *http.Request) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	q := r.URL.Query()
+	code := rand.Text()
+	i.asked[code] = q
+	answer := url.Values{"code": {code}, "state": {q.Get("state")}, "iss": {i.URL}}
+	http.Redirect(w, r, q.Get("redirect_uri")+"?"+answer.Encode(), http.StatusSeeOther)
+}
+
+// token takes a code back, once, from the client that it was given to.
+func (i *fakeIssuer) token(t *testing.T, w http.ResponseWriter, r *http.Request) {
+	i.mu.Lock()
+	asked := i.asked[r.FormValue("code")]
+	delete(i.asked, r.FormValue("code"))
+	person := i.person
+	i.mu.Unlock()
+	client, secret, _ := r.BasicAuth()
+	if plain, err := url.QueryUnescape(secret); err == nil { // RFC 6749, 2.3.1
+		secret = plain
+	}
+	challenge := sha256.Sum256([]byte(r.FormValue("code_verifier")))
+	if asked == nil || client != "page" || secret != "the secret of the client" || asked.Get("code_challenge_method") != "S256" ||
+		asked.Get("code_challenge") != base64.RawURLEncoding.EncodeToString(challenge[:]) || asked.Get("redirect_uri") != r.FormValue("redirect_uri") {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = w.Write([]byte(`{"error": "invalid_grant"}`))
+		return
+	}
+	claims := i.claims(map[string]any{
+		"aud": "page", "nonce": asked.Get("nonce"), "sub": "7", "email": "ann@acme.example", "email_verified": true, "groups": []string{"oncall"}, "repository": nil,
+	})
+	maps.Copy(claims, person)
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(map[string]any{"access_token": "x", "token_type": "Bearer", "id_token": i.sign(t, claims)})
 }
 
 func (i *fakeIssuer) isDown() bool {
@@ -142,13 +185,16 @@ func (i *fakeIssuer) trusted(t *testing.T) Issuers {
 issuers:
   - url: %s
     audience: golive
+    client_id: page
+    client_secret_env: CLIENT_SECRET
+    title: Acme
     grants:
       - match: {repository: acme/shop, ref: refs/heads/*}
         rights: [hook]
         name: repository
       - match: {groups: oncall}
         rights: [view, operate]
-`, i.URL), nothing)
+`, i.URL), func(name string) (string, bool) { return "the secret of the client", name == "CLIENT_SECRET" })
 	if err != nil {
 		t.Fatal(err)
 	}

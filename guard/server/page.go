@@ -56,8 +56,13 @@ func (s *Server) person(right Right, serve func(http.ResponseWriter, *http.Reque
 		protect(w.Header())
 		r.Body = http.MaxBytesReader(w, r.Body, largestBody)
 		caller, err := s.Access.caller(r)
+		if status := statusOf(err); err != nil && status != http.StatusUnauthorized {
+			s.refused(r, "", err.Error())
+			s.troubled(w, r, err)
+			return
+		}
 		if err != nil {
-			s.metrics.refused()
+			s.refused(r, "", err.Error())
 			to := "/login"
 			if r.Method == http.MethodGet || r.Method == http.MethodHead {
 				q := r.URL.Query()
@@ -67,9 +72,9 @@ func (s *Server) person(right Right, serve func(http.ResponseWriter, *http.Reque
 			http.Redirect(w, r, to, http.StatusSeeOther)
 			return
 		}
-		r = r.WithContext(as(r.Context(), caller))
+		r = r.WithContext(withOrigin(as(r.Context(), caller), origin{r.RemoteAddr, right}))
 		if !caller.May(right) {
-			s.metrics.refused()
+			s.refused(r, caller.Name, "has not the right "+string(right))
 			err = forbidden(fmt.Sprintf("%s may not do this: it takes the right %q. Ask who keeps the tokens of golive, or sign in as somebody else.", cmp.Or(caller.Name, "This caller"), right))
 		} else {
 			err = serve(w, r)
@@ -108,6 +113,13 @@ func (s *Server) troubled(w http.ResponseWriter, r *http.Request, err error) {
 		t.Status, t.Head, t.Text = http.StatusForbidden, "You may not do this", err.Error()
 	case errors.As(err, &large):
 		t.Status, t.Head, t.Text = http.StatusRequestEntityTooLarge, "This is too long", fmt.Sprintf("A request may have %d bytes.", large.Limit)
+	case errors.Is(err, ErrIssuerAway):
+		s.Log.Warn("who somebody is cannot be known", "error", s.Clean(err.Error()))
+		w.Header().Set("Retry-After", "5")
+		t.Head, t.Text = "It cannot be known who you are", "The issuer that you sign in with gives no answer just now. Nothing was changed. Try again, or sign in with a token."
+	case errors.Is(err, errTooOften):
+		w.Header().Set("Retry-After", "60")
+		t.Status, t.Head, t.Text = http.StatusTooManyRequests, "Wait a minute", "Your host has sent too many tokens that nobody knows. Nothing was changed."
 	case errors.Is(err, guard.ErrNoRollout):
 		t.Status, t.Head, t.Text = http.StatusNotFound, "There is no such rollout", "It may have been moved into the archive."
 	case errors.Is(err, guard.ErrNoPlan):
@@ -319,7 +331,7 @@ var templates = parsed(pageFiles)
 func parsed(from fs.FS) map[string]*template.Template {
 	all := map[string]*template.Template{}
 	frame := template.Must(template.New("frame.html").Funcs(words).ParseFS(from, "page/frame.html"))
-	for _, name := range []string{"list.html", "rollout.html", "trouble.html"} {
+	for _, name := range []string{"list.html", "rollout.html", "trouble.html", "login.html"} {
 		all[name] = template.Must(template.Must(frame.Clone()).ParseFS(from, "page/"+name))
 	}
 	return all

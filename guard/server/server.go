@@ -6,7 +6,7 @@
 // with its rollouts, and the store refuses whatever it may still try to write.
 //
 // The files: server (who guards what), guarding (one rollout under guard), desk (what tools and people say, as
-// package guard wants it heard), plans (the directory of plans), access (who may), oidc (whom others vouch for), limits (how often), api (HTTP under
+// package guard wants it heard), plans (the directory of plans), access (who may), oidc (whom others vouch for), signin (people at the page), limits (how often), api (HTTP under
 // /v1), shown (a rollout as JSON), page (HTTP for people), metrics (HTTP for Prometheus),
 // trace (spans for OpenTelemetry).
 package server
@@ -86,7 +86,7 @@ func New(o Options) *Server {
 	if o.Fence == nil {
 		o.Fence = func(*guard.Plan) string { return "none" }
 	}
-	o.Access.tries = newTries()
+	o.Access.tries, o.Access.sealer = newTries(), newSealer(o.Access.CookieKey)
 	s := &Server{Options: o, refusals: rate.NewLimiter(refusalsLogged, refusalsAtOnce), guarded: map[string]*guarding{}}
 	s.histories.server = s
 	s.metrics = newMetrics(s)
