@@ -153,7 +153,7 @@ func (p *program) serve(ctx context.Context, o serving) error {
 		Store:  kept, Plans: plans, Parts: p.partsElsewhere, Node: o.node, TTL: o.ttl, Version: version(), Log: log, Access: access,
 		Report: p.storyOf,
 	})
-	s.Hooks = p.hooks(s.Desk())
+	s.Hooks = p.hooks(s.Desk(), log)
 	web := server.HTTP(s.Handler())
 	web.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelDebug)
 	web.BaseContext = func(net.Listener) context.Context { return context.WithoutCancel(ctx) }
