@@ -60,6 +60,7 @@ type rehearsal struct {
 	errors func(time.Duration) float64
 	blind  func(time.Duration) bool
 	until  func(guard.State) bool // then the world stops to answer
+	opened func(*guard.Opened)    // changes how it begins
 	began  time.Time
 }
 
@@ -82,6 +83,9 @@ func rehearse(t *testing.T, r rehearsal) history {
 		guard.Baseline: {Signal: "latency", Arm: guard.Baseline, Instance: "s1", Bounds: bounds, Buckets: make([]float64, len(bounds))},
 	}
 	opened := guard.Opened{Release: release, Purpose: guard.ToRollout, Mode: guard.Enforce, Plan: rehearsed, File: "shop.yaml", Version: "test", Fence: 7}
+	if r.opened != nil {
+		r.opened(&opened)
+	}
 	events := guard.Rehearse(plan, opened, midnight, r.answer)
 	return historyOf(t, plan, events)
 }
@@ -239,12 +243,11 @@ const poison = `</p></main><script>alert(1)</script><img src=x onerror=alert(2)>
 // hostile is a history in which every text that others can choose is poison.
 func hostile(t *testing.T) history {
 	t.Helper()
-	h := rehearse(t, rehearsal{until: measures(3)})
+	h := rehearse(t, rehearsal{until: measures(4), opened: func(o *guard.Opened) {
+		o.Release.Service, o.Release.Environment, o.Release.From, o.Release.To = "s"+poison, "e"+poison, "f"+poison, "t"+poison
+		o.BreakGlass = &guard.BreakGlass{Reason: poison, By: poison, ApprovedBy: poison}
+	}})
 	events := slices.Clone(h.events)
-	opened := events[0].Fact.(guard.Opened)
-	opened.Release.Service, opened.Release.Environment, opened.Release.From, opened.Release.To = "s"+poison, "e"+poison, "f"+poison, "t"+poison
-	opened.BreakGlass = &guard.BreakGlass{Reason: poison, By: poison, ApprovedBy: poison}
-	events[0].Fact = opened
 	for i, e := range events {
 		if _, ok := e.Fact.(guard.Checked); ok {
 			events[i].Fact = guard.Checked{Findings: []guard.Finding{
@@ -455,7 +458,7 @@ func legible(t *testing.T, page string) string {
 		case n.Type == html.TextNode:
 			b.WriteString(strings.ReplaceAll(n.Data, "\n", " "))
 			return
-		case n.DataAtom == atom.Head, n.DataAtom == atom.Noscript:
+		case n.DataAtom == atom.Head:
 			return
 		case n.DataAtom == atom.Svg:
 			for _, a := range n.Attr {
