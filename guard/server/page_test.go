@@ -66,7 +66,7 @@ type rehearsal struct {
 
 var midnight = time.Date(2026, 11, 24, 3, 0, 0, 0, time.UTC)
 
-func rehearse(t *testing.T, r rehearsal) history {
+func rehearse(t testing.TB, r rehearsal) history {
 	t.Helper()
 	plan, err := guard.ParsePlan("shop.yaml", []byte(rehearsed))
 	if err != nil {
@@ -90,7 +90,7 @@ func rehearse(t *testing.T, r rehearsal) history {
 	return historyOf(t, plan, events)
 }
 
-func historyOf(t *testing.T, plan *guard.Plan, events []guard.Event) history {
+func historyOf(t testing.TB, plan *guard.Plan, events []guard.Event) history {
 	t.Helper()
 	h := history{plan: plan, events: events, state: guard.Fold(plan, events)}
 	h.last = journal.Record{Seq: int64(len(events)), At: events[len(events)-1].At, Hash: strings.Repeat("5e", 32)}
@@ -435,7 +435,7 @@ func markup(t *testing.T, page string) {
 		}
 	}
 	for _, r := range page {
-		if r != '\n' && r < ' ' || r == '\u202e' {
+		if r != '\n' && r != '\t' && r < ' ' || r == '\u202e' {
 			t.Fatalf("the page holds the character %U", r)
 		}
 	}
@@ -715,10 +715,14 @@ func TestActs(t *testing.T) {
 // FuzzPortray draws a history with any text in it.
 func FuzzPortray(f *testing.F) {
 	f.Add(poison, 40.)
-	f.Add("", math.Inf(1))
+	f.Add("", 1e300)
 	f.Add("\u2028<!--", -1e300)
+	rehearsed := rehearse(f, rehearsal{until: measures(4)})
 	f.Fuzz(func(t *testing.T, text string, odds float64) {
-		h := rehearse(t, rehearsal{until: measures(4)})
+		if math.IsNaN(odds) || math.IsInf(odds, 0) {
+			t.Skip("no journal can hold it")
+		}
+		h := rehearsed
 		events := slices.Clone(h.events)
 		for i, e := range events {
 			if m, ok := e.Fact.(guard.Measured); ok && i%2 == 0 {
