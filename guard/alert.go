@@ -3,6 +3,7 @@ package guard
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -43,13 +44,13 @@ func alarm(fire []Alert, unseen int) string {
 	return text
 }
 
-// String says that it fires, since when, and what it means.
+// String says in one line that it fires, since when, and what it means.
 func (a Alert) String() string {
 	text := fmt.Sprintf("alert %s fires since %s", a.Name, a.Since.UTC().Format(time.RFC3339))
 	if a.Summary != "" {
 		text += ": " + a.Summary
 	}
-	return text
+	return strings.Join(strings.Fields(Printable(text)), " ")
 }
 
 // heed does what the plan says of the alerts that fire, and says whether they forbid to go on.

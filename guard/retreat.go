@@ -185,7 +185,7 @@ func (m *machine) order(f Ordered) {
 
 // extend gives this step more time to come to something. The judge goes on with the evidence that it has.
 func (m *machine) extend(more time.Duration) {
-	if more <= 0 || more > extendAtMost {
+	if more <= 0 || more > ExtendAtMost {
 		return
 	}
 	if m.Seen > 0 {

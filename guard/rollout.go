@@ -100,10 +100,12 @@ const (
 
 const (
 	checksTakeAtMost = 2 * time.Minute
-	holdAtMost       = 3              // times at_most that a step may be held: JUDGE.md 6
-	tellAtMost       = 5              // tries to deliver a notice
-	extendAtMost     = 24 * time.Hour // that one order may give a step
+	holdAtMost       = 3 // times at_most that a step may be held: JUDGE.md 6
+	tellAtMost       = 5 // tries to deliver a notice
 )
+
+// ExtendAtMost is the time that one order may give a step.
+const ExtendAtMost = 24 * time.Hour
 
 // BlindAtMost is how long the new version may have traffic that nobody watches. A rollout that was left alone for longer
 // goes back when it is resumed: STORE.md 5.6.

@@ -11,31 +11,34 @@ import (
 
 // An account is what can be said of a rollout in few words, by every command that answers about one.
 type account struct {
-	ID          string            `json:"id"`
-	Service     string            `json:"service"`
-	Environment string            `json:"environment"`
-	From        string            `json:"from,omitempty"`
-	To          string            `json:"to"`
-	Purpose     guard.Purpose     `json:"purpose"`
-	Mode        guard.Mode        `json:"mode"`
-	Phase       guard.Phase       `json:"phase"`
-	Outcome     guard.Outcome     `json:"outcome,omitempty"`
-	Cause       guard.Cause       `json:"cause,omitempty"`
-	Why         string            `json:"why"`
-	Percent     int               `json:"percent"` // last seen
-	Step        int               `json:"step"`    // counts from 1
-	Steps       int               `json:"steps"`
-	Held        string            `json:"held,omitempty"`
-	Trouble     string            `json:"trouble,omitempty"`
-	Remarks     []string          `json:"remarks,omitempty"` // of the source
-	BreakGlass  *guard.BreakGlass `json:"break_glass,omitempty"`
-	Findings    []guard.Finding   `json:"findings,omitempty"`
-	Proof       []guard.Finding   `json:"proof,omitempty"` // of the way back
-	Began       time.Time         `json:"began,omitzero"`
-	Since       time.Time         `json:"since"` // in this phase
-	Ended       time.Time         `json:"ended,omitzero"`
-	Journal     string            `json:"journal"`
-	Holder      *journal.Holder   `json:"holder,omitempty"` // the process that goes on with it
+	ID           string            `json:"id"`
+	Service      string            `json:"service"`
+	Environment  string            `json:"environment"`
+	From         string            `json:"from,omitempty"`
+	To           string            `json:"to"`
+	Purpose      guard.Purpose     `json:"purpose"`
+	Mode         guard.Mode        `json:"mode"`
+	Phase        guard.Phase       `json:"phase"`
+	Outcome      guard.Outcome     `json:"outcome,omitempty"`
+	Cause        guard.Cause       `json:"cause,omitempty"`
+	Why          string            `json:"why"`
+	Percent      int               `json:"percent"` // last seen
+	Step         int               `json:"step"`    // counts from 1
+	Steps        int               `json:"steps"`
+	Held         string            `json:"held,omitempty"`
+	Alarm        string            `json:"alarm,omitempty"`        // alerts that fire, and hold it
+	Alerts       []guard.Alert     `json:"alerts,omitempty"`       // that fire and began after it
+	Acknowledged string            `json:"acknowledged,omitempty"` // who looks after it
+	Trouble      string            `json:"trouble,omitempty"`
+	Remarks      []string          `json:"remarks,omitempty"` // of the source
+	BreakGlass   *guard.BreakGlass `json:"break_glass,omitempty"`
+	Findings     []guard.Finding   `json:"findings,omitempty"`
+	Proof        []guard.Finding   `json:"proof,omitempty"` // of the way back
+	Began        time.Time         `json:"began,omitzero"`
+	Since        time.Time         `json:"since"` // in this phase
+	Ended        time.Time         `json:"ended,omitzero"`
+	Journal      string            `json:"journal"`
+	Holder       *journal.Holder   `json:"holder,omitempty"` // the process that goes on with it
 }
 
 func (h *history) account() account {
@@ -43,7 +46,7 @@ func (h *history) account() account {
 	a := account{
 		ID: h.ID(), Service: r.Service, Environment: r.Environment, From: r.From, To: r.To,
 		Purpose: s.Purpose, Mode: s.Mode, Phase: s.Phase, Outcome: s.Outcome, Cause: s.Cause, Why: s.Why,
-		Percent: s.Seen, Step: s.Step + 1, Steps: len(h.Plan.Rollout.Steps), Held: s.Held, Trouble: s.Trouble, Remarks: s.Remarks,
+		Percent: s.Seen, Step: s.Step + 1, Steps: len(h.Plan.Rollout.Steps), Held: s.Held, Alarm: s.Alarm, Alerts: s.Alerts, Acknowledged: s.Acknowledged, Trouble: s.Trouble, Remarks: s.Remarks,
 		BreakGlass: s.BreakGlass, Findings: s.Findings, Proof: s.Proof, Since: s.Since, Journal: h.Path,
 	}
 	if len(h.Events) > 0 {

@@ -15,11 +15,14 @@ type settings struct {
 	Journal string `env:"GOLIVE_JOURNAL, default=.golive"`
 	Ledger  string `env:"GOLIVE_LEDGER"` // default: beside the plan
 	Store   string `env:"GOLIVE_STORE"`  // of golive serve; default: golive.db in the directory of the journals
-	Output  output `env:"GOLIVE_OUTPUT, default=text"`
-	By      string `env:"GOLIVE_BY"` // who gives orders; default the user's name
-	From    string `env:"GOLIVE_FROM"`
-	To      string `env:"GOLIVE_TO"`
-	NoColor string `env:"NO_COLOR"`
+	// HookSecrets and GitHubSecrets are what messages to golive serve are signed with; several while one takes the place of another.
+	HookSecrets   []string `env:"GOLIVE_HOOK_SECRET"`
+	GitHubSecrets []string `env:"GOLIVE_GITHUB_SECRET"`
+	Output        output   `env:"GOLIVE_OUTPUT, default=text"`
+	By            string   `env:"GOLIVE_BY"` // who gives orders; default the user's name
+	From          string   `env:"GOLIVE_FROM"`
+	To            string   `env:"GOLIVE_TO"`
+	NoColor       string   `env:"NO_COLOR"`
 }
 
 func (s *settings) read(ctx context.Context, env envconfig.Lookuper) error {

@@ -275,6 +275,7 @@ func policies(plan *guard.Plan) []string {
 		fmt.Sprintf("%s (rollout.advance: %s; watch.promote.confidence: %s, margin: %s)", advance, r.Advance, w.Promote.Confidence, w.Promote.Margin),
 		fmt.Sprintf("when the metrics are gone: %s (rollout.blind.then)", thenWords[r.Blind.Then]),
 		fmt.Sprintf("when there is too little traffic to decide: %s (rollout.scarce.then)", thenWords[r.Scarce.Then]),
+		fmt.Sprintf("while an alert fires that began after the rollout: %s (rollout.alert.then)", alertWords[r.Alert.Then]),
 		fmt.Sprintf("the old version stays ready for %s after the last step (rollout.bake); a way back may take %s (rollout.deadline.rollback)", r.Bake.For, r.Deadline.Rollback),
 	}
 }
@@ -284,6 +285,12 @@ var thenWords = map[guard.Policy]string{
 	guard.ThenRollback: "go back at once",
 	guard.ThenAsk:      "ask a person, hold for three times at_most, then go back",
 	guard.ThenProceed:  "go on all the same",
+}
+
+var alertWords = map[guard.Policy]string{
+	guard.ThenNote:     "write it down, and go on",
+	guard.ThenHold:     "take no further step",
+	guard.ThenRollback: "go back at once",
 }
 
 // waiting says what a rollout that is not over waits for.
@@ -298,6 +305,9 @@ func (p *program) waiting(h *history) (all []string) {
 	switch s.Phase {
 	case guard.Checking:
 		all = append(all, "the answers of the checks")
+		if s.Alarm != "" && s.Purpose == guard.ToRollout && !follows(s) {
+			all = append(all, "the end of what fires: "+s.Alarm)
+		}
 	case guard.Shifting:
 		all = append(all, fmt.Sprintf("the backend, which is to give %s %d %% of the traffic", s.Release.To, s.Aim))
 	case guard.Watching, guard.Baking:
@@ -317,6 +327,9 @@ func (p *program) waitingForEvidence(h *history) (all []string) {
 	plan, s := h.Plan, h.State
 	if s.Held != "" {
 		all = append(all, "somebody who says "+p.call("order", "resume", h.ID())+": "+s.Held)
+	}
+	if s.Alarm != "" {
+		all = append(all, "the end of what fires, or somebody who says "+p.call("order", "proceed", h.ID())+": "+s.Alarm)
 	}
 	if s.Asked {
 		all = append(all, "a decision ("+p.call("order", "proceed", h.ID())+", or "+p.call("rollback", h.ID())+"): "+s.Ruling.Why)

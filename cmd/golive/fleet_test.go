@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/golive-dev/golive/guard"
+	"github.com/golive-dev/golive/plugins/generic"
 	"github.com/golive-dev/golive/plugins/plugintest"
 )
 
@@ -83,7 +84,7 @@ rollout:
     with:
       inspect: {url: "` + f.web.URL + `/` + service + `/{{.To}}/standing"}
       shift: {url: "` + f.web.URL + `/` + service + `/{{.To}}/shift?percent={{.Percent}}&fence={{.Fence}}&seq={{.Seq}}&key={{.Key}}"}
-  steps: [20, 100]
+  steps: [10, 30, 60, 100]
   bake: {for: 2s, hold_back: 20%}
   deadline: {shift: 60s, rollback: 120s}
   blind: {after: 60s}
@@ -290,7 +291,11 @@ func (c *client) send(t *testing.T, method, path, key, body string) (status int,
 		if err != nil {
 			t.Fatal(err)
 		}
-		if key != "" {
+		switch {
+		case path == "/v1/hooks/generic":
+			request.Header.Set(generic.Delivery, key)
+			request.Header.Set(generic.Signature, generic.Sign([]byte(hookSecret), time.Now(), []byte(body)))
+		case key != "":
 			request.Header.Set("Idempotency-Key", key)
 		}
 		response, err := c.http.Do(request)

@@ -37,9 +37,10 @@ var floors = []struct{ pattern, may string }{
 	{"guard", "guard/judge"},
 	{"checks/checktest", "guard checks"},
 	{"checks", "guard"},
-	{"plugins/plugintest", "guard plugins"},
+	{"plugins/plugintest", "guard guard/judge plugins"},
+	{"plugins/hook", "guard guard/judge"},
 	{"plugins/internal/*", "guard"},
-	{"plugins/*", "guard plugins/internal/client plugins/internal/files plugins/internal/run"},
+	{"plugins/*", "guard plugins/internal/client plugins/internal/files plugins/hook plugins/internal/run"},
 	{"plugins", "guard"},
 	{"examples/*", "plugins"},
 }

@@ -155,6 +155,12 @@ func factText(fact guard.Fact) string {
 		return "golive " + f.Version + " goes on"
 	case guard.Ordered:
 		return orderedWords(f)
+	case guard.Voted:
+		return oneLine(joinLines(voteLines(f)))
+	case guard.Noted:
+		return notedWords(f)
+	case guard.Acknowledged:
+		return acknowledgedWords(f)
 	case guard.Interrupted:
 		return f.Signal
 	case guard.Checked:

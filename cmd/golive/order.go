@@ -13,25 +13,31 @@ import (
 )
 
 func (p *program) orderCommand() *cobra.Command {
-	var why string
+	var why, more string
 	verbs := make([]string, len(guard.Verbs))
 	for i, v := range guard.Verbs {
 		verbs[i] = string(v)
 	}
 	c := &cobra.Command{
 		Use:   "order VERB [ROLLOUT]",
-		Short: "Tell a rollout under way to hold, resume, proceed or roll back",
+		Short: "Tell a rollout under way to hold, resume, proceed, take more time or roll back",
 		Long: `order tells the process that runs a rollout what a person has decided: hold (take no further step),
-resume, proceed (take the next step without enough evidence), or rollback. It is in the journal, with
-your name, before it is obeyed.`,
-		Example:   `  golive order hold --why "waiting for the batch job to end"`,
+resume, proceed (take the next step without enough evidence), extend (give the present step or bake more
+time to come to something, 24h at most), or rollback. It is in the journal, with your name, before it is obeyed.`,
+		Example: `  golive order hold --why "waiting for the batch job to end"
+  golive order extend --for 10m`,
 		Args:      cobra.RangeArgs(1, 2),
 		ValidArgs: verbs,
 	}
 	c.Flags().StringVar(&why, "why", "", "the reason, for the journal")
+	c.Flags().StringVar(&more, "for", "", "of extend: how much more time, 10m")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if !slices.Contains(verbs, args[0]) {
 			return fail(exitUsage, "%q cannot be ordered: say one of %v", args[0], verbs)
+		}
+		given, err := moreTime(args[0], more)
+		if err != nil {
+			return err
 		}
 		var id string
 		if len(args) == 2 {
@@ -41,7 +47,7 @@ your name, before it is obeyed.`,
 		if err != nil {
 			return err
 		}
-		order := guard.Ordered{Verb: guard.Verb(args[0]), By: p.settings.By, Why: why}
+		order := guard.Ordered{Verb: guard.Verb(args[0]), By: p.settings.By, Why: why, For: given}
 		switch {
 		case h.over():
 			return fail(exitUsage, "the rollout of %s (%s) is over: %s", h.State.Release.To, h.ID(), h.State.Outcome)
@@ -56,6 +62,26 @@ your name, before it is obeyed.`,
 		return nil
 	}
 	return c
+}
+
+// moreTime reads what --for says to a verb.
+func moreTime(verb, text string) (guard.Duration, error) {
+	switch extends := verb == string(guard.OrderExtend); {
+	case extends && text == "":
+		return 0, fail(exitUsage, "extend by how much? Say it, as in: golive order extend --for 10m")
+	case !extends && text != "":
+		return 0, fail(exitUsage, "--for says how much more time extend gives; %s gives none", verb)
+	case !extends:
+		return 0, nil
+	}
+	d, err := guard.ParseDuration(text)
+	if err != nil {
+		return 0, fail(exitUsage, "--for: %w", err)
+	}
+	if d <= 0 || d.Std() > guard.ExtendAtMost {
+		return 0, fail(exitUsage, "--for %s: more time is between 1s and %s", text, guard.Duration(guard.ExtendAtMost))
+	}
+	return d, nil
 }
 
 // post leaves an order for the process that holds a history.

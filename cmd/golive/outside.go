@@ -76,9 +76,7 @@ func (o *outside) interrupt(ctx context.Context) {
 func (o *outside) obey(ctx context.Context, h *history, order *guard.Ordered) {
 	inbox := journal.Inbox{Path: h.Path}
 	for _, e := range h.Events {
-		if old, ok := e.Fact.(guard.Ordered); ok {
-			inbox.Offset = max(inbox.Offset, old.Offset)
-		}
+		inbox.Offset = max(inbox.Offset, e.Offset())
 	}
 	if order != nil {
 		o.tell(ctx, *order)
@@ -119,13 +117,12 @@ func (o *outside) takeOrders(ctx context.Context, inbox *journal.Inbox) {
 			o.complain(err)
 			continue
 		}
-		ordered, ok := e.Fact.(guard.Ordered)
-		if !ok {
-			o.complain(fmt.Errorf("%s is no order", record.Kind))
+		e.Fact = guard.Taken(e.Fact, inbox.Offset)
+		if e.Offset() == 0 {
+			o.complain(fmt.Errorf("%s is nothing that can be told to a rollout", record.Kind))
 			continue
 		}
-		ordered.Offset = inbox.Offset
-		o.tell(ctx, ordered)
+		o.tell(ctx, e.Fact)
 	}
 }
 

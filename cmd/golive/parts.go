@@ -16,6 +16,7 @@ import (
 	"github.com/golive-dev/golive/plugins/accesslog"
 	"github.com/golive-dev/golive/plugins/alertmanager"
 	"github.com/golive-dev/golive/plugins/borg"
+	"github.com/golive-dev/golive/plugins/cdevents"
 	"github.com/golive-dev/golive/plugins/command"
 	"github.com/golive-dev/golive/plugins/disk"
 	"github.com/golive-dev/golive/plugins/dump"
@@ -53,8 +54,9 @@ func builtin(out io.Writer) plugins.Kit {
 			"scrape":     scrape.NewSource,
 		},
 		Notifiers: map[string]func(guard.With) (guard.Notifier, error){
-			"http":   http.NewNotifier,
-			"stdout": stdout.NewNotifier(out),
+			"cdevents": cdevents.NewNotifier,
+			"http":     http.NewNotifier,
+			"stdout":   stdout.NewNotifier(out),
 		},
 		Probes: map[string]func(guard.With) (guard.Probe, error){
 			"alerts":         alertmanager.NewProbe,

@@ -135,7 +135,7 @@ func (p *program) serve(ctx context.Context, o serving) error {
 		Store: kept, Plans: plans, Parts: p.partsElsewhere, Node: o.node, TTL: o.ttl, Version: version(), Log: log, Access: access,
 		Report: p.storyOf,
 	})
-	s.Hooks = p.hooks(s.Desk())
+	s.Hooks = p.hooks(s.Desk(), log)
 	web := &http.Server{
 		Handler: s.Handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -49,57 +50,88 @@ func standStill(s *station) {
 	s.signal(syscall.SIGCONT)
 }
 
-// chaos runs a rollout of every service, half of them bad, and sends a thousand notes, while one server after the
-// other has the fault.
+// enough faults for a trial to prove something.
+const enough = 4
+
+// chaos runs a rollout of every service, half of them bad, and again until enough servers have had the fault, one after
+// the other, while notes are sent to the rollouts without a pause.
 func chaos(t *testing.T, f *fleet, stations []*station, fault func(*station)) {
 	t.Helper()
 	for _, s := range stations {
 		eventually(t, "the server is ready", s.ready)
 	}
 	c := newClient(stations...)
-	rollouts := map[string]string{} // by service
-	for service := range f.services {
-		to := "v2"
-		if rand.IntN(2) == 0 {
-			to = "bad"
-		}
-		rollouts[service] = c.open(t, service, "v1", to)
-	}
 	var faults atomic.Int64
 	var stop atomic.Bool
 	var working sync.WaitGroup
 	working.Go(func() {
 		for i := 0; !stop.Load(); i++ {
-			time.Sleep(time.Duration(2000+rand.IntN(3000)) * time.Millisecond)
+			time.Sleep(time.Duration(3000+rand.IntN(4000)) * time.Millisecond)
 			fault(stations[i%len(stations)])
 			faults.Add(1)
 		}
 	})
-	const notes, senders = 1000, 8
-	var taken, late sync.Map // notes that a server has said to keep, and those that came when all was over
-	var sending sync.WaitGroup
-	for sender := range senders {
-		sending.Go(func() {
-			for n := sender; n < notes; n += senders {
-				time.Sleep(200 * time.Millisecond)
-				service := fmt.Sprintf("svc%02d", rand.IntN(len(f.services)))
-				text := fmt.Sprintf("note %d", n)
-				status, body := c.send(t, "POST", "/v1/rollouts/"+rollouts[service]+"/notes", text, fmt.Sprintf(`{"text": %q}`, text))
-				switch status {
-				case http.StatusAccepted:
-					taken.Store(text, service)
-				case http.StatusConflict:
-					late.Store(text, service)
+	var mu sync.Mutex
+	services := map[string]string{} // by rollout: all that there ever were
+	var latest []string             // rollouts of this round
+	taken := map[string]string{}    // notes that a server has said to keep, and the rollouts they are for
+	sent := 0
+	for sender := range 8 {
+		working.Go(func() {
+			for n := 0; !stop.Load(); n++ {
+				time.Sleep(50 * time.Millisecond)
+				mu.Lock()
+				if len(latest) == 0 {
+					mu.Unlock()
+					continue
+				}
+				id := latest[rand.IntN(len(latest))]
+				sent++
+				mu.Unlock()
+				text := fmt.Sprintf("note %d of %d", n, sender)
+				path, body := "/v1/rollouts/"+id+"/notes", fmt.Sprintf(`{"text": %q}`, text)
+				if n%2 == 0 {
+					path, body = "/v1/hooks/generic", fmt.Sprintf(`{"action": "note", "rollout": %q, "text": %q}`, id, text)
+				}
+				switch status, answer := c.send(t, "POST", path, text, body); status {
+				case http.StatusAccepted, http.StatusOK:
+					mu.Lock()
+					taken[text] = id
+					mu.Unlock()
+				case http.StatusConflict: // it is over
 				default:
-					t.Errorf("%s: %d %s", text, status, body)
+					t.Errorf("%s: %d %s", text, status, answer)
 				}
 			}
 		})
 	}
-	for service, id := range rollouts {
-		eventually(t, service+" is over", func() bool { return c.rollout(t, id).Phase == guard.Over })
+	for round := 0; faults.Load() < enough; round++ {
+		var opened []string
+		for service := range f.services {
+			to := fmt.Sprintf("v2.%d", round)
+			if rand.IntN(2) == 0 {
+				to = fmt.Sprintf("bad.%d", round)
+			}
+			id := c.open(t, service, "v1", to)
+			opened = append(opened, id)
+			mu.Lock()
+			services[id] = service
+			mu.Unlock()
+		}
+		mu.Lock()
+		latest = opened
+		mu.Unlock()
+		for _, id := range opened {
+			eventually(t, id+" is over", func() bool { return c.rollout(t, id).Phase == guard.Over })
+			want := 100
+			if strings.Contains(id, "-bad.") {
+				want = 0
+			}
+			if _, percent := f.standing(services[id]); percent != want {
+				t.Errorf("%s has %d %% of the traffic, want %d %%: %+v", id, percent, want, c.rollout(t, id))
+			}
+		}
 	}
-	sending.Wait()
 	stop.Store(true)
 	working.Wait()
 	for _, s := range stations {
@@ -107,46 +139,38 @@ func chaos(t *testing.T, f *fleet, stations []*station, fault func(*station)) {
 	}
 
 	kept := map[string]string{}
-	gaps, resumed := 0, 0
-	for service, id := range rollouts {
-		events := c.facts(t, id)
-		to := ""
-		for _, e := range events {
+	resumed := 0
+	for id := range services {
+		for _, e := range c.facts(t, id) {
 			switch fact := e.Fact.(type) {
-			case guard.Opened:
-				to = fact.Release.To
 			case guard.Noted:
 				if before, again := kept[fact.Text]; again {
-					t.Errorf("%s is in a journal twice (%s and %s)", fact.Text, before, service)
+					t.Errorf("%s is in a journal twice (%s and %s)", fact.Text, before, id)
 				}
-				kept[fact.Text] = service
+				kept[fact.Text] = id
 			case guard.Resumed:
 				resumed++
 			}
 		}
-		r := c.rollout(t, id)
-		wantOutcome, wantPercent := guard.Live, 100
-		if harmful(to) {
-			wantOutcome, wantPercent = guard.RolledBack, 0
+		want := guard.Live
+		if strings.Contains(id, "-bad.") {
+			want = guard.RolledBack
 		}
-		if _, percent := f.standing(service); r.Outcome != wantOutcome || percent != wantPercent {
-			t.Errorf("%s of %s is %s with %d %% of the traffic, want %s with %d %%: %s", to, service, r.Outcome, percent, wantOutcome, wantPercent, r.Why)
+		if r := c.rollout(t, id); r.Outcome != want {
+			t.Errorf("%s is %s, want %s: %s", id, r.Outcome, want, r.Why)
 		}
 	}
-	count := 0
-	taken.Range(func(text, service any) bool {
-		count++
-		if kept[text.(string)] != service {
-			t.Errorf("%s to %s was taken, and is in the journal of %q", text, service, kept[text.(string)])
+	for text, id := range taken {
+		if kept[text] != id {
+			t.Errorf("%s to %s was taken, and is in the journal of %q", text, id, kept[text])
 		}
-		return true
-	})
+	}
 	twice, stale := f.twice()
 	for _, text := range twice {
 		t.Error(text)
 	}
-	if faults.Load() < 3 || count < notes/10 {
-		t.Errorf("only %d faults and %d notes: this proves nothing", faults.Load(), count)
+	if len(taken) < sent/10 {
+		t.Errorf("only %d of %d notes were taken: this proves nothing", len(taken), sent)
 	}
-	t.Logf("%d faults, %d rollouts taken on again, %d notes kept, %d stale calls refused, %d gaps", faults.Load(), resumed, count, stale, gaps)
+	t.Logf("%d faults, %d rollouts, taken on %d times, %d of %d notes taken, %d stale calls refused", faults.Load(), len(services), resumed, len(taken), sent, stale)
 }

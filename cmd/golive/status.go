@@ -111,6 +111,8 @@ func (p *program) statusOf(id string) error {
 		{"share", fmt.Sprintf("%d %%, last seen", a.Percent)},
 		{"step", fmt.Sprintf("%d of %d", a.Step, a.Steps)},
 		{"held", a.Held},
+		{"alerts", firing(a)},
+		{"seen to by", a.Acknowledged},
 		{"trouble", a.Trouble},
 		{"remarks", strings.Join(a.Remarks, "\n")},
 		{"began", moment(a.Began)},
@@ -126,6 +128,18 @@ func (p *program) statusOf(id string) error {
 		fmt.Fprintf(out, "%-12s%s\n", fact[0], hang(12, fact[1], i.width))
 	}
 	return nil
+}
+
+// firing is what fires and began after the rollout, each alert on a line, or more than that.
+func firing(a account) string {
+	var lines []string
+	for _, alert := range a.Alerts {
+		lines = append(lines, alert.String())
+	}
+	if len(lines) == 0 {
+		return a.Alarm
+	}
+	return strings.Join(lines, "\n")
 }
 
 // goOnWith is the command that goes on with a rollout that nobody guards.

@@ -91,14 +91,25 @@ func (t *story) opening(e guard.Event, s guard.State) []line {
 func (t *story) fact(e guard.Event, s guard.State, turned bool) []line {
 	switch f := e.Fact.(type) {
 	case guard.Resumed:
+		if f.Fence != 0 && f.Fence == t.was.Fence {
+			return []line{{doubt, "everything is written down again; what waited for that begins its time anew"}}
+		}
 		if away := e.At.Sub(t.was.At); !t.was.At.IsZero() && away > time.Second {
 			return []line{{doubt, "another process goes on; nobody watched for " + spell(away)}}
 		}
 		return []line{{doubt, "another process goes on"}}
 	case guard.Ordered:
 		if !turned {
-			return []line{{doubt, orderedWords(f)}}
+			return []line{{doubt, orderedWords(f) + t.given(f, s)}}
 		}
+	case guard.Voted:
+		if !turned {
+			return t.voted(f, s)
+		}
+	case guard.Noted:
+		return []line{{calm, notedWords(f)}}
+	case guard.Acknowledged:
+		return []line{{calm, acknowledgedWords(f)}}
 	case guard.Interrupted:
 		if !turned {
 			return []line{{doubt, fmt.Sprintf("golive was asked to end (%s): %s", f.Signal, meanwhile(s))}}
@@ -137,14 +148,84 @@ func meanwhile(s guard.State) string {
 }
 
 func orderedWords(f guard.Ordered) string {
-	by := f.By
-	if by == "" {
-		by = "somebody"
+	text := fmt.Sprintf("%s ordered %s", somebody(f.By), f.Verb)
+	if f.Verb == guard.OrderExtend {
+		text += fmt.Sprintf(" by %s", f.For)
 	}
-	if f.Why == "" {
-		return fmt.Sprintf("%s ordered %s", by, f.Verb)
+	if f.Why != "" {
+		text += ": " + f.Why
 	}
-	return fmt.Sprintf("%s ordered %s: %s", by, f.Verb, f.Why)
+	return text
+}
+
+func somebody(name string) string {
+	if name == "" {
+		return "somebody"
+	}
+	return oneLine(guard.Printable(name))
+}
+
+func notedWords(f guard.Noted) string {
+	return somebody(f.By) + " notes: " + oneLine(guard.Printable(f.Text))
+}
+
+func acknowledgedWords(f guard.Acknowledged) string {
+	return somebody(f.By) + " has taken notice, and looks after it"
+}
+
+// voteLines are what an alerting system says.
+func voteLines(f guard.Voted) (lines []line) {
+	for _, a := range f.Alerts {
+		if a.Ended {
+			lines = append(lines, line{calm, fmt.Sprintf("alert %s fires no more", oneLine(guard.Printable(a.Name)))})
+			continue
+		}
+		lines = append(lines, line{doubt, a.String()})
+	}
+	switch {
+	case f.Unseen > 0:
+		lines = append(lines, line{doubt, plural(f.Unseen, "alert") + " that nobody named"})
+	case len(f.Alerts) == 0:
+		lines = append(lines, line{calm, "every alert was named"})
+	}
+	return lines
+}
+
+// joinLines are the texts of lines in one.
+func joinLines(lines []line) string {
+	texts := make([]string, len(lines))
+	for i, l := range lines {
+		texts[i] = l.text
+	}
+	return strings.Join(texts, "; ")
+}
+
+// given says what came of an order for more time.
+func (t *story) given(f guard.Ordered, s guard.State) string {
+	switch {
+	case f.Verb != guard.OrderExtend:
+		return ""
+	case s.Until.Equal(t.was.Until):
+		return "; it changes nothing"
+	}
+	return "; it ends at " + clock(s.Until) + " at the latest"
+}
+
+// voted tells which alerts fire, and whether that holds the rollout.
+func (t *story) voted(f guard.Voted, s guard.State) (lines []line) {
+	for i, l := range voteLines(f) {
+		if i < len(f.Alerts) && !f.Alerts[i].Ended && f.Alerts[i].Since.Before(s.Opened) && !f.Alerts[i].Since.IsZero() {
+			l.text += " (since before this began, so that it is no reason)"
+		}
+		lines = append(lines, l)
+	}
+	switch {
+	case s.Alarm != "" && t.was.Alarm == "":
+		lines = append(lines, line{doubt, "no further step while " + s.Alarm})
+	case s.Alarm == "" && t.was.Alarm != "":
+		lines = append(lines, line{calm, "no alert holds it any more"})
+	}
+	return lines
 }
 
 // checked tells what the findings come to, and which of them are not as they should be.

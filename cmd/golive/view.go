@@ -154,6 +154,7 @@ func block(plan *guard.Plan, s guard.State, now time.Time, width int, i ink) []l
 		name, text string
 	}{
 		{doubt, "held", s.Held},
+		{doubt, "alerts", s.Alarm},
 		{doubt, "asked", asked(s)},
 		{doubt, "trouble", s.Trouble},
 	} {
@@ -196,7 +197,7 @@ func activity(plan *guard.Plan, s guard.State, now time.Time) string {
 		return fmt.Sprintf("moving the traffic to %d %% for %s, at most %s", s.Aim, since, within)
 	case guard.Watching:
 		text := "watching for " + spell(now.Sub(s.Since))
-		if left := eta(s, now); left > 0 && s.Held == "" {
+		if left := eta(s, now); left > 0 && s.Held == "" && s.Alarm == "" {
 			text += ", about " + spell(left) + " more"
 		}
 		return text

@@ -245,6 +245,36 @@ func TestBackNeedsNoJournal(t *testing.T) {
 	})
 }
 
+// TestRollbackNeedsNoJournal goes back by hand with a journal that is away from the beginning.
+func TestRollbackNeedsNoJournal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		back := make(chan struct{})
+		w, j := &world{percent: 50}, &remote{}
+		j.answer = func(int, int) (error, bool) {
+			select {
+			case <-back:
+				return nil, true
+			default:
+				return ErrAway, false
+			}
+		}
+		r, guarded := faraway(t, w, j)
+		r.Saw = func(_ guard.Event, s guard.State) {
+			if s.Phase == guard.Over && w.percent == 0 && j.known == 0 {
+				close(back)
+				r.Saw = nil
+			}
+		}
+		open := opened()
+		open.Purpose = guard.ToRollback
+		s, err := r.Run(t.Context(), nil, open)
+		if err != nil || s.Outcome != guard.RolledBack || r.Saw != nil {
+			t.Errorf("%s, error %v, over without the journal: %v", s.Outcome, err, r.Saw == nil)
+		}
+		wants(t, "by hand", guarded, s)
+	})
+}
+
 // TestNeverBack ends a rollout whose journal never comes back: it is over, and says what is not known to be kept.
 func TestNeverBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

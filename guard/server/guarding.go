@@ -1,12 +1,14 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -142,9 +144,7 @@ func (g *guarding) guard(ctx context.Context) (guard.State, error) {
 	if err != nil {
 		return h.state, err
 	}
-	g.mu.Lock()
-	maps.Copy(g.known, h.taken())
-	g.mu.Unlock()
+	g.remember(h.taken())
 	for _, t := range pending {
 		g.hear(t)
 	}
@@ -230,10 +230,19 @@ func (g *guarding) hear(t store.Told) {
 	}
 	g.known[t.N] = true
 	g.told = append(g.told, t)
+	slices.SortStableFunc(g.told, func(a, b store.Told) int { return cmp.Compare(a.N, b.N) })
 	select {
 	case g.wake <- struct{}{}:
 	default:
 	}
+}
+
+// remember learns what stands in the records already. Some of it may have been heard before they were read.
+func (g *guarding) remember(taken map[int64]bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	maps.Copy(g.known, taken)
+	g.told = slices.DeleteFunc(g.told, func(t store.Told) bool { return taken[t.N] })
 }
 
 // handOn gives the engine what was told, in order. What this version cannot read is left out, and said.

@@ -151,21 +151,27 @@ func (p *appending) identity() identity {
 	return identity{p.rollout, p.record.Seq, p.fence, p.record.Hash}
 }
 
-// insert writes a batch, and answers those of whom it learns what came of them. It returns the others.
+// insertion is the statement that inserts of a batch what may be inserted, and returns that.
 //
 // The subqueries go by primary key, and are no joins: a planner that has no statistics yet chose scans for those. Where
 // the engine has several writers, {share} holds the row of the rollout, as it is now and not as it was when the statement
 // began, until the record is committed: a claim waits for that, and so does not miss a record of the owner before.
-func (s *Store) insert(ctx context.Context, batch []*appending) (left []*appending, err error) {
+func (s *Store) insertion(batch []*appending) (query string, args []any) {
 	values, args := s.engine.batch(batch)
-	rows, err := s.db.QueryContext(ctx, s.engine.dialect(`
-		WITH v (rollout, seq, fence, at_ns, kind, data, hash, prev) AS (`+values+`)
+	return s.engine.dialect(`
+		WITH v (rollout, seq, fence, at_ns, kind, data, hash, prev) AS (` + values + `)
 		INSERT INTO golive_journal (rollout, seq, fence, at_ns, kind, data, hash)
 		SELECT v.rollout, v.seq, v.fence, v.at_ns, v.kind, v.data, v.hash FROM v
 		WHERE v.fence = (SELECT r.fence FROM golive_rollouts r WHERE r.id = v.rollout AND r.done = 0 {share})
 		AND v.prev = (SELECT p.hash FROM golive_journal p WHERE p.rollout = v.rollout AND p.seq = v.seq - 1)
 		ON CONFLICT DO NOTHING
-		RETURNING rollout, seq, fence, hash`), args...)
+		RETURNING rollout, seq, fence, hash`), args
+}
+
+// insert writes a batch, and answers those of whom it learns what came of them. It returns the others.
+func (s *Store) insert(ctx context.Context, batch []*appending) (left []*appending, err error) {
+	query, args := s.insertion(batch)
+	rows, err := s.db.QueryContext(ctx, query, args...)
 	if err != nil {
 		return batch, err
 	}

@@ -1,5 +1,5 @@
 // Package alertmanager makes a probe of the alerts that are firing now, asked of a Prometheus Alertmanager or
-// whatever speaks its API v2: Mimir, Cortex, Grafana.
+// whatever speaks its API v2: Mimir, Cortex, Grafana. It also receives what Alertmanager sends by itself (receiver.go).
 package alertmanager
 
 import (

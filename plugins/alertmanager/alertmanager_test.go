@@ -42,6 +42,11 @@ type server struct{ address string }
 
 func start(t *testing.T) server {
 	t.Helper()
+	return startWith(t, config)
+}
+
+func startWith(t *testing.T, config string) server {
+	t.Helper()
 	program := backuptest.Program(t, "prometheus-alertmanager", "prometheus-alertmanager")
 	dir := t.TempDir()
 	file := filepath.Join(dir, "alertmanager.yml")

@@ -1,5 +1,6 @@
 // Package github asks GitHub about a release: which security alerts are open (alerts.go), what was run on its
-// commit (status.go), and who has approved it (reviews.go). It is the only package that knows go-github.
+// commit (status.go), and who has approved it (reviews.go). It also hears of deployments (deployments.go). It is the
+// only package that knows go-github.
 //
 // A probe of this package passes only on a complete answer. Pages that cannot be followed, an empty body, a limit
 // of requests and a permission that the token lacks are errors, for GitHub hides what one may not see.

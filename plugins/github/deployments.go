@@ -1,0 +1,265 @@
+package github
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/go-github/v60/github"
+
+	"github.com/golive-dev/golive/guard"
+	"github.com/golive-dev/golive/plugins/hook"
+)
+
+const tool = "github"
+
+// NewHook hears of deployments from webhooks of a repository, an organisation or an app: once GitHub knows that a
+// deployment succeeded, golive watches it. Webhooks of GitHub cannot log in; each is signed with the secret that it was
+// made with, and only what one of the secrets signed is heard (two, while one takes the place of the other).
+//
+// Settings, Webhooks, Add webhook:
+//
+//	Payload URL   https://golive.example.org/v1/hooks/github/
+//	Content type  application/json
+//	Secret        that of the hook, such as from: openssl rand -hex 32
+//	Events        Deployments, Deployment statuses
+//
+// The service is called as the repository, the new version is the commit. Where they differ, or golive is to know which
+// version was there before, the one who creates the deployment says so in its payload:
+//
+//	gh api repos/OWNER/NAME/deployments -f ref=main -f environment=prod \
+//	  -f 'payload[service]=checkout' -f 'payload[from]=8c1f0a6...'
+//
+// What happens to a deployment otherwise is noted in its rollout, where it has one. GitHub does not repeat what was not
+// answered with 2xx; redeliver such messages by hand or by its API; what was heard before changes nothing.
+//
+// Without a secret, nothing is heard.
+func NewHook(desk guard.Desk, secrets ...[]byte) http.Handler {
+	// With an empty secret, everybody can sign.
+	secrets = slices.DeleteFunc(slices.Clone(secrets), func(secret []byte) bool { return len(secret) == 0 })
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !hook.Method(w, r, http.MethodPost) {
+			return
+		}
+		answer, err := hear(w, r, desk, secrets)
+		if err != nil {
+			hook.Fail(w, r, err)
+			return
+		}
+		hook.Answer(w, http.StatusOK, answer)
+	})
+}
+
+// heard is the answer to a message.
+type heard struct {
+	Did     string `json:"did"`
+	Rollout string `json:"rollout,omitempty"`
+}
+
+const (
+	nothing  = "not handled"
+	watching = "watching"
+)
+
+// delivery is what is read of the events deployment and deployment_status.
+type delivery struct {
+	Status *struct {
+		State       string `json:"state"`
+		Environment string `json:"environment"`
+		Description string `json:"description"`
+	} `json:"deployment_status,omitempty"`
+	Deployment *struct {
+		ID          int64           `json:"id"`
+		SHA         string          `json:"sha"`
+		Environment string          `json:"environment"`
+		Payload     json.RawMessage `json:"payload,omitempty"`
+	} `json:"deployment"`
+	Repository *struct {
+		Name string `json:"name"`
+	} `json:"repository"`
+}
+
+func hear(w http.ResponseWriter, r *http.Request, desk guard.Desk, secrets [][]byte) (heard, error) {
+	body, err := hook.Read(w, r)
+	if err != nil {
+		return heard{}, err
+	}
+	signature := r.Header.Get(github.SHA256SignatureHeader)
+	if signature == "" {
+		return heard{}, hook.Refuse(http.StatusUnauthorized, "the header %s is missing: set the secret of the webhook", github.SHA256SignatureHeader)
+	}
+	if err := signed(body, signature, r.Header.Get("Content-Type"), secrets); err != nil {
+		return heard{}, err
+	}
+	kind := github.WebHookType(r)
+	switch kind {
+	case "ping":
+		return heard{Did: "pong"}, nil
+	case "deployment", "deployment_status":
+	default:
+		return heard{Did: nothing}, nil
+	}
+	var m delivery
+	if err := hook.Decode(body, &m); err != nil {
+		return heard{}, err
+	}
+	release, err := m.release(kind)
+	if err != nil {
+		return heard{}, err
+	}
+	// The payload stays out of the records, for it may hold anything.
+	m.Deployment.Payload = nil
+	record, err := json.Marshal(m)
+	if err != nil {
+		return heard{}, fmt.Errorf("record the message: %w", err)
+	}
+	// The body names the message: GitHub redelivers the same one, every event has its own numbers and times, and the
+	// header X-GitHub-Delivery is not signed, so that whoever has overheard a message could send it again as another.
+	d := guard.Delivery{ID: hook.ID(tool, kind, string(body)), Source: tool, At: time.Now(), Body: record}
+	if m.Status != nil && m.Status.State == "success" && kind == "deployment_status" {
+		return watch(r.Context(), desk, d, release)
+	}
+	return note(r.Context(), desk, d, release, m.text())
+}
+
+// signed wants the body to be signed with one of the secrets. Only SHA-256 will do; what is signed with SHA-1 alone has
+// no such header. GitHub can also send forms, whose JSON is only a part of what is signed.
+func signed(body []byte, signature, contentType string, secrets [][]byte) error {
+	form := false
+	if kind, _, err := mime.ParseMediaType(contentType); err == nil && kind == "application/x-www-form-urlencoded" {
+		form = true
+	}
+	for _, secret := range secrets {
+		if strings.HasPrefix(signature, "sha256=") && github.ValidateSignature(signature, body, secret) == nil {
+			if form {
+				return hook.Refuse(http.StatusUnsupportedMediaType, "the message is a form: set the content type of the webhook to application/json")
+			}
+			return nil
+		}
+	}
+	return hook.Refuse(http.StatusUnauthorized, "the signature is not of the secret that golive has")
+}
+
+// release is what the message is about.
+func (m delivery) release(kind string) (guard.Release, error) {
+	refuse := func(text string) (guard.Release, error) {
+		return guard.Release{}, hook.Refuse(http.StatusBadRequest, "%s", text)
+	}
+	switch {
+	case m.Deployment == nil:
+		return refuse("deployment is missing")
+	case m.Repository == nil || m.Repository.Name == "":
+		return refuse("repository.name is missing")
+	case kind == "deployment_status" && (m.Status == nil || m.Status.State == ""):
+		return refuse("deployment_status.state is missing")
+	}
+	said, err := words(m.Deployment.Payload)
+	if err != nil {
+		return guard.Release{}, err
+	}
+	r := guard.Release{
+		Service:     cmp.Or(said.Service, m.Repository.Name),
+		Environment: m.Deployment.Environment,
+		From:        said.From,
+		To:          m.Deployment.SHA,
+	}
+	if m.Status != nil {
+		r.Environment = cmp.Or(m.Status.Environment, r.Environment)
+	}
+	if r.Environment == "" {
+		return refuse("deployment.environment is missing")
+	}
+	return r, hook.Release(r)
+}
+
+// payload is what golive reads of the payload of a deployment.
+type payload struct {
+	Service string `json:"service"`
+	From    string `json:"from"`
+}
+
+// words reads the payload, which is an object, or a string; a string that holds no object says nothing to golive, as
+// little as a list.
+func words(raw json.RawMessage) (said payload, err error) {
+	var text string
+	if json.Unmarshal(raw, &text) == nil {
+		raw = json.RawMessage(text)
+	}
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(raw, &fields) != nil {
+		return payload{}, nil
+	}
+	if err := hook.Decode(raw, &said); err != nil {
+		return payload{}, fmt.Errorf("deployment.payload: %w", err)
+	}
+	return said, nil
+}
+
+// text is the note of a message.
+func (m delivery) text() string {
+	if m.Status == nil {
+		return fmt.Sprintf("GitHub has the deployment %d of %s", m.Deployment.ID, guard.Line(m.Deployment.SHA, 40))
+	}
+	text := fmt.Sprintf("GitHub says that the deployment %d is %s", m.Deployment.ID, guard.Line(m.Status.State, 20))
+	if m.Status.Description != "" {
+		text += ": " + guard.Line(m.Status.Description, 140)
+	}
+	return text
+}
+
+// watch opens a rollout that watches the release. One that is under way for the same version is the same: it may be what
+// made the deployment.
+func watch(ctx context.Context, desk guard.Desk, d guard.Delivery, r guard.Release) (heard, error) {
+	id, err := desk.Open(ctx, d, r, guard.ToWatch)
+	var other *guard.UnderWayError
+	switch {
+	case errors.As(err, &other):
+		_, s, looked := desk.Get(ctx, other.ID)
+		if looked != nil {
+			return heard{}, fmt.Errorf("look at the rollout %s: %w", other.ID, looked)
+		}
+		if s.Release.To == r.To {
+			h, err := note(ctx, desk, d, r, "GitHub says that the deployment has succeeded")
+			if h.Rollout != "" {
+				h.Did = watching
+			}
+			return h, err
+		}
+		return heard{}, unwatched(ctx, r, err)
+	case err != nil:
+		return heard{}, unwatched(ctx, r, err)
+	}
+	return heard{watching, id}, nil
+}
+
+// unwatched lets the operator know too of a version that nobody watches, for hardly anybody reads how webhooks were
+// answered.
+func unwatched(ctx context.Context, r guard.Release, err error) error {
+	err = fmt.Errorf("watch %s of %s: %w", guard.Line(r.To, 40), guard.Line(r.Service, 40), err)
+	if hook.Status(err) != http.StatusServiceUnavailable { // which is reported anyway
+		hook.Report(ctx, err)
+	}
+	return err
+}
+
+// note tells the rollout of the release, if it has one that is not over.
+func note(ctx context.Context, desk guard.Desk, d guard.Delivery, r guard.Release, text string) (heard, error) {
+	id, err := desk.Find(ctx, guard.Release{Service: r.Service, Environment: r.Environment, To: r.To})
+	if err == nil {
+		err = desk.Tell(ctx, d, id, guard.Noted{Text: text, By: tool})
+	}
+	switch {
+	case errors.Is(err, guard.ErrNoRollout), errors.Is(err, guard.ErrOver):
+		return heard{Did: "nothing: no rollout of it is under way"}, nil
+	case err != nil:
+		return heard{}, fmt.Errorf("note what became of a deployment: %w", err)
+	}
+	return heard{"noted", id}, nil
+}
