@@ -64,6 +64,36 @@ type Backend interface {
 	Finish(ctx context.Context, o Order) error
 }
 
+// A Fencer is a backend that says how it keeps late calls away: of an owner that was replaced, or of this one after it
+// gave the call up. A backend need not be one; then it counts as one without a fence.
+type Fencer interface {
+	// Fences is the same for as long as the part lives, and asks nobody.
+	Fences() Fence
+}
+
+// A Fence says what becomes of a call with a lower (Fence, Seq) than one that was obeyed before. The zero value says
+// that nobody knows.
+type Fence string
+
+const (
+	FenceEnforced Fence = "enforced" // it is refused: the highest pair is kept beside what is changed
+	FenceAdvisory Fence = "advisory" // whoever is called learns of the pair, and decides
+	FenceNone     Fence = "none"     // it is obeyed
+)
+
+// FenceOf is what a backend says of its fence; "" if it says nothing, or nothing that is known here.
+func FenceOf(b Backend) Fence {
+	fencer, ok := b.(Fencer)
+	if !ok {
+		return ""
+	}
+	switch f := fencer.Fences(); f {
+	case FenceEnforced, FenceAdvisory, FenceNone:
+		return f
+	}
+	return ""
+}
+
 // A Lister is a backend that knows where the instances of both versions are. A backend need not be one, and a backend
 // of a plugin never is: then a source has to be told in the plan.
 type Lister interface {

@@ -147,11 +147,11 @@ func (a *About) hear(said catalog) {
 func (p *process) kit(ctx context.Context, said catalog) Kit {
 	kit := Kit{
 		Name:      "plugin " + p.name,
-		Backends:  makers(ctx, p, "backend", said.Parts, func(r remote) guard.Backend { return remoteBackend{r} }),
-		Sources:   makers(ctx, p, "source", said.Parts, func(r remote) guard.Source { return remoteSource{r} }),
-		Notifiers: makers(ctx, p, "notifier", said.Parts, func(r remote) guard.Notifier { return remoteNotifier{r} }),
-		Probes:    makers(ctx, p, "probe", said.Parts, func(r remote) guard.Probe { return remoteProbe{r} }),
-		Vaults:    makers(ctx, p, "vault", said.Parts, func(r remote) guard.Vault { return remoteVault{r} }),
+		Backends:  makers(ctx, p, "backend", said.Parts, func(r remote, made reply) guard.Backend { return remoteBackend{r, made.Fence} }),
+		Sources:   makers(ctx, p, "source", said.Parts, func(r remote, _ reply) guard.Source { return remoteSource{r} }),
+		Notifiers: makers(ctx, p, "notifier", said.Parts, func(r remote, _ reply) guard.Notifier { return remoteNotifier{r} }),
+		Probes:    makers(ctx, p, "probe", said.Parts, func(r remote, _ reply) guard.Probe { return remoteProbe{r} }),
+		Vaults:    makers(ctx, p, "vault", said.Parts, func(r remote, _ reply) guard.Vault { return remoteVault{r} }),
 	}
 	for _, check := range said.Checks {
 		check.Run = func(ctx context.Context, scene guard.Scene) ([]guard.Finding, error) {
@@ -164,7 +164,7 @@ func (p *process) kit(ctx context.Context, said catalog) Kit {
 }
 
 // makers are those of a kind. What they make is made in the plugin first, so that it can object.
-func makers[P any](ctx context.Context, p *process, kind string, parts map[string][]string, near func(remote) P) map[string]func(guard.With) (P, error) {
+func makers[P any](ctx context.Context, p *process, kind string, parts map[string][]string, near func(remote, reply) P) map[string]func(guard.With) (P, error) {
 	ctx = context.WithoutCancel(ctx)
 	table := make(map[string]func(guard.With) (P, error))
 	for _, name := range parts[kind] {
@@ -172,10 +172,11 @@ func makers[P any](ctx context.Context, p *process, kind string, parts map[strin
 			ctx, cancel := context.WithTimeout(ctx, startTime)
 			defer cancel()
 			far := remote{p, guard.Part{Use: name, With: with}}
-			if _, err := p.call(ctx, "Make", request{Kind: kind, Part: far.part}); err != nil {
+			made, err := p.call(ctx, "Make", request{Kind: kind, Part: far.part})
+			if err != nil {
 				return part, err
 			}
-			return near(far), nil
+			return near(far, made), nil
 		}
 	}
 	return table
@@ -193,7 +194,10 @@ func (r remote) call(ctx context.Context, method string, q request) (reply, erro
 }
 
 type (
-	remoteBackend  struct{ remote }
+	remoteBackend struct {
+		remote
+		fence guard.Fence // that it was made with
+	}
 	remoteSource   struct{ remote }
 	remoteNotifier struct{ remote }
 	remoteProbe    struct{ remote }
@@ -210,6 +214,9 @@ func (r remoteBackend) Inspect(ctx context.Context, release guard.Release) (guar
 	}
 	return answer.Standing.whole(), nil
 }
+
+// Fences is what the plugin said when it made the backend.
+func (r remoteBackend) Fences() guard.Fence { return r.fence }
 
 func (r remoteBackend) Shift(ctx context.Context, o guard.Order, percent int) error {
 	return r.order(ctx, "Shift", request{Order: o, Percent: percent})

@@ -124,6 +124,8 @@ func (m *memory) Shift(ctx context.Context, o guard.Order, percent int) error {
 
 func (m *memory) Finish(ctx context.Context, o guard.Order) error { return ctx.Err() }
 
+func (m *memory) Fences() guard.Fence { return guard.FenceEnforced }
+
 var bornAt = time.Now()
 
 type memorySource struct{}
@@ -278,7 +280,10 @@ func TestContracts(t *testing.T) {
 	plugintest.Both(t, good, func(t *testing.T, kit plugins.Kit) {
 		t.Run("backend", func(t *testing.T) {
 			b := plugintest.Make(t, kit.Backends["memory"], guard.With{"detail": "d"})
-			plugintest.Backend(t, b, plugintest.BackendCase{Fenced: true})
+			plugintest.Backend(t, b, plugintest.BackendCase{})
+			if fence := guard.FenceOf(b); fence != guard.FenceEnforced {
+				t.Errorf("the fence is %q, want that of the backend, %q", fence, guard.FenceEnforced)
+			}
 			s, err := b.Inspect(t.Context(), guard.Release{})
 			if err != nil || s.Detail != "d" {
 				t.Errorf("Inspect = %+v, %v, want the detail that the part was set up with", s, err)

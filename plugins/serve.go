@@ -154,7 +154,10 @@ func (s *server) describe(context.Context, request) (reply, error) {
 func (s *server) make(_ context.Context, q request) (_ reply, err error) {
 	switch q.Kind {
 	case "backend":
-		_, err = s.backends.get(q.Part)
+		var b guard.Backend
+		if b, err = s.backends.get(q.Part); err == nil {
+			return reply{Fence: guard.FenceOf(b)}, nil
+		}
 	case "source":
 		_, err = s.sources.get(q.Part)
 	case "notifier":

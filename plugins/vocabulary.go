@@ -15,6 +15,7 @@ type (
 	Vault    = guard.Vault
 	Prover   = guard.Prover
 	Check    = guard.Check
+	Fencer   = guard.Fencer
 
 	With     = guard.With
 	Duration = guard.Duration
@@ -22,6 +23,7 @@ type (
 	Order    = guard.Order
 	Standing = guard.Standing
 	Undo     = guard.Undo
+	Fence    = guard.Fence
 	Query    = guard.Query
 	Signal   = guard.Signal
 	Sample   = guard.Sample
@@ -48,6 +50,13 @@ const (
 	Pass    = guard.Pass
 	Warn    = guard.Warn
 	Fail    = guard.Fail
+)
+
+// The fences of a backend.
+const (
+	FenceEnforced = guard.FenceEnforced
+	FenceAdvisory = guard.FenceAdvisory
+	FenceNone     = guard.FenceNone
 )
 
 // The rungs of the ladder of assurance.

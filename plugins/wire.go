@@ -20,7 +20,7 @@ import (
 // JSON. A plugin in another language needs a gRPC library and a JSON library, and no generated code.
 //
 //	golive.Plugin/Describe  {}                              -> catalog
-//	golive.Plugin/Make      {kind, part}                    -> {}
+//	golive.Plugin/Make      {kind, part}                    -> {fence}, of a backend that is a Fencer
 //	golive.Plugin/Inspect   {part, release}                 -> {standing}
 //	golive.Plugin/Shift     {part, order, percent}          -> {}
 //	golive.Plugin/Finish    {part, order}                   -> {}
@@ -56,6 +56,7 @@ type request struct {
 // A reply is any answer of a plugin.
 type reply struct {
 	Catalog  catalog         `json:"catalog,omitzero"`
+	Fence    guard.Fence     `json:"fence,omitempty"`    // empty: the plugin did not say
 	Standing *standing       `json:"standing,omitempty"` // nil: the plugin did not say, which is not 0%
 	Reading  guard.Reading   `json:"reading,omitzero"`
 	Receipt  guard.Receipt   `json:"receipt,omitzero"`

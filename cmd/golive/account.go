@@ -39,6 +39,8 @@ type account struct {
 	Ended        time.Time         `json:"ended,omitzero"`
 	Journal      string            `json:"journal"`
 	Holder       *journal.Holder   `json:"holder,omitempty"` // the process that goes on with it
+	Guard        string            `json:"guard,omitempty"`  // the server that does
+	Page         string            `json:"page,omitempty"`   // of the server, for people
 }
 
 func (h *history) account() account {
@@ -47,7 +49,7 @@ func (h *history) account() account {
 		ID: h.ID(), Service: r.Service, Environment: r.Environment, From: r.From, To: r.To,
 		Purpose: s.Purpose, Mode: s.Mode, Phase: s.Phase, Outcome: s.Outcome, Cause: s.Cause, Why: s.Why,
 		Percent: s.Seen, Step: s.Step + 1, Steps: len(h.Plan.Rollout.Steps), Held: s.Held, Alarm: s.Alarm, Alerts: s.Alerts, Acknowledged: s.Acknowledged, Trouble: s.Trouble, Remarks: s.Remarks,
-		BreakGlass: s.BreakGlass, Findings: s.Findings, Proof: s.Proof, Since: s.Since, Journal: h.Path,
+		BreakGlass: s.BreakGlass, Findings: s.Findings, Proof: s.Proof, Since: s.Since, Journal: h.Path, Page: h.Page,
 	}
 	if len(h.Events) > 0 {
 		a.Began = h.Events[0].At
@@ -125,6 +127,9 @@ func (p *program) call(args ...string) string {
 	var flags []string
 	if p.settings.Plan != "golive.yaml" {
 		flags = append(flags, "--plan", p.settings.Plan)
+	}
+	if atHome, _ := p.env.Lookup("GOLIVE_SERVER"); p.settings.Server != atHome {
+		flags = append(flags, "--server", p.settings.Server)
 	}
 	if p.settings.Journal != ".golive" {
 		flags = append(flags, "--journal", p.settings.Journal)

@@ -105,6 +105,7 @@ type matter struct {
 	checks  []guard.Check
 	scene   func(context.Context) guard.Scene // the world as it is now
 	glass   *guard.BreakGlass                 // nil: it is whole
+	fence   guard.Fence                       // of the backend; "" of a replay, which has none
 	over    error                             // of a replay: why the checks were ended
 	close   func()
 }
@@ -135,6 +136,7 @@ func (p *program) check(ctx context.Context, call checkCall) error {
 	}
 	a := report.Assessment{
 		Version: version(), Plan: m.plan, Release: m.release, Mode: m.plan.Mode, Skipped: skipped, Off: off, Checks: m.checks, BreakGlass: m.glass,
+		Fence: m.fence,
 	}
 	answer := p.speakers(call.to, a, call.verbose)
 	q := inquiry{checks: asked, scene: m.scene, timeout: call.timeout, strict: call.strict, pending: p.pending(m.plan)}
@@ -201,7 +203,21 @@ func (p *program) world(ctx context.Context, call *checkCall) (matter, error) {
 		scene.BreakGlass = broken
 		return scene
 	}
-	return matter{plan: plan, source: source, release: release, glass: broken, checks: parts.Checks, scene: scene, close: closeParts}, nil
+	return matter{
+		plan: plan, source: source, release: release, glass: broken, checks: parts.Checks, scene: scene, close: closeParts,
+		fence: cmp.Or(guard.FenceOf(parts.Backend), fenceUnknown),
+	}, nil
+}
+
+// fenceUnknown is what is said of a backend that says nothing of its fence: an old plugin.
+const fenceUnknown guard.Fence = "not known"
+
+// fenceMeans say what each fence means for whoever lets several golives guard one service.
+var fenceMeans = map[guard.Fence]string{
+	guard.FenceEnforced: "the backend refuses what comes late from a golive that was replaced",
+	guard.FenceAdvisory: "whoever the backend calls learns of the order's place, and has to refuse what comes late itself",
+	guard.FenceNone:     "the backend obeys whoever calls last, also a golive that was replaced",
+	fenceUnknown:        "the plugin does not say whether the backend refuses what comes late; take it for none",
 }
 
 func exitCode(a report.Assessment, strict bool, over error) int {
@@ -367,6 +383,10 @@ func (b *blocks) end(a report.Assessment) error {
 	}
 	if len(a.Off) > 0 {
 		fmt.Fprintf(b.out, "\n%s\n", b.ink.paint(faint, "off: "+plural(len(a.Off), "check")+" that the plan has no tier and no clause for (golive checks lists them)"))
+	}
+	if a.Fence != "" {
+		text := fmt.Sprintf("fence: %s (%s)", a.Fence, fenceMeans[a.Fence])
+		fmt.Fprintf(b.out, "\n%s\n", b.ink.paint(faint, hang(0, text, b.ink.width)))
 	}
 	_, err := fmt.Fprintf(b.out, "\n%s\n", b.ink.paint(toneOfVerdict(a.Verdict), a.Summary()))
 	return err

@@ -57,6 +57,11 @@ func (p *program) tellEnd(h *history, s guard.State, code int) {
 
 // asOf is the history as its journal tells it by now, or as much of it as is known without.
 func (h *history) asOf(s guard.State) *history {
+	if h.Name != "" { // a server has the journal
+		latest := *h
+		latest.State = s
+		return &latest
+	}
 	latest, err := readHistory(h.Path)
 	if err != nil {
 		latest = &history{Path: h.Path, Plan: h.Plan, Events: h.Events}
@@ -90,6 +95,9 @@ func (p *program) known(h *history, s guard.State, i ink) (facts [][2]string) {
 		}
 	}
 	add("journal", "%s", h.Path)
+	if h.Page != "" {
+		add("page", "%s", h.Page)
+	}
 	switch s.Outcome {
 	case guard.NoGo, guard.Unknowable:
 		if s.Purpose == guard.ToRollback {

@@ -15,6 +15,7 @@ type settings struct {
 	Journal string `env:"GOLIVE_JOURNAL, default=.golive"`
 	Ledger  string `env:"GOLIVE_LEDGER"` // default: beside the plan
 	Store   string `env:"GOLIVE_STORE"`  // of golive serve; default: golive.db in the directory of the journals
+	Server  string `env:"GOLIVE_SERVER"` // one address of golive serve, or several with commas
 	// HookSecrets and GitHubSecrets are what messages to golive serve are signed with; several while one takes the place of another.
 	HookSecrets   []string `env:"GOLIVE_HOOK_SECRET"`
 	GitHubSecrets []string `env:"GOLIVE_GITHUB_SECRET"`

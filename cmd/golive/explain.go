@@ -26,16 +26,27 @@ by which rule, against which limit, what the plan says about it, and what it wai
 Of a check, by its code or its ID, it says what the check asks, why, and how to mend it; that works offline.`,
 		Example: `  golive explain
   golive explain 20261124-031207-v3
+  golive explain 20261124-031207-v3 --server https://golive.example.com
   golive explain GL102
   golive explain backup.age`,
 		Args: cobra.MaximumNArgs(1),
 	}
+	f := p.farFlags(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			args = []string{""}
 		}
 		if check, found := checkNamed(args[0], checks.All()); found {
 			return p.explainCheck(check)
+		}
+		if far, err := p.atServer(c); far || err != nil {
+			if err == nil && code.MatchString(args[0]) {
+				err = fail(exitUsage, "no check has the code %s: golive checks lists them", args[0])
+			}
+			if err != nil {
+				return err
+			}
+			return p.explainFar(c.Context(), args[0], f)
 		}
 		h, err := p.history(args[0])
 		if err == nil {
@@ -77,6 +88,22 @@ func (p *program) checksOfPlugins(ctx context.Context) []guard.Check {
 	}
 	defer closeKit()
 	return kit.Checks
+}
+
+// explainFar explains a rollout of a server, from its journal.
+func (p *program) explainFar(ctx context.Context, id string, f *far) error {
+	s, err := p.servers()
+	if err != nil {
+		return err
+	}
+	if id, err = p.nameFar(ctx, s, f, id, false); err != nil {
+		return err
+	}
+	h, err := p.historyFar(ctx, s, id)
+	if err != nil {
+		return err
+	}
+	return p.explainHistory(h)
 }
 
 func (p *program) explainCheck(c guard.Check) error {
@@ -299,7 +326,7 @@ func (p *program) waiting(h *history) (all []string) {
 	if h.over() {
 		return nil
 	}
-	if h.Holder == (journal.Holder{}) {
+	if h.Holder == (journal.Holder{}) && h.Name == "" {
 		all = append(all, "a process that goes on with it: "+p.goOnWith(h))
 	}
 	switch s.Phase {

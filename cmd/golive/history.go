@@ -16,7 +16,9 @@ import (
 
 // A history is a journal, understood.
 type history struct {
-	Path   string
+	Name   string      // of the rollout; empty: that of the file
+	Path   string      // of the journal; of a rollout of a server its address
+	Page   string      // of a server, for people
 	Plan   *guard.Plan // the one it began with
 	Events []guard.Event
 	State  guard.State
@@ -54,7 +56,12 @@ func readHistory(path string) (*history, error) {
 }
 
 // ID is the name of the rollout.
-func (h *history) ID() string { return strings.TrimSuffix(filepath.Base(h.Path), journal.Extension) }
+func (h *history) ID() string {
+	if h.Name != "" {
+		return h.Name
+	}
+	return strings.TrimSuffix(filepath.Base(h.Path), journal.Extension)
+}
 
 // over says that nobody needs to go on with it.
 func (h *history) over() bool { return h.State.Phase == guard.Over }

@@ -1,8 +1,12 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -10,6 +14,7 @@ import (
 	"github.com/golive-dev/golive/guard"
 	"github.com/golive-dev/golive/guard/journal"
 	"github.com/golive-dev/golive/guard/report"
+	"github.com/golive-dev/golive/guard/store"
 )
 
 func (p *program) journalCommand() *cobra.Command {
@@ -17,35 +22,168 @@ func (p *program) journalCommand() *cobra.Command {
 		Use:   "journal",
 		Short: "Check and read journals",
 		Long: `A journal is the file in which golive writes each fact before anything is done about it. Its records are
-tied to each other by hashes, so that it proves what was known and done, and when.`,
+tied to each other by hashes, so that it proves what was known and done, and when. A server keeps the same records in its
+store: with --server, verify, show and export take names of rollouts instead of files, and check every record here.`,
 		Example: `  golive journal verify .golive/*.jsonl
-  golive journal show .golive/20261124-031207-v2.jsonl`,
+  golive journal show .golive/20261124-031207-v2.jsonl
+  golive journal export 20261124-031207-v2 --server https://golive.example.com`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return fail(exitUsage, "say verify or show: golive journal --help")
+			return fail(exitUsage, "say verify, show, export or backup: golive journal --help")
 		},
 	}
 	c.AddCommand(
 		&cobra.Command{
-			Use:   "verify FILE...",
+			Use:   "verify FILE|ROLLOUT...",
 			Short: "Check that journals are whole and unchanged",
 			Long: `verify checks every record of every journal against its hash and the one before, and changes nothing.
 Exit codes: 0 all are whole, 3 one is not, or holds nothing, which proves nothing. A last record that a crash has torn was never acknowledged, and
 is no fault.`,
-			Example: `  golive journal verify .golive/*.jsonl`,
-			Args:    cobra.MinimumNArgs(1),
-			RunE:    func(_ *cobra.Command, files []string) error { return p.verify(files) },
+			Example: `  golive journal verify .golive/*.jsonl
+  golive journal verify 20261124-031207-v2 --server https://golive.example.com`,
+			Args: cobra.MinimumNArgs(1),
+			RunE: func(c *cobra.Command, named []string) error {
+				return p.withJournals(c, named, p.verify)
+			},
 		},
 		&cobra.Command{
-			Use:     "show FILE",
-			Short:   "Print the records of a journal, one a line",
-			Long:    `show prints the facts of a journal, with the number and the time of each, for people to read.`,
-			Example: `  golive journal show .golive/20261124-031207-v2.jsonl`,
+			Use:   "show FILE|ROLLOUT",
+			Short: "Print the records of a journal, one a line",
+			Long:  `show prints the facts of a journal, with the number and the time of each, for people to read.`,
+			Example: `  golive journal show .golive/20261124-031207-v2.jsonl
+  golive journal show 20261124-031207-v2 --server https://golive.example.com`,
+			Args: cobra.ExactArgs(1),
+			RunE: func(c *cobra.Command, named []string) error {
+				return p.withJournals(c, named, func(files []journalFile) error { return p.show(files[0].path) })
+			},
+		},
+		&cobra.Command{
+			Use:   "export ROLLOUT [FILE]",
+			Short: "Copy the journal of a rollout out of a store",
+			Long: `export writes the journal of a rollout that a server guards, or guarded, as golive journal verify reads it: to standard
+output, or to a new file. Every record is checked before one is written, and a file is written whole or not at all. Without
+--server it reads the store that GOLIVE_STORE names, which no server may have open if it is a file of SQLite.`,
+			Example: `  golive journal export 20261124-031207-v2 v2.jsonl --server https://golive.example.com
+  golive journal export 20261124-031207-v2`,
+			Args: cobra.RangeArgs(1, 2),
+			RunE: func(c *cobra.Command, args []string) error {
+				return p.export(c, args[0], strings.Join(args[1:], ""))
+			},
+		},
+		&cobra.Command{
+			Use:   "backup FILE",
+			Short: "Copy a whole store of SQLite",
+			Long: `backup writes a copy of the store that GOLIVE_STORE names to a new file, whole or not at all: golive serve can be started
+from it. The store is a file of SQLite that no server has open; of one that a server has open, its file system takes a
+snapshot, or sqlite3 makes the copy: sqlite3 golive.db ".backup FILE". PostgreSQL has pg_dump for this.`,
+			Example: `  golive journal backup /backups/golive.db`,
 			Args:    cobra.ExactArgs(1),
-			RunE:    func(_ *cobra.Command, args []string) error { return p.show(args[0]) },
+			RunE:    func(c *cobra.Command, args []string) error { return p.backup(c.Context(), args[0]) },
 		},
 	)
 	return c
+}
+
+// A journalFile is a journal that is read from a file, and what it is called: its path, or its address at a server.
+type journalFile struct{ name, path string }
+
+// withJournals does something with journals that a call names: files, or rollouts of a server.
+func (p *program) withJournals(c *cobra.Command, named []string, do func([]journalFile) error) error {
+	far, err := p.atServer(c)
+	if err != nil {
+		return err
+	}
+	var files []journalFile
+	for _, name := range named {
+		if !far || strings.HasSuffix(name, journal.Extension) {
+			files = append(files, journalFile{name, name})
+			continue
+		}
+		s, err := p.servers()
+		if err != nil {
+			return err
+		}
+		path, remove, err := p.download(c.Context(), s, name)
+		if err != nil {
+			return err
+		}
+		defer remove()
+		files = append(files, journalFile{s.journalOf(name), path})
+	}
+	return do(files)
+}
+
+// export copies the journal of a rollout to a new file, or to standard output if no file is named.
+func (p *program) export(c *cobra.Command, id, to string) error {
+	if _, err := os.Lstat(to); err == nil {
+		return fail(exitUsage, "%s is there already: name a new file", to)
+	}
+	if p.settings.Server == "" {
+		return p.withStore(c.Context(), func(kept *store.Store) error {
+			var text bytes.Buffer
+			if err := kept.Export(c.Context(), id, &text); err != nil {
+				code := exitInternal
+				if errors.Is(err, store.ErrNoRollout) {
+					code = exitUsage
+				}
+				return fail(code, "%w", err)
+			}
+			return p.deliverJournal(text.Bytes(), to)
+		})
+	}
+	return p.withJournals(c, []string{id}, func(files []journalFile) error {
+		if sum, err := journal.Verify(files[0].path); err != nil || sum.Torn > 0 {
+			return fail(exitNoGo, "the journal of %s did not arrive as it was written: %w", id, cmp.Or(err, errors.New("its end is missing")))
+		}
+		text, err := os.ReadFile(files[0].path)
+		if err != nil {
+			return fail(exitInternal, "%w", err)
+		}
+		return p.deliverJournal(text, to)
+	})
+}
+
+func (p *program) deliverJournal(text []byte, to string) error {
+	if to == "" {
+		_, err := p.out.Write(text)
+		return err
+	}
+	if err := writeWhole(to, text, 0o600); err != nil {
+		return fail(exitInternal, "%w", err)
+	}
+	return nil
+}
+
+// withStore opens the store that the environment names, which has to be there: none is made by reading it.
+func (p *program) withStore(ctx context.Context, do func(*store.Store) error) error {
+	address := p.settings.Store
+	if address == "" {
+		return fail(exitUsage, "where is the store? Say --server URL, or GOLIVE_STORE=sqlite:FILE while no server has it open")
+	}
+	if path, isFile := strings.CutPrefix(address, "sqlite:"); isFile || strings.HasSuffix(path, ".db") && !strings.Contains(path, "://") {
+		if _, err := os.Stat(path); err != nil {
+			return fail(exitUsage, "GOLIVE_STORE: %w", err)
+		}
+	}
+	kept, err := store.Open(ctx, address)
+	if errors.Is(err, store.ErrInUse) {
+		return fail(exitUsage, "%w: ask the server that has it, with --server", err)
+	}
+	if err != nil {
+		return fail(exitInternal, "%w", err)
+	}
+	defer kept.Close()
+	return do(kept)
+}
+
+func (p *program) backup(ctx context.Context, to string) error {
+	return p.withStore(ctx, func(kept *store.Store) error {
+		if err := kept.Backup(ctx, to); err != nil {
+			return fail(exitInternal, "%w", err)
+		}
+		fmt.Fprintf(p.out, "the store is in %s\n", to)
+		return nil
+	})
 }
 
 // A proof is what verify found of one journal.
@@ -61,16 +199,16 @@ type proof struct {
 	Reason  string `json:"reason,omitempty"`
 }
 
-func (p *program) verify(files []string) error {
+func (p *program) verify(files []journalFile) error {
 	proofs := []proof{}
 	code := exitOK
 	for _, file := range files {
-		sum, err := journal.Verify(file)
+		sum, err := journal.Verify(file.path)
 		var broken *journal.BrokenError
 		if err != nil && !errors.As(err, &broken) {
 			return fail(exitUsage, "%w", err)
 		}
-		one := proof{Journal: file, Whole: err == nil && sum.Records > 0, Records: sum.Records, Torn: sum.Torn}
+		one := proof{Journal: file.name, Whole: err == nil && sum.Records > 0, Records: sum.Records, Torn: sum.Torn}
 		switch {
 		case broken != nil:
 			one.Line, one.Reason = broken.Line, broken.Reason

@@ -179,7 +179,7 @@ a ledger that was left behind on another machine would be taken for one in which
 		Long:    `verify checks each entry against its hash and the one before, and changes nothing. Exit codes: 0 whole, 3 not.`,
 		Example: `  golive ledger verify`,
 		Args:    cobra.NoArgs,
-		RunE:    func(*cobra.Command, []string) error { return p.verify([]string{p.ledgerPath()}) },
+		RunE:    func(*cobra.Command, []string) error { return p.verify([]journalFile{{p.ledgerPath(), p.ledgerPath()}}) },
 	})
 	return c
 }

@@ -28,6 +28,7 @@ import (
 	"github.com/golive-dev/golive/guard"
 	"github.com/golive-dev/golive/guard/journal"
 	"github.com/golive-dev/golive/plugins"
+	"github.com/golive-dev/golive/plugins/plugintest"
 	"github.com/golive-dev/golive/plugins/scrape"
 )
 
@@ -155,6 +156,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"shop": openShop, "exits": exits, "replace": replace,
 			"start": start, "await": await, "signal": signalTo, "ended": ended,
+			"port": func(ts *testscript.TestScript, neg bool, args []string) { port(t, ts, neg, args) },
 		},
 		RequireExplicitExec: true,
 	})
@@ -347,7 +349,7 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	cmd := exec.Command("/bin/sh", append([]string{"-c", `exec "$0" "$@"`}, args[1:]...)...)
 	cmd.Dir = ts.MkAbs(".")
-	for _, name := range []string{"PATH", "HOME", "TMPDIR", "LANG", "GOLIVE_BY", "SHOP"} {
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "LANG", "GOLIVE_BY", "GOLIVE_SERVER", "GOLIVE_TOKEN", "GOLIVE_STORE", "SHOP"} {
 		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
 	}
 	out, err := os.Create(ts.MkAbs(args[0] + ".out"))
@@ -368,6 +370,14 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 		cmd.Process.Kill()
 		<-b.over
 	})
+}
+
+// port is a command: port NAME sets a variable to a port that a server of the script can have, also again.
+func port(t *testing.T, ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: port NAME")
+	}
+	ts.Setenv(args[0], strconv.Itoa(plugintest.Port(t)))
 }
 
 const patience = 2 * time.Minute

@@ -23,14 +23,17 @@ func (p *program) orderCommand() *cobra.Command {
 		Short: "Tell a rollout under way to hold, resume, proceed, take more time, end or roll back",
 		Long: `order tells the process that runs a rollout what a person has decided: hold (take no further step),
 resume, proceed (take the next step without enough evidence), extend (give the present step or bake more
-time to come to something, 24h at most), or rollback. It is in the journal, with your name, before it is obeyed.`,
+time to come to something, 24h at most), or rollback. It is in the journal, with your name, before it is obeyed.
+With --server it is for a rollout that a server guards, and the name is that of the token.`,
 		Example: `  golive order hold --why "waiting for the batch job to end"
-  golive order extend --for 10m`,
+  golive order extend --for 10m
+  golive order hold 20261124-031207-v2 --server https://golive.example.com`,
 		Args:      cobra.RangeArgs(1, 2),
 		ValidArgs: verbs,
 	}
 	c.Flags().StringVar(&why, "why", "", "the reason, for the journal")
 	c.Flags().StringVar(&more, "for", "", "of extend: how much more time, 10m")
+	f := p.farFlags(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if !slices.Contains(verbs, args[0]) {
 			return fail(exitUsage, "%q cannot be ordered: say one of %v", args[0], verbs)
@@ -43,11 +46,18 @@ time to come to something, 24h at most), or rollback. It is in the journal, with
 		if len(args) == 2 {
 			id = args[1]
 		}
+		order := guard.Ordered{Verb: guard.Verb(args[0]), By: p.settings.By, Why: why, For: given}
+		far, err := p.atServer(c)
+		switch {
+		case err != nil:
+			return err
+		case far:
+			return p.orderAtServer(c.Context(), id, order, f)
+		}
 		h, err := p.history(id)
 		if err != nil {
 			return err
 		}
-		order := guard.Ordered{Verb: guard.Verb(args[0]), By: p.settings.By, Why: why, For: given}
 		switch {
 		case h.over():
 			return fail(exitUsage, "the rollout of %s (%s) is over: %s", h.State.Release.To, h.ID(), h.State.Outcome)
@@ -82,6 +92,22 @@ func moreTime(verb, text string) (guard.Duration, error) {
 		return 0, fail(exitUsage, "--for %s: more time is between 1s and %s", text, guard.Duration(guard.ExtendAtMost))
 	}
 	return d, nil
+}
+
+// orderAtServer orders something of a rollout that a server guards.
+func (p *program) orderAtServer(ctx context.Context, id string, o guard.Ordered, f *far) error {
+	s, err := p.servers()
+	if err != nil {
+		return err
+	}
+	if id, err = p.nameFar(ctx, s, f, id, true); err != nil {
+		return err
+	}
+	if err := p.orderFar(ctx, s, id, o); err != nil {
+		return err
+	}
+	fmt.Fprintf(p.out, "ordered %s of %s (%s)\n", o.Verb, id, s.addresses[s.at])
+	return nil
 }
 
 // post leaves an order for the process that holds a history.

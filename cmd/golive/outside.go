@@ -38,6 +38,9 @@ func (p *program) listen(ctx context.Context, h *history, order *guard.Ordered) 
 		case <-ctx.Done():
 		}
 	})
+	if h.Name != "" {
+		return o, ctx // its orders come from a server
+	}
 	go o.obey(ctx, h, order) // nobody waits for it: a file may never let a reader go
 	return o, ctx
 }

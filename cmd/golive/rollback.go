@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,17 +21,26 @@ func (p *program) rollbackCommand() *cobra.Command {
 		Long: `rollback takes all traffic from the new version and verifies that it is gone. A rollout that is under
 way in another process is told to go back and is followed to its end; one that nobody guards any more is
 taken over; one that is over is taken back by a history of its own. Without a rollout, say which versions
-are meant. Neither a broken plan nor a broken journal is in the way: the latest plan that is known will do.
+are meant. With --server all of this happens at the server, and this call follows. Neither a broken plan nor a broken journal is in the way: the latest plan that is known will do.
 Exit codes: 0 rolled back and verified, 11 not certain.`,
 		Example: `  golive rollback                             # the rollout that is under way, or the latest one
   golive rollback 20261124-031207-v2 --why "customers complain"
-  golive rollback --from v1 --to v2           # no rollout needed: v1 gets the traffic of v2`,
+  golive rollback --from v1 --to v2           # no rollout needed: v1 gets the traffic of v2
+  golive rollback 20261124-031207-v2 --server https://golive.example.com`,
 		Args: cobra.MaximumNArgs(1),
 	}
 	release := p.releaseFlags(c)
 	c.Flags().StringVar(&back.why, "why", "", "the reason, for the journal")
 	c.Flags().BoolVar(&back.force, "force", false, "go back even if the backend says that the way back is closed")
+	f := p.farFlags(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
+		far, err := p.atServer(c, "force")
+		switch {
+		case err != nil:
+			return err
+		case far:
+			return p.rollbackFar(c.Context(), *release, strings.Join(args, ""), back.why, f)
+		}
 		defer p.deliver(c.Context())
 		if release.To != "" && len(args) == 0 {
 			return p.takeBack(c.Context(), *release, back)

@@ -27,15 +27,31 @@ journal before anything is done about it: started again after a crash, the same 
 With --break-glass two people of the roster let it begin in spite of every check that can be waived: that is in
 the journal, everybody is told, and an incident report is owed within 24 hours. The way back works as ever.
 
-Ctrl-C takes the traffic back first; a second Ctrl-C leaves everything as it is.
+With --server the server guards: it opens the rollout by its own plan of the service, of which the plan here says the
+name alone, and this call follows it to its end, through restarts of the server and from one server to the next. A call that
+is repeated follows what is under way. The call may end, by Ctrl-C, by --detach, by losing the network: the rollout goes on.
+
+Ctrl-C takes the traffic back first; a second Ctrl-C leaves everything as it is. With --server it takes nothing back.
 Exit codes: 0 live, 3 no-go, 5 could not find out, 6 deadline, 10 rolled back, 11 rollback failed or left as it is.`,
 		Example: `  golive rollout --from v1.41.0 --to v1.42.0
   golive rollout --to v1                 # the first release: there is nothing to go back to
-  golive rollout --from v1 --to v2 --break-glass "nobody can pay since 03:02" --by "Mei Lin" --approved-by "Wang Fang"`,
+  golive rollout --from v1 --to v2 --break-glass "nobody can pay since 03:02" --by "Mei Lin" --approved-by "Wang Fang"
+  golive rollout --from v1 --to v2 --server https://golive.example.com
+  golive rollout --from v1 --to v2 --server https://a.example.com,https://b.example.com --service shop --detach`,
 		Args: cobra.NoArgs,
 	}
-	release, glass := p.releaseFlags(c), p.glassFlags(c)
-	c.RunE = func(c *cobra.Command, _ []string) error { return p.take(c.Context(), *release, guard.ToRollout, glass) }
+	release, glass, f := p.releaseFlags(c), p.glassFlags(c), p.farFlags(c)
+	c.Flags().BoolVar(&f.detach, "detach", false, "with --server: return once the server has the rollout")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		far, err := p.atServer(c, "break-glass", "by", "approved-by")
+		switch {
+		case err != nil:
+			return err
+		case far:
+			return p.takeFar(c.Context(), *release, guard.ToRollout, f)
+		}
+		return p.take(c.Context(), *release, guard.ToRollout, glass)
+	}
 	return c
 }
 
@@ -45,12 +61,38 @@ func (p *program) watchCommand() *cobra.Command {
 		Short: "Guard a rollout whose traffic another tool moves",
 		Long: `watch measures while another tool gives the new version its traffic, and takes the traffic back when
 the new version does harm. It ends when the new version has had all of the traffic for as long as
-rollout.bake says, when somebody takes the traffic away, or when its time is over.`,
-		Example: `  golive watch --from v1 --to v2`,
-		Args:    cobra.NoArgs,
+rollout.bake says, when somebody takes the traffic away, or when its time is over.
+
+With --server the server watches, by its own plan of the service, and this call follows, as golive rollout --server does.
+
+With --server and --heartbeat this call watches, by the plan, the parts and the credentials of this machine, and the server
+keeps its journal. If the server has not heard of it for three heartbeats, as when the runner of a pipeline dies, a server
+goes on from the journal, by the same plan: for that the server has to be one that takes plans (golive serve --accept-plans),
+since it then runs the commands of the plan, or to have the same plan itself. Otherwise it watches by its own plan from the
+beginning. A call that finds itself replaced follows to the end. Ctrl-C takes the traffic back, as without a server; a second
+Ctrl-C leaves the rollout to the servers.`,
+		Example: `  golive watch --from v1 --to v2
+  golive watch --from v1 --to v2 --server https://golive.example.com
+  golive watch --from v1 --to v2 --server https://golive.example.com --heartbeat 30s`,
+		Args: cobra.NoArgs,
 	}
-	release := p.releaseFlags(c)
-	c.RunE = func(c *cobra.Command, _ []string) error { return p.take(c.Context(), *release, guard.ToWatch, nil) }
+	release, f := p.releaseFlags(c), p.farFlags(c)
+	c.Flags().BoolVar(&f.detach, "detach", false, "with --server: return once the server has the rollout")
+	c.Flags().DurationVar(&f.heartbeat, "heartbeat", 0, "with --server: watch here, and have a server go on after three of these without a sign of life")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		far, err := p.atServer(c)
+		switch {
+		case err != nil:
+			return err
+		case c.Flags().Changed("heartbeat") && (f.heartbeat < time.Second || f.heartbeat > 5*time.Minute):
+			return fail(exitUsage, "--heartbeat is from 1s to 5m")
+		case far && f.heartbeat > 0:
+			return p.guardFar(c.Context(), *release, guard.ToWatch, f)
+		case far:
+			return p.takeFar(c.Context(), *release, guard.ToWatch, f)
+		}
+		return p.take(c.Context(), *release, guard.ToWatch, nil)
+	}
 	return c
 }
 

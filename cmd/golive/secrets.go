@@ -360,6 +360,8 @@ func (q quietBackend) Finish(ctx context.Context, o guard.Order) error {
 	return q.secrets.error(q.part.Finish(ctx, o))
 }
 
+func (q quietBackend) Fences() guard.Fence { return guard.FenceOf(q.part) }
+
 // Instances leaves the addresses as they are: a source has to find what is there, and tells of it through its readings.
 func (q quietLister) Instances(ctx context.Context, r guard.Release) ([]guard.Instance, error) {
 	instances, err := q.lister.Instances(ctx, r)

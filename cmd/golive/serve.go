@@ -26,7 +26,7 @@ import (
 // serving is how a server was asked to be.
 type serving struct {
 	listen, plans, tokens, oidc, cert, key, node, logs string
-	plain                                              bool
+	plain, acceptPlans                                 bool
 	ttl, retain                                        time.Duration
 	archive                                            string
 }
@@ -68,6 +68,7 @@ A signal (SIGTERM, Ctrl-C) ends it without moving traffic: rollouts go on in ano
 	c.Flags().StringVar(&o.listen, "listen", "127.0.0.1:8457", "address to listen on")
 	c.Flags().StringVar(&p.settings.Store, "store", p.settings.Store, "where to remember: sqlite:FILE or postgres://... ($GOLIVE_STORE; default golive.db in the directory of the journals)")
 	c.Flags().StringVar(&o.plans, "plans", "", "directory of plans, or one plan (default: the plan of --plan)")
+	c.Flags().BoolVar(&o.acceptPlans, "accept-plans", false, "let callers that may operate send their own plans with golive watch --heartbeat: the commands of such a plan run here when its caller is gone")
 	c.Flags().StringVar(&o.tokens, "tokens", "", "file of those who may call: NAME RIGHT,RIGHT sha256:HASH a line ($GOLIVE_TOKENS holds the same lines)")
 	c.Flags().StringVar(&o.oidc, "oidc", "", "file of the OpenID Connect issuers whose tokens count, and what each may (golive serve --help)")
 	c.Flags().StringVar(&o.cert, "tls-cert", "", "file of the certificate to serve HTTPS with; read again when it changes")
@@ -151,7 +152,8 @@ func (p *program) serve(ctx context.Context, o serving) error {
 	s := server.New(server.Options{
 		Tracer: tracer,
 		Store:  kept, Plans: plans, Parts: p.partsElsewhere, Node: o.node, TTL: o.ttl, Version: version(), Log: log, Access: access,
-		Report: p.storyOf,
+		AcceptPlans: o.acceptPlans,
+		Report:      p.storyOf,
 	})
 	s.Hooks = p.hooks(s.Desk(), log)
 	web := server.HTTP(s.Handler())

@@ -1,32 +1,61 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/golive-dev/golive/guard"
 )
 
 func (p *program) statusCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "status [ROLLOUT]",
-		Short: "List the rollouts, or show one",
+		Short: "List the rollouts, show one, or follow one",
 		Long: `status lists the rollouts in the directory of the journals, the newest first: where each stands, and
-which process goes on with it. It names journals that cannot be read, and ends with exit code 1 then.`,
+which process goes on with it. It names journals that cannot be read, and ends with exit code 1 then.
+
+With --server it lists those that the server guards, of the service of the plan or of --service; without either, of all.
+With --follow it shows what happens to the one that is named, or to the only one under way, and ends as golive rollout does.`,
 		Example: `  golive status
   golive status 20261124-031207-v2
-  golive status -o json`,
+  golive status -o json
+  golive status --server https://golive.example.com --service shop
+  golive status --follow 20261124-031207-v2 --server https://golive.example.com`,
 		Args: cobra.MaximumNArgs(1),
 	}
-	c.RunE = func(_ *cobra.Command, args []string) error {
-		if len(args) == 1 {
-			return p.statusOf(args[0])
+	f := p.farFlags(c)
+	follow := c.Flags().Bool("follow", false, "show what happens until it is over")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		id := strings.Join(args, "")
+		far, err := p.atServer(c)
+		switch {
+		case err != nil:
+			return err
+		case far:
+			return p.statusFar(c.Context(), id, f, *follow)
+		case *follow:
+			return p.followHere(c.Context(), id)
+		case id != "":
+			return p.statusOf(id)
 		}
 		return p.statusOfAll()
 	}
 	return c
+}
+
+// followHere follows a rollout of another process on this machine.
+func (p *program) followHere(ctx context.Context, id string) error {
+	h, err := p.history(id)
+	if err != nil {
+		return err
+	}
+	e, err := p.follow(ctx, h, false)
+	return p.conclude(e, err, false)
 }
 
 func (p *program) statusOfAll() error {
@@ -81,6 +110,8 @@ func (a account) guarded() string {
 	switch {
 	case a.Holder != nil:
 		return fmt.Sprintf("process %d", a.Holder.PID)
+	case a.Guard != "":
+		return a.Guard
 	case a.Outcome != "":
 		return "-"
 	}
@@ -92,10 +123,15 @@ func (p *program) statusOf(id string) error {
 	if err != nil {
 		return err
 	}
+	return p.showAccount(h.Plan, h.account(), h)
+}
+
+// showAccount shows one rollout. H is its history; nil: a server has it.
+func (p *program) showAccount(plan *guard.Plan, a account, h *history) error {
 	if p.settings.Output == asJSON {
-		return p.answerAbout(h.Plan, h.account())
+		return p.answerAbout(plan, a)
 	}
-	a, i, out := h.account(), p.ink(p.out), p.discreet(p.out, h.Plan)
+	i, out := p.ink(p.out), p.discreet(p.out, plan)
 	var glass string
 	if a.BreakGlass != nil {
 		glass = a.BreakGlass.String()
@@ -103,7 +139,7 @@ func (p *program) statusOf(id string) error {
 	facts := [][2]string{
 		{"rollout", a.ID},
 		{"service", a.Service + " (" + a.Environment + ")"},
-		{"change", i.change(h.State.Release)},
+		{"change", i.change(guard.Release{From: a.From, To: a.To})},
 		{"break-glass", glass},
 		{"purpose", string(a.Purpose) + ", mode " + string(a.Mode)},
 		{"state", a.standing()},
@@ -119,8 +155,9 @@ func (p *program) statusOf(id string) error {
 		{"since", moment(a.Since)},
 		{"guarded by", a.guarded()},
 		{"journal", a.Journal},
+		{"page", a.Page},
 	}
-	if a.guarded() == "NOBODY" {
+	if a.guarded() == "NOBODY" && h != nil {
 		facts = append(facts, [2]string{"go on", p.goOnWith(h)}, [2]string{"take back", p.call("rollback", a.ID)})
 	}
 	facts = slices.DeleteFunc(facts, func(fact [2]string) bool { return fact[1] == "" })

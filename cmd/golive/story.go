@@ -13,6 +13,10 @@ import (
 // quietFor is how long nothing is told of counts that change nothing.
 const quietFor = 30 * time.Second
 
+// takenSoon is how soon a server should have begun to guard what was opened, so that nothing needs to be told of it: each
+// looks once a second.
+const takenSoon = 5 * time.Second
+
 // A line is one thing that is told.
 type line struct {
 	tone tone
@@ -30,11 +34,17 @@ type story struct {
 	class    string          // of the ruling that was told last; empty: evidence is being gathered, as expected
 	counted  time.Time       // when counts were told last
 	told     map[string]bool // in this phase: nothing is told twice
+	events   int             // that were told before
 	findings bool            // they were told one by one, as they came
 }
 
 // tell returns what is worth telling of an event that led to a state.
 func (t *story) tell(e guard.Event, s guard.State) []line {
+	t.events++
+	if _, taken := e.Fact.(guard.Resumed); taken && t.events == 2 && e.At.Sub(t.was.At) < takenSoon {
+		t.was = s
+		return nil // a server has opened it, and one of the servers guards it
+	}
 	var lines []line
 	turned := s.Phase != t.was.Phase || !s.Since.Equal(t.was.Since)
 	if !s.Since.Equal(t.was.Since) {
@@ -235,7 +245,7 @@ func (t *story) voted(f guard.Voted, s guard.State) (lines []line) {
 // checked tells what the findings come to, and which of them are not as they should be.
 func (t *story) checked(f guard.Checked) (lines []line) {
 	for _, finding := range f.Findings {
-		if !t.findings && finding.Verdict != guard.Pass {
+		if !t.findings && finding.Verdict != guard.Pass && !optional(finding) {
 			lines = append(lines, findingLine(finding, t.ink))
 		}
 	}

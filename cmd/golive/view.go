@@ -63,6 +63,14 @@ func (v *view) saw(e guard.Event, s guard.State) {
 	v.show(e.At, v.story.tell(e, s))
 }
 
+// knows takes an event that was told before.
+func (v *view) knows(e guard.Event, s guard.State) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.state = s
+	_ = v.story.tell(e, s)
+}
+
 // found tells of a finding of the checks, before the event that holds all of them.
 func (v *view) found(f guard.Finding) {
 	v.mu.Lock()

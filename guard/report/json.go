@@ -24,6 +24,7 @@ type answer struct {
 	Skipped    []string          `json:"skipped,omitempty"`
 	Off        []string          `json:"off,omitempty"`
 	BreakGlass *guard.BreakGlass `json:"break_glass,omitempty"`
+	Fence      guard.Fence       `json:"fence,omitempty"` // of the backend
 	ExitCode   int               `json:"exit_code"`
 }
 
@@ -36,7 +37,7 @@ type finding struct {
 func (s sheet) answer() answer {
 	return answer{
 		Schema: Schema, Version: s.Version, Plan: s.file, Release: s.Release, Mode: s.Mode,
-		Verdict: s.Verdict, Summary: s.summary(), Skipped: s.Skipped, Off: s.Off, BreakGlass: s.BreakGlass, ExitCode: s.ExitCode,
+		Verdict: s.Verdict, Summary: s.summary(), Skipped: s.Skipped, Off: s.Off, BreakGlass: s.BreakGlass, Fence: s.Fence, ExitCode: s.ExitCode,
 	}
 }
 

@@ -63,6 +63,7 @@ type Assessment struct {
 	Off        []string          // IDs of checks that mean nothing to the plan
 	BreakGlass *guard.BreakGlass // opens the gate for this launch; nil: it does not
 	Checks     []guard.Check     // those that were asked or skipped; their docs explain the findings
+	Fence      guard.Fence       // of the backend; "": nobody was asked
 	ExitCode   int
 
 	mistakes *guard.PlanError

@@ -54,6 +54,10 @@ func (s *Server) routes() []route {
 		{"POST", "/v1/rollouts/{id}/orders", Operate, "Roll back, hold, resume, extend, or proceed (which takes the right to approve)", order{}, told{}, 202, s.orderRollout},
 		{"POST", "/v1/rollouts/{id}/notes", Operate, "Have something remembered", note{}, told{}, 202, s.noteRollout},
 		{"POST", "/v1/rollouts/{id}/acknowledgement", Operate, "Say that you look after it", nil, told{}, 202, s.acknowledgeRollout},
+		{"POST", "/v1/leases/{lease}/records", Operate, "Keep a record of a rollout that the caller guards", sent{}, told{}, 200, s.keepRecord},
+		{"POST", "/v1/leases/{lease}/beat", Operate, "Say that the caller still guards", nil, told{}, 200, s.beatLease},
+		{"GET", "/v1/leases/{lease}/told", Operate, "Hear what is told to a rollout that the caller guards, as server-sent events", nil, nil, 200, s.tellLease},
+		{"DELETE", "/v1/leases/{lease}", Operate, "Guard no longer: it is over, or a server is to go on", nil, told{}, 200, s.endLease},
 		{"GET", "/v1/openapi.json", "", "Describe this API", nil, nil, 200, s.describe},
 		{"GET", "/healthz", "", "Say that the server runs", nil, nil, 200, s.healthy},
 		{"GET", "/readyz", "", "Say whether the server can take rollouts on", nil, nil, 200, s.ready},
@@ -269,7 +273,11 @@ func (s *Server) recovered(next http.Handler) http.Handler {
 // answering serves one route. What its function returns is answered by its kind.
 func (s *Server) answering(serve func(http.ResponseWriter, *http.Request) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, largestBody)
+		largest := int64(largestBody)
+		if r.PathValue("lease") != "" {
+			largest += journal.MaxRecord
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, largest)
 		if err := serve(w, r); err != nil {
 			s.fail(w, r, err)
 		}
@@ -286,6 +294,8 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	var bad badRequest
 	var invalid *InvalidError
 	var underWay *guard.UnderWayError
+	var gone leaseGoneError
+	var fenced fencedError
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &bad), errors.As(err, &invalid):
@@ -301,6 +311,12 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		answer(w, http.StatusConflict, trouble{Error: err.Error(), Rollout: underWay.ID})
 	case errors.Is(err, guard.ErrOver):
 		refuse(w, http.StatusConflict, err.Error())
+	case errors.As(err, &gone):
+		refuse(w, http.StatusGone, err.Error())
+	case errors.As(err, &fenced):
+		answer(w, http.StatusConflict, trouble{Error: err.Error(), Rollout: fenced.rollout})
+	case errors.Is(err, errApprove):
+		refuse(w, http.StatusForbidden, err.Error())
 	case r.Context().Err() != nil:
 		refuse(w, http.StatusServiceUnavailable, "it took too long")
 	default:
@@ -363,10 +379,14 @@ type opening struct {
 	From        string        `json:"from,omitempty"`
 	To          string        `json:"to"`
 	Purpose     guard.Purpose `json:"purpose,omitempty"` // rollout (the default), watch or rollback
+	Guard       *guardSelf    `json:"guard,omitempty"`   // of a caller that guards by itself
 }
 
 type opened struct {
-	ID string `json:"id"`
+	ID       string `json:"id"`
+	Lease    string `json:"lease,omitempty"`    // of a caller that guards by itself; none: it is under way already
+	Fence    int64  `json:"fence,omitempty"`    // of its orders to the backend
+	Accepted bool   `json:"accepted,omitempty"` // the plan that was sent is the one of the rollout
 }
 
 func (s *Server) openRollout(w http.ResponseWriter, r *http.Request) error {
@@ -376,6 +396,9 @@ func (s *Server) openRollout(w http.ResponseWriter, r *http.Request) error {
 	}
 	if !slices.Contains([]guard.Purpose{"", guard.ToRollout, guard.ToWatch, guard.ToRollback}, o.Purpose) {
 		return badRequest(`purpose is "rollout", "watch" or "rollback"`)
+	}
+	if o.Guard != nil {
+		return s.lendRollout(w, r, o)
 	}
 	delivery, err := s.delivery(r, o)
 	if err != nil {
@@ -387,7 +410,7 @@ func (s *Server) openRollout(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	w.Header().Set("Location", "/v1/rollouts/"+id)
-	answer(w, http.StatusCreated, opened{id})
+	answer(w, http.StatusCreated, opened{ID: id})
 	return nil
 }
 

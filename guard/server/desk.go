@@ -66,15 +66,21 @@ func (d desk) Open(ctx context.Context, delivery guard.Delivery, r guard.Release
 		d.audit(ctx, delivery, id, kind, repeated, err)
 		return id, err
 	}
+	return d.underWay(ctx, delivery, busy, opened.Fact.(guard.Opened), chosen.Plan)
+}
+
+// underWay deals with a rollout that is in the way of another: where both are the same release its name is the answer, and
+// a plan may want the old one taken back.
+func (d desk) underWay(ctx context.Context, delivery guard.Delivery, busy *store.BusyError, opened guard.Opened, plan *guard.Plan) (string, error) {
 	old, err := d.histories.read(ctx, busy.Rollout)
 	if err != nil {
 		return "", err
 	}
-	was := old.state.Release
-	if was.To == r.To && was.From == r.From && old.state.Purpose == opened.Fact.(guard.Opened).Purpose {
+	was, r := old.state.Release, opened.Release
+	if was.To == r.To && was.From == r.From && old.state.Purpose == opened.Purpose {
 		return busy.Rollout, nil
 	}
-	if chosen.Plan.Rollout.OnNewRelease == "supersede" {
+	if plan.Rollout.OnNewRelease == "supersede" {
 		delivery.ID = "supersede/" + busy.Rollout + "/" + delivery.ID
 		err := d.Tell(ctx, delivery, busy.Rollout, guard.Ordered{
 			Verb: guard.OrderRollback, By: "golive", Why: fmt.Sprintf("%s supersedes it (rollout.on_new_release)", r.To),

@@ -51,6 +51,9 @@ type Options struct {
 	Report func(*guard.Plan, []guard.Event) string
 	// Hooks are what deploy tools call, by name: /v1/hooks/NAME.
 	Hooks []Hook
+	// AcceptPlans lets callers that may operate send the plans by which they guard: what such a plan names is made on this
+	// server when its client is gone.
+	AcceptPlans bool
 	// Fence says how the backend of a plan keeps the calls of a former owner out: enforced, advisory or none.
 	Fence func(*guard.Plan) string
 }
@@ -63,6 +66,7 @@ type Server struct {
 	metrics   *metrics
 	refusals  *rate.Limiter // of the log
 	untold    atomic.Int64  // refusals that the log does not name
+	lent      lent
 
 	mu      sync.Mutex
 	session *store.Session
@@ -118,6 +122,9 @@ func (s *Server) Run(ctx context.Context) error {
 		}
 		s.serve(ctx, session)
 	}
+	goodbye, done := context.WithTimeout(context.WithoutCancel(ctx), leaveWithin)
+	defer done()
+	s.giveUpAll(goodbye)
 	return nil
 }
 

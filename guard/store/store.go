@@ -7,6 +7,7 @@
 //
 //	store.go     Open, Close, and the errors that a caller branches on
 //	accept.go    deliveries in: Accept opens a rollout, Tell brings one its news, Delivered and Pending hand them on
+//	lend.go      Lend: a rollout that has an owner from the beginning
 //	session.go   Join, Beat and Claim: which process lives, and what it drives
 //	lease.go     Append, Finish and Release: what the owner of a rollout does with it
 //	write.go     many appends, one statement

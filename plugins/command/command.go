@@ -27,7 +27,10 @@ type Backend struct {
 	timeout                time.Duration
 }
 
-var _ guard.Backend = (*Backend)(nil)
+var (
+	_ guard.Backend = (*Backend)(nil)
+	_ guard.Fencer  = (*Backend)(nil)
+)
 
 // NewBackend reads {inspect, shift, finish, timeout}. The inspect command prints a standing as JSON, like
 // {"percent":10,"undo":{"open":true}}; without a finish command there is nothing to finish.
@@ -57,6 +60,16 @@ func (b *Backend) Inspect(ctx context.Context, r guard.Release) (guard.Standing,
 		return guard.Standing{}, fmt.Errorf("the inspect command printed nonsense: %w", err)
 	}
 	return standing, nil
+}
+
+// Fences is advisory where the shift command itself names GOLIVE_FENCE and GOLIVE_SEQ, to refuse a pair that is too low;
+// else it is none. A program that the command starts finds both in its environment, too, and nobody can see from here
+// whether it looks.
+func (b *Backend) Fences() guard.Fence {
+	if strings.Contains(b.shift, "GOLIVE_FENCE") && strings.Contains(b.shift, "GOLIVE_SEQ") {
+		return guard.FenceAdvisory
+	}
+	return guard.FenceNone
 }
 
 // Shift runs the shift command.

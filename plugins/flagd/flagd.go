@@ -41,7 +41,10 @@ type Backend struct {
 	timeout        time.Duration
 }
 
-var _ guard.Backend = (*Backend)(nil)
+var (
+	_ guard.Backend = (*Backend)(nil)
+	_ guard.Fencer  = (*Backend)(nil)
+)
 
 // NewBackend reads {file, flag, canary, stable, evaluate, timeout, headers} and the client settings of a Prometheus
 // configuration. File is the one that flagd reads, and flag the name of the flag. Canary and stable are the variants of
@@ -175,6 +178,9 @@ func (b *Backend) Shift(ctx context.Context, o guard.Order, percent int) error {
 	}
 	return b.becomes(limited, f, percent)
 }
+
+// Fences is enforced: the flag keeps the highest order in its metadata, and a lock is held from reading to writing it.
+func (b *Backend) Fences() guard.Fence { return guard.FenceEnforced }
 
 // Finish has nothing to do: who takes the flag out of the program takes it out of the file.
 func (b *Backend) Finish(ctx context.Context, o guard.Order) error {

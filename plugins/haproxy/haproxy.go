@@ -36,6 +36,7 @@ type Backend struct {
 
 var (
 	_ guard.Backend = (*Backend)(nil)
+	_ guard.Fencer  = (*Backend)(nil)
 	_ guard.Lister  = (*Backend)(nil)
 )
 
@@ -89,6 +90,9 @@ func NewBackend(with guard.With) (guard.Backend, error) {
 		stateFile: config.StateFile, drain: config.Finish == "drain",
 	}, nil
 }
+
+// Fences is none: HAProxy has no place for the highest order, and obeys whoever sets a weight last.
+func (b *Backend) Fences() guard.Fence { return guard.FenceNone }
 
 // Inspect reads the weights, and whether the way back is open: an old server that answers, and the right to set
 // weights.

@@ -47,6 +47,13 @@ func (r request) check(key string, words map[string]string) error {
 	return nil
 }
 
+// tells says whether the request holds a word of its order. A request that can do without the word does not.
+func (r request) tells(word string) bool {
+	without := shiftWords(guard.Order{}, 0)
+	delete(without, word)
+	return r.check("", without) != nil
+}
+
 // with adds headers that the request does not have itself.
 func (r request) with(headers map[string]guard.Template) request {
 	merged := maps.Clone(headers)

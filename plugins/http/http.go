@@ -25,7 +25,10 @@ type Backend struct {
 	client                 *client
 }
 
-var _ guard.Backend = (*Backend)(nil)
+var (
+	_ guard.Backend = (*Backend)(nil)
+	_ guard.Fencer  = (*Backend)(nil)
+)
 
 // NewBackend reads {inspect, shift, finish, headers, timeout}, where the first three are
 // {method, url, body, headers, expect}. The answer to inspect is a standing as JSON, like
@@ -88,6 +91,15 @@ func (b *Backend) Finish(ctx context.Context, o guard.Order) error {
 	}
 	_, err := b.ask(ctx, "finish", b.finish, o.Words())
 	return err
+}
+
+// Fences is advisory where the shift request tells both the fence and the seq of its order, for whoever answers it to
+// refuse a pair that is too low; else it is none.
+func (b *Backend) Fences() guard.Fence {
+	if b.shift.tells("Fence") && b.shift.tells("Seq") {
+		return guard.FenceAdvisory
+	}
+	return guard.FenceNone
 }
 
 // ask sends a request that has to be answered as expected.

@@ -25,7 +25,10 @@ type Deployment struct {
 	image      guard.Template
 }
 
-var _ guard.Backend = (*Deployment)(nil)
+var (
+	_ guard.Backend = (*Deployment)(nil)
+	_ guard.Fencer  = (*Deployment)(nil)
+)
 
 // NewDeployment reads {deployment, image, container, label, kubeconfig, context, namespace, timeout}. Deployment is its
 // name. Image is the image of a version, like registry.test/shop:{{.To}}, for the way there when the Deployment has no

@@ -23,7 +23,10 @@ type Gateway struct {
 	canary, stable guard.Template
 }
 
-var _ guard.Backend = (*Gateway)(nil)
+var (
+	_ guard.Backend = (*Gateway)(nil)
+	_ guard.Fencer  = (*Gateway)(nil)
+)
 
 // NewGateway reads {route, rule, canary, stable, kubeconfig, context, namespace, timeout}. Route is the name of the
 // HTTPRoute; canary and stable are the names of the Services of the new and of the old version, in which {{.To}} and

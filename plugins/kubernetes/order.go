@@ -115,6 +115,9 @@ func (c *cluster) obey(ctx context.Context, t target, o guard.Order, change chan
 	}, nil)
 }
 
+// Fences is enforced: the highest order stands in an annotation of each object, which obey compares and sets.
+func (c *cluster) Fences() guard.Fence { return guard.FenceEnforced }
+
 // try sends a change that the server checks and does not make, as obey would send it.
 func (c *cluster) try(ctx context.Context, t target, change change) error {
 	_, err := c.retry(ctx, t, func(object *unstructured.Unstructured) ([]operation, error) {

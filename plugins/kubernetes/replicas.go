@@ -23,7 +23,10 @@ type Replicas struct {
 	autoscaled     bool
 }
 
-var _ guard.Backend = (*Replicas)(nil)
+var (
+	_ guard.Backend = (*Replicas)(nil)
+	_ guard.Fencer  = (*Replicas)(nil)
+)
 
 // NewReplicas reads {service, canary, stable, replicas, container, label, autoscaler, kubeconfig, context, namespace,
 // timeout}. Service is the name of the Service whose ready endpoints are counted; canary and stable are the names of

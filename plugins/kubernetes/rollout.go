@@ -22,7 +22,10 @@ type Rollout struct {
 	rollout string
 }
 
-var _ guard.Backend = (*Rollout)(nil)
+var (
+	_ guard.Backend = (*Rollout)(nil)
+	_ guard.Fencer  = (*Rollout)(nil)
+)
 
 // NewRollout reads {rollout, container, label, kubeconfig, context, namespace, timeout}. Rollout is the name of a
 // Rollout with the canary strategy, to whose template somebody has brought the new version. A version is told by the tag,

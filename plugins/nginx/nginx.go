@@ -47,6 +47,7 @@ type Backend struct {
 
 var (
 	_ guard.Backend = (*Backend)(nil)
+	_ guard.Fencer  = (*Backend)(nil)
 	_ guard.Lister  = (*Backend)(nil)
 )
 
@@ -290,6 +291,9 @@ func (b *Backend) Shift(ctx context.Context, o guard.Order, percent int) error {
 	}
 	return b.put(ctx, next)
 }
+
+// Fences is enforced: the file keeps the highest order, and a lock is held from reading to writing it.
+func (b *Backend) Fences() guard.Fence { return guard.FenceEnforced }
 
 // Finish takes the old upstream out of the file, so that it can be taken out of nginx.conf.
 func (b *Backend) Finish(ctx context.Context, o guard.Order) error {

@@ -63,6 +63,8 @@ func TestCommand(t *testing.T) {
 			"finish": `echo $GOLIVE_TO >` + dir + `/live`,
 		})
 		plugintest.Backend(t, b, plugintest.BackendCase{Fenced: true})
+		fences(t, b, guard.FenceAdvisory)
+		fences(t, plugintest.Make(t, kit.Backends["command"], guard.With{"inspect": "echo", "shift": "./shift $GOLIVE_PERCENT"}), guard.FenceNone)
 		if live, err := os.ReadFile(filepath.Join(dir, "live")); err != nil || string(live) != "v2\n" {
 			t.Errorf("after Finish the live version is %q, %v", live, err)
 		}
@@ -70,6 +72,14 @@ func TestCommand(t *testing.T) {
 		plugintest.Probe(t, plugintest.Make(t, kit.Probes["command"], guard.With{"run": "exit 4"}), release, guard.Fail)
 		plugintest.Vault(t, plugintest.Make(t, kit.Vaults["command"], guard.With{"list": "echo 2026-11-24T03:00:00Z full"}), 1)
 	})
+}
+
+// fences wants a backend to say this of its fence, near and far.
+func fences(t *testing.T, b guard.Backend, want guard.Fence) {
+	t.Helper()
+	if got := guard.FenceOf(b); got != want {
+		t.Errorf("the fence is %q, want %q", got, want)
+	}
 }
 
 // balancer is a small true router for the http backend.
@@ -113,6 +123,10 @@ func TestHTTP(t *testing.T) {
 			"finish":  map[string]any{"url": s.URL + "/versions/{{.To}}/finish"},
 		})
 		plugintest.Backend(t, b, plugintest.BackendCase{Fenced: true})
+		fences(t, b, guard.FenceAdvisory)
+		fences(t, plugintest.Make(t, kit.Backends["http"], guard.With{
+			"inspect": map[string]any{"url": s.URL}, "shift": map[string]any{"url": s.URL + "?fence={{.Fence}}&key={{.Key}}"},
+		}), guard.FenceNone)
 		plugintest.Notifier(t, plugintest.Make(t, kit.Notifiers["http"], guard.With{"url": s.URL + "/notices"}), func() int {
 			router.mu.Lock()
 			defer router.mu.Unlock()

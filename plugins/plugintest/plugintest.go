@@ -171,7 +171,7 @@ func heedsContext(t *testing.T, what string, call func(context.Context) error) {
 type BackendCase struct {
 	Release guard.Release // default: from v1 to v2 of shop
 	Shares  []int         // to be tried; default 1, 10, 50, or those that the standing names
-	Fenced  bool          // the backend refuses orders with a lower (Fence, Seq) than the highest that it saw
+	Fenced  bool          // as a backend does that says so itself (guard.Fencer): it refuses orders with a lower (Fence, Seq) than the highest that it saw
 }
 
 // Backend holds a backend to its contract. The traffic is all on the old version at first, and in the end all
@@ -241,7 +241,10 @@ func Backend(t *testing.T, b guard.Backend, c BackendCase) {
 			t.Errorf("Inspect says %d%% after the tests with a context that is over", got)
 		}
 	})
-	if c.Fenced {
+	if fencer, ok := b.(guard.Fencer); ok && fencer.Fences() != "" && guard.FenceOf(b) == "" {
+		t.Errorf("Fences says %q, which is none of the words that there are", fencer.Fences())
+	}
+	if c.Fenced || guard.FenceOf(b) == guard.FenceEnforced {
 		t.Run("fence", func(t *testing.T) {
 			late := order()
 			shift(t, 0)

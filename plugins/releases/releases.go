@@ -47,7 +47,10 @@ type Backend struct {
 	health        *http.Client
 }
 
-var _ guard.Backend = (*Backend)(nil)
+var (
+	_ guard.Backend = (*Backend)(nil)
+	_ guard.Fencer  = (*Backend)(nil)
+)
 
 // Inspect looks at what each host runs. A host counts as one of To as soon as it runs To, or will after its next restart
 // because current points there. The way back is open if all hosts could go back now: From is there, whole, and whatever
@@ -144,6 +147,9 @@ func (b *Backend) Shift(ctx context.Context, o guard.Order, percent int) error {
 	}
 	return nil
 }
+
+// Fences is enforced: each host keeps the highest order in a file, and compares and sets it under a lock.
+func (b *Backend) Fences() guard.Fence { return guard.FenceEnforced }
 
 // Finish removes old releases, but the newest ones, both versions, and what is in use. It may be repeated.
 func (b *Backend) Finish(ctx context.Context, o guard.Order) error {
