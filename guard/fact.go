@@ -35,6 +35,7 @@ type (
 		File       string      `json:"file,omitempty"`    // where the text was
 		Version    string      `json:"version,omitempty"` // of golive
 		Fence      int64       `json:"fence,omitempty"`   // of the lease, where a store gave one; 0: by the clock
+		By         string      `json:"by,omitempty"`      // who asked a server for it, as proved; empty: nobody had to prove it
 	}
 	// Resumed says that another process goes on where the last one ended.
 	Resumed struct {
@@ -157,10 +158,11 @@ const (
 	OrderResume   Verb = "resume"   // take steps again
 	OrderProceed  Verb = "proceed"  // take the next step without enough evidence
 	OrderExtend   Verb = "extend"   // give the step more time to come to something
+	OrderConclude Verb = "conclude" // of a watch: the tool that moves the traffic is done, so end it
 )
 
 // Verbs lists what can be ordered.
-var Verbs = []Verb{OrderRollback, OrderHold, OrderResume, OrderProceed, OrderExtend}
+var Verbs = []Verb{OrderRollback, OrderHold, OrderResume, OrderProceed, OrderExtend, OrderConclude}
 
 // An Alert is something that an alerting system says is wrong.
 type Alert struct {
@@ -239,6 +241,15 @@ func Decode(at time.Time, kind string, data json.RawMessage) (Event, error) {
 		return Event{At: at, Task: r.Task, Fact: v.Elem().Interface().(Fact)}, nil
 	}
 	return Event{}, fmt.Errorf("a fact of kind %q is not known to this version of golive", kind)
+}
+
+// Kinds are the kinds of fact that a journal can hold, as Encode names them.
+func Kinds() []string {
+	kinds := make([]string, len(facts))
+	for i, f := range facts {
+		kinds[i] = kindOf(f)
+	}
+	return kinds
 }
 
 func kindOf(f Fact) string { return strings.ToLower(reflect.TypeOf(f).Name()) }

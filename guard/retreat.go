@@ -180,7 +180,19 @@ func (m *machine) order(f Ordered) {
 		m.proceed(what)
 	case f.Verb == OrderExtend && (m.Phase == Watching || m.Phase == Baking):
 		m.extend(f.For.Std())
+	case f.Verb == OrderConclude && m.Purpose == ToWatch && (m.Phase == Watching || m.Phase == Baking):
+		m.conclude(what)
 	}
+}
+
+// conclude ends a watch because the tool that moves the traffic is done with it. Live is what was found healthy; whoever
+// ends a watch before has decided for himself.
+func (m *machine) conclude(what string) {
+	if m.Earned {
+		m.over(Live, what)
+		return
+	}
+	m.over(Overdue, what+", before the evidence sufficed")
 }
 
 // extend gives this step more time to come to something. The judge goes on with the evidence that it has.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -184,6 +185,15 @@ func (s *shipped) shift(w http.ResponseWriter, r *http.Request, version string) 
 	s.to, s.percent = version, percent
 	s.keys[key]++
 	s.effects = append(s.effects, effect{fence, seq, version, percent})
+}
+
+// reset gives v1 all of the traffic of a service, as before any rollout.
+func (f *fleet) reset(service string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := f.services[service]
+	s.count(f.rate)
+	s.to, s.percent = "", 0
 }
 
 // standing is where the traffic of a service goes.
@@ -364,19 +374,96 @@ func (c *client) facts(t *testing.T, id string) []guard.Event {
 	return h.Events
 }
 
-// storeOnPostgres starts a PostgreSQL of its own, and returns the address of a store on it. A store refuses one that does
-// not write to the disk.
-func storeOnPostgres(t *testing.T) (address string, restart func()) {
+// A database is a PostgreSQL of its own for a store, which refuses one that does not write to the disk.
+type database struct {
+	postgres
+	port int
+}
+
+func newDatabase(t *testing.T) *database {
 	t.Helper()
-	p := initPostgres(t)
-	start := func() {
-		p.run(t, "pg_ctl", "start", "-w", "-D", p.data, "-l", filepath.Join(p.dir, "log"), "-o",
-			fmt.Sprintf("-c listen_addresses= -c max_connections=200 -c unix_socket_directories=%s", p.dir))
+	d := &database{initPostgres(t), plugintest.Port(t)}
+	d.start(t)
+	t.Cleanup(func() { d.stop(t) })
+	return d
+}
+
+func (d *database) start(t *testing.T) {
+	d.run(t, "pg_ctl", "start", "-w", "-D", d.data, "-l", filepath.Join(d.dir, "log"), "-o",
+		fmt.Sprintf("-c listen_addresses=127.0.0.1 -c port=%d -c max_connections=200 -c unix_socket_directories=%s", d.port, d.dir))
+}
+
+func (d *database) stop(t *testing.T) {
+	d.run(t, "pg_ctl", "stop", "-w", "-m", "immediate", "-D", d.data)
+}
+
+// address is that of a store on the database, at the port of its own or of a wire to it.
+func (d *database) address(port int) string {
+	return fmt.Sprintf("postgres://postgres@127.0.0.1:%d/postgres", port)
+}
+
+// A wire is the network between a server and its database. While it is cut nothing comes through and nobody is told.
+type wire struct {
+	port  int
+	mu    sync.Mutex
+	whole *sync.Cond
+	cut   bool
+}
+
+func (d *database) wire(t *testing.T) *wire {
+	t.Helper()
+	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", plugintest.Port(t)))
+	if err != nil {
+		t.Fatal(err)
 	}
-	start()
-	t.Cleanup(func() { p.run(t, "pg_ctl", "stop", "-w", "-m", "immediate", "-D", p.data) })
-	return "postgres://postgres@/postgres?host=" + p.dir, func() {
-		p.run(t, "pg_ctl", "stop", "-w", "-m", "immediate", "-D", p.data)
-		start()
+	t.Cleanup(func() { _ = listener.Close() })
+	w := &wire{port: listener.Addr().(*net.TCPAddr).Port}
+	w.whole = sync.NewCond(&w.mu)
+	go func() {
+		for {
+			near, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			far, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", d.port))
+			if err != nil {
+				_ = near.Close()
+				continue
+			}
+			go w.carry(near, far)
+			go w.carry(far, near)
+		}
+	}()
+	return w
+}
+
+// carry takes what comes on one side to the other, as long as the wire is whole.
+func (w *wire) carry(from, to net.Conn) {
+	defer from.Close()
+	defer to.Close()
+	buffer := make([]byte, 32<<10)
+	for {
+		n, err := from.Read(buffer)
+		w.mu.Lock()
+		for w.cut {
+			w.whole.Wait()
+		}
+		w.mu.Unlock()
+		if n > 0 {
+			if _, err := to.Write(buffer[:n]); err != nil {
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
 	}
+}
+
+// set cuts the wire, or makes it whole.
+func (w *wire) set(cut bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.cut = cut
+	w.whole.Broadcast()
 }

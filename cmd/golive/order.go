@@ -20,7 +20,7 @@ func (p *program) orderCommand() *cobra.Command {
 	}
 	c := &cobra.Command{
 		Use:   "order VERB [ROLLOUT]",
-		Short: "Tell a rollout under way to hold, resume, proceed, take more time or roll back",
+		Short: "Tell a rollout under way to hold, resume, proceed, take more time, end or roll back",
 		Long: `order tells the process that runs a rollout what a person has decided: hold (take no further step),
 resume, proceed (take the next step without enough evidence), extend (give the present step or bake more
 time to come to something, 24h at most), or rollback. It is in the journal, with your name, before it is obeyed.

@@ -9,7 +9,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -26,10 +25,10 @@ import (
 
 // serving is how a server was asked to be.
 type serving struct {
-	listen, plans, tokens, cert, key, node, logs string
-	plain, acceptPlans                           bool
-	ttl, retain                                  time.Duration
-	archive                                      string
+	listen, plans, tokens, oidc, cert, key, node, logs string
+	plain, acceptPlans                                 bool
+	ttl, retain                                        time.Duration
+	archive                                            string
 }
 
 func (p *program) serveCommand() *cobra.Command {
@@ -43,7 +42,19 @@ through a restart: what it knows is in its store, a file of SQLite, or PostgreSQ
 While the store gives no answer no traffic moves forward, and a breach is taken back all the same.
 
 It listens on this machine alone unless it knows its callers: each line of the file of --tokens lets one in, with rights of
-its own (golive serve token makes a line). Plans are read again when they change; a rollout keeps the plan it began with.
+its own (golive serve token makes a line), and the file of --oidc names issuers of OpenID Connect, whose ID tokens let in jobs
+of a CI system, service accounts of a cluster, and people:
+
+  issuers:
+    - url: https://token.actions.githubusercontent.com
+      audience: golive
+      grants:
+        - match: {repository: acme/shop, ref: refs/heads/main}
+          rights: [hook, operate]
+          name: repository
+ Plans are read again when they change; a rollout keeps the plan it began with.
+
+Traces go where OTEL_EXPORTER_OTLP_ENDPOINT says, by OTLP over HTTP; the other variables of OpenTelemetry count as well.
 
 A signal (SIGTERM, Ctrl-C) ends it without moving traffic: rollouts go on in another server, or here when it is started again.`,
 		Example: `  golive serve
@@ -59,6 +70,7 @@ A signal (SIGTERM, Ctrl-C) ends it without moving traffic: rollouts go on in ano
 	c.Flags().StringVar(&o.plans, "plans", "", "directory of plans, or one plan (default: the plan of --plan)")
 	c.Flags().BoolVar(&o.acceptPlans, "accept-plans", false, "let callers that may operate send their own plans with golive watch --heartbeat: the commands of such a plan run here when its caller is gone")
 	c.Flags().StringVar(&o.tokens, "tokens", "", "file of those who may call: NAME RIGHT,RIGHT sha256:HASH a line ($GOLIVE_TOKENS holds the same lines)")
+	c.Flags().StringVar(&o.oidc, "oidc", "", "file of the OpenID Connect issuers whose tokens count, and what each may (golive serve --help)")
 	c.Flags().StringVar(&o.cert, "tls-cert", "", "file of the certificate to serve HTTPS with; read again when it changes")
 	c.Flags().StringVar(&o.key, "tls-key", "", "file of its key")
 	c.Flags().BoolVar(&o.plain, "plain", false, "serve HTTP without TLS beyond this machine: something in front speaks TLS")
@@ -132,17 +144,21 @@ func (p *program) serve(ctx context.Context, o serving) error {
 	defer kept.Close()
 	p.guarding.Lock() // a signal ends it in its own way
 	defer p.guarding.Unlock()
+	tracer, flush, err := p.tracer(ctx, o.node, log)
+	if err != nil {
+		log.Error("there are no traces", "error", err) // rollouts are guarded all the same
+	}
+	defer flush()
 	s := server.New(server.Options{
-		Store: kept, Plans: plans, Parts: p.partsElsewhere, Node: o.node, TTL: o.ttl, Version: version(), Log: log, Access: access,
+		Tracer: tracer,
+		Store:  kept, Plans: plans, Parts: p.partsElsewhere, Node: o.node, TTL: o.ttl, Version: version(), Log: log, Access: access,
 		AcceptPlans: o.acceptPlans,
 		Report:      p.storyOf,
 	})
 	s.Hooks = p.hooks(s.Desk(), log)
-	web := &http.Server{
-		Handler: s.Handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
-		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
-	}
+	web := server.HTTP(s.Handler())
+	web.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelDebug)
+	web.BaseContext = func(net.Listener) context.Context { return context.WithoutCancel(ctx) }
 	ended := make(chan error, 1)
 	go func() { ended <- web.Serve(listener) }()
 	fmt.Fprintf(p.out, "golive serves on %s://%s/\n", scheme, listener.Addr())
@@ -204,7 +220,21 @@ func (p *program) access(o serving) (server.Access, error) {
 	if err != nil {
 		return server.Access{}, fail(exitUsage, "%w", err)
 	}
-	access := server.Access{Tokens: tokens, Open: len(tokens) == 0}
+	access := server.Access{Tokens: tokens}
+	if o.oidc != "" {
+		text, err := readAtMost(o.oidc, planHolds)
+		if err != nil {
+			return access, fail(exitUsage, "read the issuers: %w", err)
+		}
+		if access.Issuers, err = server.ParseIssuers(text, p.env.Lookup); err != nil {
+			return access, fail(exitUsage, "%s: %w", o.oidc, err)
+		}
+	}
+	access.CookieKey, _ = p.env.Lookup("GOLIVE_COOKIE_KEY")
+	if err := server.CheckCookieKey(access.CookieKey); err != nil {
+		return access, fail(exitUsage, "GOLIVE_COOKIE_KEY: %w", err)
+	}
+	access.Open = len(tokens) == 0 && len(access.Issuers) == 0
 	if access.Open && !loopback(o.listen) {
 		return access, fail(exitUsage, `--listen %s would let everybody who can reach it roll back and open releases.
 Make a token for each caller:  golive serve token ci hook,operate,view >> tokens

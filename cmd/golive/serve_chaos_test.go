@@ -29,16 +29,23 @@ func TestServeChaos(t *testing.T) {
 			s.start(t)
 		})
 	})
-	for name, fault := range map[string]func(restart func()) func(*station){
-		"killed":               func(func()) func(*station) { return func(s *station) { s.kill(); s.start(t) } },
-		"stand still":          func(func()) func(*station) { return standStill },
-		"PostgreSQL restarted": func(restart func()) func(*station) { return func(*station) { restart() } },
+	// Each has a fault for one of two servers, before a database that both reach by wires of their own.
+	for name, fault := range map[string]func(*testing.T, *station, *wire, *database){
+		"killed":      func(t *testing.T, s *station, _ *wire, _ *database) { s.kill(); s.start(t) },
+		"stand still": func(_ *testing.T, s *station, _ *wire, _ *database) { standStill(s) },
+		"cut off": func(_ *testing.T, _ *station, w *wire, _ *database) {
+			w.set(true)
+			time.Sleep(6 * time.Second)
+			w.set(false)
+		},
+		"database restarted": func(t *testing.T, _ *station, _ *wire, d *database) { d.stop(t); d.start(t) },
 	} {
 		t.Run(name+", two on PostgreSQL", func(t *testing.T) {
-			f := newFleet(t, 50)
-			store, restart := storeOnPostgres(t)
-			stations := []*station{f.station(t, store, "one"), f.station(t, store, "two")}
-			chaos(t, f, stations, fault(restart))
+			f, d := newFleet(t, 50), newDatabase(t)
+			one, two := d.wire(t), d.wire(t)
+			stations := []*station{f.station(t, d.address(one.port), "one"), f.station(t, d.address(two.port), "two")}
+			wires := map[*station]*wire{stations[0]: one, stations[1]: two}
+			chaos(t, f, stations, func(s *station) { fault(t, s, wires[s], d) })
 		})
 	}
 }
@@ -112,6 +119,7 @@ func chaos(t *testing.T, f *fleet, stations []*station, fault func(*station)) {
 			if rand.IntN(2) == 0 {
 				to = fmt.Sprintf("bad.%d", round)
 			}
+			f.reset(service)
 			id := c.open(t, service, "v1", to)
 			opened = append(opened, id)
 			mu.Lock()

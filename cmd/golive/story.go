@@ -81,10 +81,14 @@ func (t *story) once(lines []line) (fresh []line) {
 // opening says what the story is about.
 func (t *story) opening(e guard.Event, s guard.State) []line {
 	head := fmt.Sprintf("%s of %s (%s): %s", s.Purpose, s.Release.Service, s.Release.Environment, t.ink.change(s.Release))
-	if _, begins := e.Fact.(guard.Opened); !begins {
+	opened, begins := e.Fact.(guard.Opened)
+	if !begins {
 		head += ", under way"
 	}
 	lines := []line{{loud, head}}
+	if opened.By != "" {
+		lines = append(lines, line{faint, "opened by " + opened.By})
+	}
 	if s.Mode == guard.Observe && s.Purpose != guard.ToRollback {
 		lines = append(lines, line{loud, "observe: golive decides and reports, and touches nothing"})
 	}

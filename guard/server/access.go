@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 )
 
 // A Right is something that a caller may do.
@@ -41,11 +42,17 @@ func (c Caller) May(r Right) bool { return slices.Contains(c.Rights, r) }
 // Access says who may do what. The zero value lets nobody in.
 type Access struct {
 	Tokens []Token
-	// Identity verifies tokens of others, such as OpenID Connect; nil: there are none. It answers errUnknownToken for
-	// one that is none of its own.
-	Identity func(context.Context, string) (Caller, error)
+	// Issuers vouch for callers whom no token of Tokens lets in.
+	Issuers Issuers
 	// Open lets everybody do everything. It is for loopback alone.
 	Open bool
+
+	// CookieKey seals the cookies of people whom an issuer has vouched for; empty: a random key, until the server ends.
+	// Several servers that share a store need the same. CheckCookieKey says what is wrong with one.
+	CookieKey string
+
+	tries  *tries  // nil: as often as they like
+	sealer *sealer // nil: nobody has a cookie that was sealed
 }
 
 // A Token is a secret that lets a caller in. Only its hash is kept.
@@ -131,16 +138,36 @@ func hashOf(text string) (hash [sha256.Size]byte, err error) {
 // Guarded says whether callers have to prove who they are.
 func (a Access) Guarded() bool { return !a.Open }
 
-// caller says who sends a request. The zero caller may do nothing.
+// errNobody says that a request carries nothing that could prove whose it is.
+var errNobody = errors.New("say who you are: Authorization: Bearer TOKEN")
+
+// caller says who sends a request. The zero caller may do nothing. The error is ErrIssuerAway while that cannot be
+// known, and errTooOften for a host that has tried too many tokens which nobody knows.
 func (a Access) caller(r *http.Request) (Caller, error) {
 	if a.Open {
 		return Caller{Rights: Rights}, nil
 	}
 	secret := secretOf(r)
 	if secret == "" {
-		return Caller{}, errors.New("say who you are: Authorization: Bearer TOKEN")
+		return Caller{}, errNobody
 	}
+	return a.known(r, secret)
+}
+
+// known says whose the secret is that a request has brought.
+func (a Access) known(r *http.Request, secret string) (Caller, error) {
 	sum := sha256.Sum256([]byte(secret))
+	settle, err := a.tries.begin(hostOf(r), sum, time.Now())
+	if err != nil {
+		return Caller{}, err
+	}
+	c, err := a.prove(r.Context(), secret, sum)
+	settle(err)
+	return c, err
+}
+
+// prove says whose a secret is; sum is its hash.
+func (a Access) prove(ctx context.Context, secret string, sum [sha256.Size]byte) (Caller, error) {
 	found := -1
 	for i, t := range a.Tokens { // all of them, so that the time says nothing of which
 		if subtle.ConstantTimeCompare(sum[:], t.hash[:]) == 1 {
@@ -150,10 +177,10 @@ func (a Access) caller(r *http.Request) (Caller, error) {
 	if found >= 0 {
 		return a.Tokens[found].Caller, nil
 	}
-	if a.Identity != nil {
-		return a.Identity(r.Context(), secret)
+	if strings.HasPrefix(secret, sealedBy) {
+		return a.person(secret, time.Now())
 	}
-	return Caller{}, ErrUnknownToken
+	return a.Issuers.Identity(ctx, secret)
 }
 
 // CookieName is the cookie that keeps the token of a person who has signed in on the page.
@@ -162,8 +189,8 @@ const CookieName = "golive"
 // secretOf finds the token of a request. Tools that can send no header put it into the password of a basic
 // authentication, or into the address: that is no better than the care with which addresses are kept.
 func secretOf(r *http.Request) string {
-	if secret, bearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); bearer {
-		return strings.TrimSpace(secret)
+	if secret := bearer(r); secret != "" {
+		return secret
 	}
 	if _, password, basic := r.BasicAuth(); basic {
 		return password
@@ -172,6 +199,15 @@ func secretOf(r *http.Request) string {
 		return cookie.Value
 	}
 	return r.URL.Query().Get("token")
+}
+
+// bearer is the token in the header of a request, which only a program puts there. RFC 9110 has the scheme in any case.
+func bearer(r *http.Request) string {
+	scheme, secret, found := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !found || !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimSpace(secret)
 }
 
 type callerKey struct{}
@@ -188,3 +224,20 @@ func callerOf(ctx context.Context) Caller {
 
 // who is the name of the caller, as it stands in journals.
 func who(ctx context.Context) string { return callerOf(ctx).Name }
+
+// An origin is what the log says of a request beside its caller.
+type origin struct {
+	remote string
+	right  Right // that let it in; empty: none was needed, or the handler has seen to it
+}
+
+type originKey struct{}
+
+func originOf(ctx context.Context) origin {
+	o, _ := ctx.Value(originKey{}).(origin)
+	return o
+}
+
+func withOrigin(ctx context.Context, o origin) context.Context {
+	return context.WithValue(ctx, originKey{}, o)
+}

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"slices"
 	"strconv"
@@ -78,7 +79,7 @@ func (s *Server) Handler() http.Handler {
 	mux.Handle("GET /metrics", s.allow(View, s.metrics.handler()))
 	for _, h := range s.Hooks {
 		prefix := "/v1/hooks/" + h.Name
-		handler := http.StripPrefix(prefix, slashed(s.counting(h)))
+		handler := http.StripPrefix(prefix, slashed(s.tracedHook(h.Name, s.counting(h))))
 		if !h.Signed {
 			handler = s.allow(Deliver, handler)
 		}
@@ -86,7 +87,8 @@ func (s *Server) Handler() http.Handler {
 		mux.Handle(prefix+"/", handler)
 	}
 	s.pages(mux)
-	return s.limited(s.recovered(http.NewCrossOriginProtection().Handler(mux)))
+	s.signIn(mux)
+	return s.limited(s.recovered(s.loopbackOnly(s.sameOrigin(mux))))
 }
 
 // slashed gives a handler the path "/" where its prefix was all there was.
@@ -104,6 +106,9 @@ func (s *Server) counting(h Hook) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), answersWithin)
 		defer cancel()
+		if h.Signed {
+			ctx = withOrigin(ctx, origin{remote: r.RemoteAddr})
+		}
 		r.Body = http.MaxBytesReader(w, r.Body, largestBody)
 		record := &statusWriter{ResponseWriter: w}
 		h.Handler.ServeHTTP(record, r.WithContext(ctx))
@@ -139,17 +144,114 @@ func (s *Server) allow(right Right, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		caller, err := s.Access.caller(r)
 		if err != nil {
-			s.metrics.refused()
-			w.Header().Set("WWW-Authenticate", `Bearer realm="golive", Basic realm="golive"`)
-			refuse(w, http.StatusUnauthorized, err.Error())
+			s.deny(w, r, err)
 			return
 		}
 		if !caller.May(right) {
-			s.metrics.refused()
+			s.refused(r, caller.Name, "has not the right "+string(right))
 			refuse(w, http.StatusForbidden, fmt.Sprintf("%s may not do this: it takes the right %q", cmp.Or(caller.Name, "this caller"), right))
 			return
 		}
-		next.ServeHTTP(w, r.WithContext(as(r.Context(), caller)))
+		ctx := withOrigin(as(r.Context(), caller), origin{r.RemoteAddr, right})
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
+// deny answers a caller of whom nothing is proved. Tools send again what could not be known.
+func (s *Server) deny(w http.ResponseWriter, r *http.Request, err error) {
+	s.refused(r, "", err.Error())
+	switch status := statusOf(err); status {
+	case http.StatusServiceUnavailable:
+		w.Header().Set("Retry-After", "5")
+		refuse(w, status, ErrIssuerAway.Error())
+	case http.StatusTooManyRequests:
+		w.Header().Set("Retry-After", "60")
+		refuse(w, status, err.Error())
+	default:
+		w.Header().Set("WWW-Authenticate", `Bearer realm="golive", Basic realm="golive"`)
+		refuse(w, status, err.Error())
+	}
+}
+
+// statusOf is how a caller is answered of whom nothing is proved.
+func statusOf(err error) int {
+	switch {
+	case errors.Is(err, ErrIssuerAway):
+		return http.StatusServiceUnavailable
+	case errors.Is(err, errTooOften):
+		return http.StatusTooManyRequests
+	}
+	return http.StatusUnauthorized
+}
+
+// How many refusals a second the log names, and how many at once: an attack must not fill the disk.
+const (
+	refusalsLogged = 1
+	refusalsAtOnce = 20
+)
+
+// refused counts a request that was not served, and logs it. The path is logged and not the query, which may hold a
+// token.
+func (s *Server) refused(r *http.Request, caller, why string) {
+	s.metrics.refused()
+	if !s.refusals.Allow() {
+		s.untold.Add(1)
+		return
+	}
+	s.Log.Warn("refused", "method", r.Method, "path", guard.Line(r.URL.Path, longestPath), "by", caller, "remote", r.RemoteAddr,
+		"why", s.Clean(why), "not_logged_before", s.untold.Swap(0))
+}
+
+const longestPath = 200
+
+// loopbackOnly serves requests to this machine by a name of this machine. A page in a browser that has its own name
+// point to 127.0.0.1 (DNS rebinding) would else be let in with everybody.
+func (s *Server) loopbackOnly(next http.Handler) http.Handler {
+	if s.Access.Guarded() {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !isLoopback(hostname(r.Host)) {
+			s.refused(r, "", "asked for another host")
+			refuse(w, http.StatusMisdirectedRequest, "this server is for its own machine: ask for it as localhost, or give it --tokens")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// hostname is a host without its port, and without the brackets of IPv6.
+func hostname(host string) string {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		return name
+	}
+	return strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+}
+
+// isLoopback says that a host, without its port, is this machine whatever the DNS says.
+func isLoopback(host string) bool {
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+// sameOrigin refuses what pages of other sites have a browser send. Deploy tools are no browsers, and say nothing of an
+// origin. A bearer token is none of what a browser adds by itself, so that who sends one has meant to.
+func (s *Server) sameOrigin(next http.Handler) http.Handler {
+	protection := http.NewCrossOriginProtection()
+	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.refused(r, "", "comes from a page of another site")
+		refuse(w, http.StatusForbidden, "a page of another site has sent this")
+	}))
+	guarded := protection.Handler(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if bearer(r) != "" {
+			next.ServeHTTP(w, r)
+			return
+		}
+		guarded.ServeHTTP(w, r)
 	})
 }
 
@@ -198,6 +300,9 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case errors.As(err, &bad), errors.As(err, &invalid):
 		refuse(w, http.StatusBadRequest, err.Error())
+	case errors.Is(err, errApprove):
+		s.refused(r, who(r.Context()), err.Error())
+		refuse(w, http.StatusForbidden, err.Error())
 	case errors.As(err, &large):
 		refuse(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("a request may have %d bytes", large.Limit))
 	case errors.Is(err, guard.ErrNoRollout), errors.Is(err, guard.ErrNoPlan):
@@ -521,7 +626,6 @@ func (s *Server) tell(w http.ResponseWriter, r *http.Request, value any, f guard
 	if err := s.Desk().Tell(r.Context(), delivery, id, f); err != nil {
 		return err
 	}
-	s.Log.Info("told", "rollout", id, "by", who(r.Context()), "what", fmt.Sprintf("%T", f))
 	answer(w, http.StatusAccepted, told{id})
 	return nil
 }

@@ -51,17 +51,19 @@ func (d desk) Open(ctx context.Context, delivery guard.Delivery, r guard.Release
 	r.ID = newName(time.Now(), r.To)
 	opened := guard.Event{At: clock(), Fact: guard.Opened{
 		Release: r, Purpose: cmp.Or(purpose, guard.ToRollout), Mode: chosen.Plan.Mode, Plan: chosen.Text, File: chosen.File, Version: d.Version,
+		By: sender(ctx, delivery),
 	}}
 	kind, data, err := opened.Encode()
 	if err != nil {
 		return "", err
 	}
-	id, _, err = d.Store.Accept(ctx, d.stamped(ctx, delivery), store.Opening{
+	id, repeated, err := d.Store.Accept(ctx, d.stamped(ctx, delivery), store.Opening{
 		Rollout: r.ID, Target: target(r.Service, r.Environment),
 		Records: []store.Entry{{At: opened.At, Kind: kind, Data: data}},
 	})
 	var busy *store.BusyError
 	if !errors.As(err, &busy) {
+		d.audit(ctx, delivery, id, kind, repeated, err)
 		return id, err
 	}
 	return d.underWay(ctx, delivery, busy, opened.Fact.(guard.Opened), chosen.Plan)
@@ -99,12 +101,13 @@ func (e *InvalidError) Unwrap() error { return e.err }
 // Tell implements guard.Desk.
 func (d desk) Tell(ctx context.Context, delivery guard.Delivery, id string, f guard.Fact) (err error) {
 	defer func() { d.temporary(ctx, "tell a rollout", err) }()
-	e := guard.Event{At: clock(), Fact: by(f, who(ctx))}
+	e := guard.Event{At: clock(), Fact: by(f, sender(ctx, delivery))}
 	kind, data, err := e.Encode()
 	if err != nil {
 		return err
 	}
-	_, err = d.Store.Tell(ctx, d.stamped(ctx, delivery), id, store.Entry{At: e.At, Kind: kind, Data: data})
+	repeated, err := d.Store.Tell(ctx, d.stamped(ctx, delivery), id, store.Entry{At: e.At, Kind: kind, Data: data})
+	d.audit(ctx, delivery, id, kind, repeated, err)
 	switch {
 	case errors.Is(err, store.ErrNoRollout):
 		return guard.ErrNoRollout
@@ -112,6 +115,20 @@ func (d desk) Tell(ctx context.Context, delivery guard.Delivery, id string, f gu
 		return guard.ErrOver
 	}
 	return err
+}
+
+// sender is who has proved to send a delivery: the caller, or for a message that is signed whoever the hook knows by that.
+func sender(ctx context.Context, d guard.Delivery) string { return cmp.Or(who(ctx), d.By) }
+
+// audit logs who has changed a rollout. A repeat has changed nothing, and says so.
+func (d desk) audit(ctx context.Context, delivery guard.Delivery, rollout, what string, repeated bool, err error) {
+	if err != nil {
+		return
+	}
+	changedBy(ctx, rollout)
+	from := originOf(ctx)
+	d.Log.Info("changed", "rollout", rollout, "what", what, "by", sender(ctx, delivery), "right", string(from.right), "remote", from.remote,
+		"source", delivery.Source, "delivery", guard.Line(delivery.ID, longestPath), "repeated", repeated)
 }
 
 // by says who has told a fact. What has proved who it is goes before what a message says of itself.
@@ -148,7 +165,7 @@ func (d desk) stamped(ctx context.Context, in guard.Delivery) store.Delivery {
 	if at.IsZero() {
 		at = clock()
 	}
-	return store.Delivery{ID: in.ID, Source: in.Source, By: cmp.Or(who(ctx), in.By), At: at, Body: in.Body}
+	return store.Delivery{ID: in.ID, Source: in.Source, By: sender(ctx, in), At: at, Body: in.Body}
 }
 
 // Find implements guard.Desk.

@@ -161,6 +161,7 @@ func (g *guarding) guard(ctx context.Context) (guard.State, error) {
 		Plan: h.plan, Parts: parts, Journal: keeper{g.lease}, Outside: facts,
 		Saw: func(e guard.Event, s guard.State) {
 			g.server.metrics.saw(g.lease.Rollout, h.plan, e, s)
+			g.server.traced(g.lease.Rollout, e, s)
 		},
 		Away: g.away,
 	}

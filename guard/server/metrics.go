@@ -60,6 +60,12 @@ func newMetrics(s *Server) *metrics {
 		awayTotal: prometheus.NewCounter(prometheus.CounterOpts{Name: "golive_store_away_total", Help: "How often the store gave no answer to a rollout."}),
 		ticks:     map[string]tick{}, absent: map[string]bool{},
 	}
+	// A counter that begins with its first event begins at 1, in which Prometheus sees no increase.
+	for _, o := range []guard.Outcome{
+		guard.Live, guard.Unfinished, guard.NoGo, guard.Unknowable, guard.Overdue, guard.Stopped, guard.RolledBack, guard.RollbackFailed, guard.WouldRollBack,
+	} {
+		m.outcomes.WithLabelValues(string(o))
+	}
 	m.registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		m.outcomes, m.hooks, m.refusals, m.limits, m.latency, m.late, m.blind, m.troubles, m.odds, m.oddsLimit, m.awayTotal,

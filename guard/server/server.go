@@ -6,8 +6,9 @@
 // with its rollouts, and the store refuses whatever it may still try to write.
 //
 // The files: server (who guards what), guarding (one rollout under guard), desk (what tools and people say, as
-// package guard wants it heard), plans (the directory of plans), access (who may), limits (how often), api (HTTP under
-// /v1), shown (a rollout as JSON), page (HTTP for people), metrics (HTTP for Prometheus).
+// package guard wants it heard), plans (the directory of plans), access (who may), oidc (whom others vouch for), signin (people at the page), limits (how often), api (HTTP under
+// /v1), shown (a rollout as JSON), page (HTTP for people), metrics (HTTP for Prometheus),
+// trace (spans for OpenTelemetry).
 package server
 
 import (
@@ -18,7 +19,11 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"go.opentelemetry.io/otel/trace"
+	"golang.org/x/time/rate"
 
 	"github.com/golive-dev/golive/guard"
 	"github.com/golive-dev/golive/guard/engine"
@@ -38,6 +43,8 @@ type Options struct {
 	Version string
 	Log     *slog.Logger
 	Access  Access
+	// Tracer makes spans of OpenTelemetry; nil: there are none. See RootIDs.
+	Tracer trace.Tracer
 	// Clean takes what may not be told out of a text: secrets that a part has learned. Nil: there are none.
 	Clean func(string) string
 	// Report writes the story of a rollout for people, as plain text.
@@ -57,6 +64,8 @@ type Server struct {
 	histories histories
 	checked   answers
 	metrics   *metrics
+	refusals  *rate.Limiter // of the log
+	untold    atomic.Int64  // refusals that the log does not name
 	lent      lent
 
 	mu      sync.Mutex
@@ -81,7 +90,8 @@ func New(o Options) *Server {
 	if o.Fence == nil {
 		o.Fence = func(*guard.Plan) string { return "none" }
 	}
-	s := &Server{Options: o, guarded: map[string]*guarding{}}
+	o.Access.tries, o.Access.sealer = newTries(), newSealer(o.Access.CookieKey)
+	s := &Server{Options: o, refusals: rate.NewLimiter(refusalsLogged, refusalsAtOnce), guarded: map[string]*guarding{}}
 	s.histories.server = s
 	s.metrics = newMetrics(s)
 	return s

@@ -127,16 +127,6 @@ func (o Opening) seal() ([]journal.Record, error) {
 
 // keep puts a delivery into the inbox, unless it is there already: then it says with which rollout.
 func keep(ctx context.Context, tx *sql.Tx, d Delivery, rollout string, n *int64, e *journal.Record) (string, bool, error) {
-	before := func() (first string, dup bool, err error) {
-		err = tx.QueryRowContext(ctx, `SELECT rollout FROM golive_inbox WHERE delivery = $1`, d.ID).Scan(&first)
-		if errors.Is(err, sql.ErrNoRows) {
-			return "", false, nil
-		}
-		return first, err == nil, err
-	}
-	if first, dup, err := before(); err != nil || dup {
-		return first, dup, err
-	}
 	at, err := nanos(d.At)
 	if err != nil {
 		return "", false, err
@@ -159,12 +149,12 @@ func keep(ctx context.Context, tx *sql.Tx, d Delivery, rollout string, n *int64,
 	if kept, err := result.RowsAffected(); err != nil || kept == 1 {
 		return rollout, false, err
 	}
-	// The same delivery was kept while this statement waited for it.
-	first, dup, err := before()
-	if err == nil && !dup {
-		err = errAgain
+	var first string
+	err = tx.QueryRowContext(ctx, `SELECT rollout FROM golive_inbox WHERE delivery = $1`, d.ID).Scan(&first)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", false, errAgain // it was archived in between
 	}
-	return first, dup, err
+	return first, err == nil, err
 }
 
 func (s *Store) open(ctx context.Context, tx *sql.Tx, o Opening, records []journal.Record) error {

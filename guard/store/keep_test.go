@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"errors"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -37,7 +38,7 @@ func testArchive(t *testing.T, s *Store) {
 		must(t, l.Append(noon.Add(time.Duration(i)*time.Hour), "over", nil))
 		_, err = s.Tell(ctx, delivery("tell "+name), name, o.Records[0])
 		must(t, err)
-		must(t, l.Finish(ctx))
+		must(t, l.Finish(ctx, math.MaxInt64))
 		finished[name] = l.Fence
 	}
 	// An earlier archive was interrupted after it wrote the file.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"math"
 	"path/filepath"
 	"testing"
 	"time"
@@ -57,7 +58,7 @@ func TestTailLost(t *testing.T) {
 		a := mustJoin(t, s, "a")
 		for name, first := range map[string]func(*Lease) error{
 			"append": func(l *Lease) error { return l.Append(noon, "third", nil) },
-			"finish": func(l *Lease) error { return l.Finish(ctx) },
+			"finish": func(l *Lease) error { return l.Finish(ctx, math.MaxInt64) },
 		} {
 			mustAccept(t, s, name, name)
 			l := mustClaim(t, s, a, name)[0]
@@ -145,13 +146,13 @@ func TestAway(t *testing.T) {
 		end()
 		wantIs(t, l.Append(noon, "another", nil), ErrUnsure)
 		wantIs(t, l.Append(noon.Add(1), "shifted", nil), ErrUnsure)
-		wantIs(t, l.Finish(ctx), ErrUnsure)
+		wantIs(t, l.Finish(ctx, math.MaxInt64), ErrUnsure)
 		must(t, l.Append(noon, "shifted", nil))
 		mustAppend(t, l, "another")
 		if got := kinds(mustLoad(t, s, "r1", 0)); got != "opened shifted another" {
 			t.Errorf("the records are %s", got)
 		}
-		must(t, l.Finish(ctx))
+		must(t, l.Finish(ctx, math.MaxInt64))
 	})
 }
 

@@ -79,18 +79,20 @@ func hold(address string) error {
 			time.Sleep(200 * time.Millisecond)
 		}
 	}()
+	at := time.Now()
 	for {
 		kind := fmt.Sprintf("child.%d", leases[0].Seq()+1)
-		err := leases[0].Append(time.Now(), kind, nil)
+		err := leases[0].Append(at, kind, nil)
 		switch {
 		case errors.Is(err, ErrFenced):
 			fmt.Println("fenced", x.Valid())
 			return nil
-		case errors.Is(err, ErrAway): // it was stopped while it waited
+		case errors.Is(err, ErrAway): // it was stopped while it waited, and repeats the same record
 			continue
 		case err != nil:
 			return err
 		}
+		at = time.Now()
 		fmt.Println(leases[0].Rollout, leases[0].Seq(), kind)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -75,6 +76,8 @@ func (w *world) tell() {
 	switch {
 	case w.rollouts[rollout] == nil:
 		wantIs(w.t, err, ErrNoRollout)
+	case !known && !w.rollouts[rollout].open:
+		wantIs(w.t, err, ErrOver)
 	case err != nil || dup != known:
 		w.t.Fatalf("tell %s to %s says %v, %v; it was known: %v", id, rollout, dup, err, known)
 	case !known:
@@ -147,7 +150,7 @@ func (w *world) use() {
 		}
 		return
 	case what == 1:
-		err = l.Finish(w.t.Context())
+		err = l.Finish(w.t.Context(), math.MaxInt64)
 		mine = mine || err == nil && !r.open // a repeat
 		if mine {
 			r.open = false

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"math"
 	"testing"
 	"time"
 )
@@ -50,7 +51,7 @@ func TestTakeover(t *testing.T) {
 		mustAppend(t, l2, "resumed")
 		wantIs(t, l.Append(noon, "late", nil), ErrFenced)
 		wantIs(t, l.Append(noon, "later", nil), ErrFenced)
-		wantIs(t, l.Finish(ctx), ErrFenced)
+		wantIs(t, l.Finish(ctx, math.MaxInt64), ErrFenced)
 		wantIs(t, a.Beat(ctx), ErrLapsed)
 		if got := kinds(mustLoad(t, s, "r1", 0)); got != "opened shifted resumed" {
 			t.Errorf("the records are %s", got)
@@ -159,12 +160,18 @@ func TestClaimWithoutAnswer(t *testing.T) {
 		mustAccept(t, s, "r1", "shop/prod")
 		mustAccept(t, s, "r2", "shop/test")
 		a := mustJoin(t, s, "a")
-		a.unanswered = true // as Claim has it while it waits
-		lost, err := a.take(t.Context(), 1)
-		must(t, err)
+		exec1(t, s.db, `ALTER TABLE golive_journal RENAME TO away`) // which the claim looks for once it is committed
+		if leases, err := s.Claim(t.Context(), a, 1); err == nil {
+			t.Fatalf("claimed %v without a journal", leases)
+		}
+		exec1(t, s.db, `ALTER TABLE away RENAME TO golive_journal`)
+		lost, err := s.Find(t.Context(), "r1")
+		if err != nil || lost.Session != a.ID() {
+			t.Fatalf("r1 is %+v, %v: this test has no claim whose answer was lost", lost, err)
+		}
 		got := mustClaim(t, s, a, "r1", "r2")
-		if got[0].Fence <= lost[0].Fence {
-			t.Errorf("fence %d follows %d", got[0].Fence, lost[0].Fence)
+		if got[0].Fence <= lost.Fence {
+			t.Errorf("fence %d follows %d", got[0].Fence, lost.Fence)
 		}
 		mustAppend(t, got[0], "shifted")
 		mustClaim(t, s, a)

@@ -332,7 +332,17 @@ func (h *handler) forget(id string) {
 
 func (h *handler) confirmPromotion(ctx context.Context, m message) (answer, error) {
 	s, err := h.known(ctx, m)
-	return s.answer(s.opinion == guard.Healthy), err
+	if err != nil || s.opinion != guard.Healthy || s.state.Phase == guard.Over {
+		return s.answer(s.opinion == guard.Healthy), err
+	}
+	// What Flagger does next takes all traffic away from the canary: its version is in the place of the old one then.
+	// golive must not take that for a way back.
+	d := m.delivery("promote", s.id)
+	err = h.desk.Tell(ctx, d, s.id, guard.Ordered{Verb: guard.OrderConclude, By: source, Why: "it is promoted"})
+	if errors.Is(err, guard.ErrOver) {
+		err = nil
+	}
+	return s.answer(err == nil), err
 }
 
 // rollback is the one hook whose 200 moves traffic: it is given for what does harm, and for nothing else.

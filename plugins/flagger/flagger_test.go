@@ -407,7 +407,9 @@ func TestFlagger(t *testing.T) {
 	if good.failedChecks != 0 {
 		t.Errorf("%d failed checks", good.failedChecks)
 	}
-	d.Watch(t, "podinfo-1", 0, judge.Healthy)
+	if _, state, err := d.Get(t.Context(), "podinfo-1"); err != nil || state.Outcome != guard.Live {
+		t.Errorf("promoted, and it is %q: %v", state.Outcome, err)
+	}
 
 	bad := canary("v3")
 	expect(bad, "holds")

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -27,7 +28,25 @@ const (
 	// parallel is how many queries are put at once. One query for all of them, joined by or, would be one round trip,
 	// and takes Prometheus three times as long as so many in parallel: each or compares all labels of what came before.
 	parallel = 8
+	// atOnce is how many queries of all rollouts together one server gets at once. Prometheus itself runs 20.
+	atOnce = 20
 )
+
+// turns are those of each server, by host: a golive that guards many rollouts must not be what takes down the
+// monitoring that it depends on.
+var turns sync.Map
+
+// turn waits for a turn at a server. The caller ends it.
+func turn(ctx context.Context, host string) (end func(), err error) {
+	all, _ := turns.LoadOrStore(host, make(chan struct{}, atOnce))
+	queue := all.(chan struct{})
+	select {
+	case queue <- struct{}{}:
+		return func() { <-queue }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%d queries are under way already: %w", atOnce, ctx.Err())
+	}
+}
 
 // Source asks one server.
 type Source struct {
@@ -296,6 +315,11 @@ func (s *Source) post(ctx context.Context, call string, most int64, form url.Val
 		return 0, nil, errors.New("its address cannot be read")
 	}
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	end, err := turn(ctx, s.api.Host)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer end()
 	response, err := client.Do(s.client, request)
 	if err != nil {
 		return 0, nil, err

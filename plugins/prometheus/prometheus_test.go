@@ -488,3 +488,54 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// TestTurns lets many rollouts ask one server at once: it never has more than its number of queries to answer, all
+// get their answer, and who has no time to wait says why.
+func TestTurns(t *testing.T) {
+	var now, most atomic.Int64
+	hold := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		n := now.Add(1)
+		defer now.Add(-1)
+		for {
+			m := most.Load()
+			if n <= m || most.CompareAndSwap(m, n) {
+				break
+			}
+		}
+		<-hold
+		fmt.Fprint(w, `{"status":"success","data":{"resultType":"vector","result":[]}}`)
+	}))
+	defer server.Close()
+	query := guard.Query{Release: guard.Release{From: "v1", To: "v2"}, Signals: []guard.Signal{{Name: "errors", Total: `all{version="$version"}`, Bad: `bad{version="$version"}`}}}
+	const rollouts = 30 // of four queries each
+	failures := make(chan error, rollouts)
+	for range rollouts {
+		go func() {
+			source, err := NewSource(guard.With{"address": server.URL, "timeout": "1m"})
+			if err == nil {
+				_, err = source.Read(t.Context(), query)
+			}
+			failures <- err
+		}()
+	}
+	for most.Load() < 20 {
+		time.Sleep(time.Millisecond)
+	}
+	hurried, err := NewSource(guard.With{"address": server.URL, "timeout": "10ms"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := hurried.Read(t.Context(), query); err == nil {
+		t.Error("an answer came from a server that gives none")
+	}
+	close(hold)
+	for range rollouts {
+		if err := <-failures; err != nil {
+			t.Error(err)
+		}
+	}
+	if most.Load() != 20 {
+		t.Errorf("%d queries were under way at once, want 20", most.Load())
+	}
+}

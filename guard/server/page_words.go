@@ -1,0 +1,570 @@
+package server
+
+import (
+	"cmp"
+	"fmt"
+	"html/template"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/golive-dev/golive/guard"
+	"github.com/golive-dev/golive/guard/judge"
+	"github.com/golive-dev/golive/guard/report"
+)
+
+// This file is how the page speaks: as golive explain and the judge do.
+
+// Tones, which are classes of the style sheet, and the shapes that say the same without colour.
+const (
+	good  = "good"
+	bad   = "bad"
+	doubt = "doubt"
+	calm  = "calm"
+	faint = "faint"
+
+	check       = "check"
+	cross       = "cross"
+	alarm       = "alarm"
+	dots        = "dots"
+	question    = "question"
+	dash        = "dash"
+	backwards   = "back"
+	forwards    = "forwards"
+	pausedShape = "paused"
+)
+
+// words are what templates can call.
+var words = template.FuncMap{
+	"asset":   func(file string) string { return "/assets/" + assetNames[file] },
+	"clock":   clockWords,
+	"moment":  func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") },
+	"machine": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+	"age":     func(now, t time.Time) string { return spell(now.Sub(t)) },
+	"number":  number,
+	"percent": percent,
+	"expects": report.Expectation,
+	"plural":  plural,
+	"join":    strings.Join,
+	"dict": func(pairs ...any) map[string]any {
+		all := map[string]any{}
+		for i := 0; i+1 < len(pairs); i += 2 {
+			all[pairs[i].(string)] = pairs[i+1]
+		}
+		return all
+	},
+}
+
+// clockWords is a time of the day, in UTC as in the journal: who compares notes at night may sit in several time zones.
+func clockWords(t time.Time) string { return t.UTC().Format("15:04:05Z") }
+
+// spell is a time span, in seconds.
+func spell(d time.Duration) string { return guard.Duration(max(0, d.Round(time.Second))).String() }
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// number is a whole number with commas.
+func number(n float64) string {
+	digits := fmt.Sprintf("%.0f", n)
+	for i := len(digits) - 3; i > 0 && digits[i-1] != '-'; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return digits
+}
+
+// percent is a share with as many digits as matter.
+func percent(share float64) string {
+	p := 100 * share
+	switch {
+	case p == 0 || math.Abs(p) >= 9.995:
+		return fmt.Sprintf("%.0f %%", p)
+	case math.Abs(p) >= .095:
+		return fmt.Sprintf("%.2f %%", p)
+	}
+	return fmt.Sprintf("%.2g %%", p)
+}
+
+// points is a difference between two shares.
+func points(difference float64) string { return fmt.Sprintf("%+.3g", 100*difference) }
+
+// odds renders the logarithm of odds, like 640:1 or 1:4.
+func odds(log float64) string {
+	const most = 1e6
+	brief := func(f float64) string {
+		if f < 9.95 {
+			return fmt.Sprintf("%.2g", f)
+		}
+		return number(f)
+	}
+	switch {
+	case log > math.Log(most):
+		return "over " + number(most) + ":1"
+	case log < -math.Log(most):
+		return "under 1:" + number(most)
+	case log < 0:
+		return "1:" + brief(math.Exp(-log))
+	}
+	return brief(math.Exp(log)) + ":1"
+}
+
+// against reads odds as people do: who is ahead.
+func against(log float64) string {
+	if log > 0 {
+		return odds(log) + " against the new version"
+	}
+	return odds(log)
+}
+
+// seconds is a bound of latency.
+func latencyWords(s float64) string {
+	switch {
+	case s < 1:
+		return fmt.Sprintf("%.3g ms", 1000*s)
+	}
+	return fmt.Sprintf("%.3g s", s)
+}
+
+// signalWords is what a sight is about.
+func signalWords(s judge.Sight) string {
+	if s.Slower == 0 {
+		return s.Signal
+	}
+	return s.Signal + " slower than " + latencyWords(s.Slower)
+}
+
+// exclusion says whether harm above the margin is excluded for a signal, or what that still takes.
+func exclusion(s judge.Sight) string {
+	switch {
+	case s.Excluded && s.Margin > 0:
+		return "excluded above " + points(s.Margin) + " percentage points"
+	case s.Excluded:
+		return "excluded"
+	case s.Requests > 0 && s.Seconds > 0:
+		return fmt.Sprintf("not excluded yet; about %s more requests, %s", number(s.Requests), spell(time.Duration(s.Seconds*float64(time.Second))))
+	case s.Requests > 0:
+		return fmt.Sprintf("not excluded yet; about %s more requests", number(s.Requests))
+	}
+	return "not excluded yet"
+}
+
+// stillMissing says what a step waits for, and for how long.
+func stillMissing(r judge.Ruling) string {
+	if r.Missing != "" && r.Remain > 0 {
+		return fmt.Sprintf("%s; about %s more", r.Missing, spell(time.Duration(r.Remain*float64(time.Second))))
+	}
+	return r.Missing
+}
+
+func markOfPhase(p guard.Phase, o guard.Outcome) mark {
+	switch {
+	case o == guard.Live:
+		return mark{string(o), good, check}
+	case o == guard.RolledBack:
+		return mark{string(o), doubt, backwards}
+	case o == guard.Stopped, o == guard.Unfinished, o == guard.Overdue:
+		return mark{string(o), doubt, dash}
+	case o != "":
+		return mark{string(o), bad, cross}
+	case p == guard.Restoring, p == guard.Verifying:
+		return mark{string(p), bad, backwards}
+	case p == guard.Shifting, p == guard.Finishing:
+		return mark{string(p), calm, forwards}
+	}
+	return mark{cmp.Or(string(p), "not begun"), calm, dots}
+}
+
+func markOfOpinion(o guard.Opinion) mark {
+	switch o {
+	case guard.Healthy:
+		return mark{o.String(), good, check}
+	case guard.Harmful:
+		return mark{o.String(), bad, cross}
+	case guard.Unseeing:
+		return mark{o.String(), doubt, question}
+	case guard.Insufficient:
+		return mark{o.String(), calm, dots}
+	}
+	return mark{o.String(), faint, dash}
+}
+
+func markOfVerdict(v guard.Verdict) mark {
+	switch v {
+	case guard.Pass:
+		return mark{v.String(), good, check}
+	case guard.Warn:
+		return mark{v.String(), doubt, alarm}
+	case guard.Fail:
+		return mark{v.String(), bad, cross}
+	case guard.Waiting:
+		return mark{v.String(), calm, dots}
+	}
+	return mark{v.String(), doubt, question}
+}
+
+// causes say what made a rollout go back.
+var causes = map[guard.Cause]string{
+	guard.CauseRegressed:   "the new version does harm",
+	guard.CauseBlind:       "the metrics are gone",
+	guard.CauseScarce:      "there was not enough evidence in the time of the step",
+	guard.CauseStuck:       "the traffic could not be moved",
+	guard.CauseOrdered:     "a person said so",
+	guard.CauseInterrupted: "golive was asked to end",
+	guard.CauseDrift:       "somebody else took the traffic away",
+	guard.CauseAlert:       "an alert fires that did not when the rollout began",
+}
+
+// meaning says what an opinion means for this rollout.
+func meaning(o guard.Opinion, s guard.State) string {
+	switch {
+	case s.Outcome == guard.WouldRollBack:
+		return "It would have gone back because " + causes[s.Cause] + "."
+	case s.Cause != "" && s.Phase == guard.Over:
+		return "It went back because " + causes[s.Cause] + "."
+	case s.Cause != "":
+		return "It goes back because " + causes[s.Cause] + "."
+	case s.Outcome == guard.Live:
+		return "It has the traffic, and has earned it."
+	case o == guard.Healthy:
+		return "Harm is excluded on the traffic that it has now."
+	case o == guard.Unseeing:
+		return "It cannot be seen how the new version fares. That is never a reason to go on."
+	case o == guard.Insufficient && s.Seen == 0:
+		return "It has no traffic yet, so there is nothing to judge."
+	case o == guard.Insufficient:
+		return "Harm is neither found nor excluded yet."
+	}
+	return "golive has no opinion of this version."
+}
+
+// happening is what goes on, in a sentence.
+func happening(plan *guard.Plan, s guard.State) string {
+	r := s.Release
+	step := fmt.Sprintf("Step %d of %d", s.Step+1, len(plan.Rollout.Steps))
+	switch s.Phase {
+	case guard.Checking:
+		if s.Purpose != guard.ToRollout {
+			return "Asking where the traffic is."
+		}
+		return "Checking whether " + r.To + " may go on."
+	case guard.Shifting:
+		return fmt.Sprintf("%s: giving %s %d %% of the traffic.", step, r.To, s.Aim)
+	case guard.Watching:
+		switch {
+		case led(s) && s.Seen == 0:
+			return "Waiting for " + r.To + " to get traffic."
+		case led(s):
+			return fmt.Sprintf("Watching: %s has %d %% of the traffic; somebody else moves it.", r.To, s.Seen)
+		}
+		at := plan.Rollout.Steps[s.Step]
+		return fmt.Sprintf("%s: %s has %d %% of the traffic. Watching for %s to %s.", step, r.To, s.Seen, at.AtLeast, at.AtMost)
+	case guard.Baking:
+		text := fmt.Sprintf("%s has %d %% of the traffic", r.To, s.Seen)
+		if back := 100 - s.Seen; back > 0 && !r.First() {
+			text += fmt.Sprintf(" (%s keeps %d %% to compare with)", r.From, back)
+		}
+		return fmt.Sprintf("%s. Baking for %s.", text, plan.Rollout.Bake.For)
+	case guard.Finishing:
+		if r.First() {
+			return "Giving " + r.To + " all of the traffic."
+		}
+		return "Giving " + r.To + " all of the traffic; " + r.From + " may be retired then."
+	case guard.Restoring:
+		return goingBack(r) + "."
+	case guard.Verifying:
+		return "Verifying that " + r.To + " has no traffic any more."
+	}
+	return ended(s)
+}
+
+func goingBack(r guard.Release) string {
+	if r.First() {
+		return "Taking " + r.To + " out of the traffic"
+	}
+	return "Going back to " + r.From
+}
+
+// ended is how a rollout ended, in a sentence.
+func ended(s guard.State) string {
+	r := s.Release
+	watched := s.Mode == guard.Observe && s.Purpose != guard.ToRollback
+	if s.Purpose == guard.ToRollback && s.Outcome != guard.RolledBack && s.Outcome != guard.RollbackFailed {
+		return fmt.Sprintf("Not rolled back: nothing was taken from %s.", r.To)
+	}
+	switch s.Outcome {
+	case guard.Live:
+		return r.To + " is live."
+	case guard.Unfinished:
+		return fmt.Sprintf("%s was last seen with %d %% of the traffic, and the backend could not finish.", r.To, s.Seen)
+	case guard.NoGo:
+		return "No-go: " + r.To + " got no traffic."
+	case guard.Unknowable:
+		return "No-go: whether " + r.To + " may go on could not be found out, so it got no traffic."
+	case guard.Overdue:
+		return "Time ran out before anything was decided about " + r.To + "."
+	case guard.Stopped:
+		if watched || s.Purpose == guard.ToWatch {
+			return "Stopped watching " + r.To + "."
+		}
+		return "Stopped before " + r.To + " got any traffic."
+	case guard.RolledBack:
+		switch {
+		case watched:
+			return r.To + " was taken back, and not by golive."
+		case r.First():
+			return r.To + " was taken out of the traffic again, verified."
+		}
+		return fmt.Sprintf("%s was rolled back to %s, verified.", r.To, r.From)
+	case guard.RollbackFailed:
+		if r.First() {
+			return "Rollback failed: it is not certain that " + r.To + " is out of the traffic."
+		}
+		return "Rollback failed: it is not certain that " + r.From + " has the traffic again."
+	case guard.WouldRollBack:
+		return r.To + " would have been taken back."
+	}
+	return "Over."
+}
+
+// next says what becomes of a rollout at the end of its time.
+func next(s guard.State) string {
+	if s.Phase == guard.Over || s.Until.IsZero() {
+		return ""
+	}
+	then := "it goes back"
+	switch {
+	case s.Phase == guard.Checking:
+		then = "it ends, and no traffic was moved"
+	case s.Phase == guard.Finishing:
+		then = "it ends as unfinished"
+	case s.Phase == guard.Restoring, s.Phase == guard.Verifying:
+		then = "it ends as a failed rollback"
+	case s.Mode == guard.Observe:
+		then = "it ends, and touches nothing"
+	}
+	return fmt.Sprintf("If this is not over by %s, %s.", clockWords(s.Until), then)
+}
+
+// deedWords say what a task asks for.
+func deedWords(plan *guard.Plan, s guard.State, d guard.Deed) string {
+	switch d := d.(type) {
+	case guard.RunChecks:
+		return "ask the checks"
+	case guard.Inspect:
+		return "ask the backend where the traffic is"
+	case guard.Shift:
+		if d.Percent == 0 && !s.Release.First() {
+			return fmt.Sprintf("give all traffic back to %s", s.Release.From)
+		}
+		return fmt.Sprintf("give %s %d %% of the traffic", s.Release.To, d.Percent)
+	case guard.Measure:
+		return "read the metrics and judge them"
+	case guard.Verify:
+		return fmt.Sprintf("verify that %s has no traffic any more", s.Release.To)
+	case guard.Finish:
+		return "tell the backend that the old version may be retired"
+	case guard.Tell:
+		return fmt.Sprintf("tell %s: %s", channel(plan, d.Channel), d.Notice.Title)
+	case guard.Wait:
+		return fmt.Sprintf("end of the time for %s", s.Phase)
+	}
+	return fmt.Sprintf("%T", d)
+}
+
+func channel(plan *guard.Plan, i int) string {
+	if i < len(plan.Notify) {
+		return plan.Notify[i].Use
+	}
+	return fmt.Sprintf("channel %d", i+1)
+}
+
+// meanings say what each rule of the judge means.
+var meanings = map[judge.Rule]string{
+	judge.NotStarted:      "no step has begun, so there is nothing to judge.",
+	judge.Odds:            "the counts of all signals together are so much likelier if the new version does harm that the limit is passed.",
+	judge.StoppedAnswer:   "the new version answers far fewer requests than its share of the traffic.",
+	judge.Overwhelming:    "every fifth request fails on the new version, in two ticks in a row, and not on the old one: no statistics needed.",
+	judge.Never:           "a limit of the plan (never) is broken, whatever the old version does.",
+	judge.BothFailing:     "a limit of the plan is broken by both versions, so going back would not help: no step is taken.",
+	judge.BothDegraded:    "the old version does far worse than it used to: something around both is wrong, and no step is taken.",
+	judge.WithinLimits:    "a first release keeps every limit of the plan; there is nothing to compare it with.",
+	judge.NonInferior:     "harm larger than the margins of the plan is excluded, with the confidence that the plan asks for.",
+	judge.Leaning:         "the counts of this step favour harm, but not enough to go back: no step is taken.",
+	judge.TooFast:         "the new version answers faster than real work can be done: a person has to look at the answers.",
+	judge.Collecting:      "there are not enough requests yet to exclude harm.",
+	judge.TooFew:          "the time of the step is over, and there were too few requests to decide.",
+	judge.StillLearning:   "the old version is too young to know what is normal.",
+	judge.NothingToReadOf: "the metrics are gone: nothing was read of one of the versions for too long.",
+}
+
+// calls say what a call of the judge means.
+var calls = map[judge.Call]mark{
+	judge.Blind:        {"blind", doubt, question},
+	judge.Continue:     {"not yet", calm, dots},
+	judge.Hold:         {"holding", doubt, pausedShape},
+	judge.Inconclusive: {"not enough evidence", doubt, dots},
+	judge.Healthy:      {"healthy", good, check},
+	judge.Regressed:    {"harm", bad, cross},
+}
+
+// A teller tells of a history what a person would want to know, event by event: what changed, and why. It never tells
+// each tick.
+type teller struct {
+	plan  *guard.Plan
+	class string          // of the ruling that was told last; empty: evidence is being gathered, as expected
+	said  map[string]bool // in this phase: nothing is told twice
+}
+
+// tell returns what is worth telling of an event that led from one state to another.
+func (t *teller) tell(e guard.Event, was, s guard.State) (fresh []saying) {
+	var lines []saying
+	add := func(m mark, format string, args ...any) {
+		lines = append(lines, saying{e.At, m, fmt.Sprintf(format, args...)})
+	}
+	turned := s.Phase != was.Phase || !s.Since.Equal(was.Since)
+	if !s.Since.Equal(was.Since) {
+		t.said = map[string]bool{}
+	}
+	t.fact(e, was, s, turned, add)
+	if turned {
+		t.turn(was, s, add)
+		t.class = ""
+	} else if _, measured := e.Fact.(guard.Measured); measured {
+		t.ruling(was, s, add)
+	}
+	if s.Trouble != "" && s.Trouble != was.Trouble && s.Phase != guard.Over {
+		add(mark{"trouble", doubt, alarm}, "%s", s.Trouble)
+	}
+	for _, l := range lines {
+		if key := l.Word + l.Text; !t.said[key] {
+			t.said[key] = true
+			fresh = append(fresh, l)
+		}
+	}
+	return fresh
+}
+
+// fact tells of what happened itself, where the turn that it led to does not say it.
+func (t *teller) fact(e guard.Event, was, s guard.State, turned bool, add func(mark, string, ...any)) {
+	switch f := e.Fact.(type) {
+	case guard.Opened:
+		add(mark{"opened", calm, forwards}, "%s of %s (%s): %s", s.Purpose, s.Release.Service, s.Release.Environment, change(s.Release))
+	case guard.Resumed:
+		if away := e.At.Sub(was.At); away > time.Second {
+			add(mark{"taken on", doubt, alarm}, "a server goes on with it; nobody watched for %s", spell(away))
+			return
+		}
+		add(mark{"taken on", calm, forwards}, "a server goes on with it")
+	case guard.Ordered:
+		text := fmt.Sprintf("%s ordered %s", cmp.Or(f.By, "somebody"), f.Verb)
+		if f.For > 0 {
+			text += fmt.Sprintf(" by %s", f.For)
+		}
+		if f.Why != "" {
+			text += ": " + f.Why
+		}
+		if !turned || s.Why != text {
+			add(mark{"order", doubt, alarm}, "%s", text)
+		}
+	case guard.Voted:
+		for _, a := range f.Alerts {
+			if a.Ended {
+				add(mark{"alert", calm, check}, "alert %s has ended", a.Name)
+				continue
+			}
+			add(mark{"alert", doubt, alarm}, "%s", a)
+		}
+		if f.Unseen > 0 {
+			add(mark{"alert", doubt, alarm}, "%s more fire that were not named", plural(f.Unseen, "alert"))
+		}
+	case guard.Noted:
+		add(mark{"note", calm, dash}, "%s: %s", cmp.Or(f.By, "somebody"), f.Text)
+	case guard.Acknowledged:
+		add(mark{"acknowledged", good, check}, "%s looks after it", cmp.Or(f.By, "somebody"))
+	case guard.Interrupted:
+		if !turned {
+			add(mark{"signal", doubt, alarm}, "golive was asked to end (%s)", f.Signal)
+		}
+	case guard.Checked:
+		m := markOfVerdict(report.TallyOf(f.Findings).Verdict())
+		m.Word = "checks"
+		add(m, "%s", report.TallyOf(f.Findings))
+	case guard.Inspected:
+		if f.Problem != "" {
+			add(mark{"trouble", doubt, alarm}, "the past cannot be read, so the judge learns what is normal as it goes: %s", f.Problem)
+		}
+	case guard.Measured:
+		for _, remark := range s.Remarks[min(len(was.Remarks), len(s.Remarks)):] {
+			add(mark{"remark", calm, dots}, "the source remarks: %s", remark)
+		}
+	case guard.Told:
+		if tell, ok := asked(was, e.Task).(guard.Tell); ok {
+			add(mark{"told", faint, dash}, "%s: %s", channel(t.plan, tell.Channel), tell.Notice.Title)
+		}
+	case guard.Failed:
+		if tell, ok := asked(was, e.Task).(guard.Tell); ok {
+			add(mark{"not told", doubt, alarm}, "%s: %s", channel(t.plan, tell.Channel), f.Error)
+		}
+	}
+}
+
+// asked is the deed of a task that a state asked for.
+func asked(s guard.State, task int) guard.Deed {
+	for _, t := range s.Todo {
+		if t.ID == task {
+			return t.Deed
+		}
+	}
+	return nil
+}
+
+func change(r guard.Release) string {
+	if r.First() {
+		return r.To + " (first)"
+	}
+	return r.From + " \u2192 " + r.To
+}
+
+// turn tells of a phase that has begun, and of why the one before ended.
+func (t *teller) turn(was, s guard.State, add func(mark, string, ...any)) {
+	m := markOfPhase(s.Phase, s.Outcome)
+	if s.Why != "" && s.Why != was.Why {
+		why := mark{"why", calm, dash}
+		switch {
+		case s.Phase == guard.Shifting && s.Step > was.Step:
+			add(mark{"step done", good, check}, "step %d of %d is done: %s", was.Step+1, len(t.plan.Rollout.Steps), s.Why)
+		case s.Phase == guard.Finishing:
+			add(mark{"step done", good, check}, "%s", s.Why)
+		case s.Phase == guard.Restoring, s.Outcome != "" && s.Outcome != guard.Live:
+			add(mark{"why", bad, cross}, "%s", s.Why)
+		default:
+			add(why, "%s", s.Why)
+		}
+	}
+	add(m, "%s", happening(t.plan, s))
+}
+
+// ruling tells what the judge says when that is new.
+func (t *teller) ruling(was, s guard.State, add func(mark, string, ...any)) {
+	r := s.Ruling
+	for _, warning := range r.Warnings[min(len(was.Ruling.Warnings), len(r.Warnings)):] {
+		add(mark{"look at this", doubt, alarm}, "%s", warning)
+	}
+	class := ""
+	if r.Call != judge.Continue || r.Rule == judge.Leaning {
+		class = fmt.Sprintf("%s %s %s", r.Call, r.Rule, r.Signal)
+	}
+	switch {
+	case s.Asked && !was.Asked:
+		add(mark{"holding", doubt, pausedShape}, "the evidence does not decide; holding until %s, then back: %s", clockWords(s.Until), r.Why)
+	case class != t.class && class == "":
+		add(mark{"not yet", calm, dots}, "gathering evidence again: %s", r.Why)
+	case class != t.class:
+		add(calls[r.Call], "%s", r.Why)
+	}
+	t.class = class
+}
