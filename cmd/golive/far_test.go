@@ -263,7 +263,8 @@ func TestTwoServers(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a PostgreSQL; make test runs it")
 	}
-	address, _ := storeOnPostgres(t)
+	kept := newDatabase(t)
+	address := kept.address(kept.port)
 	f := newFleet(t, 1)
 	one, two := f.station(t, address, "one"), f.station(t, address, "two")
 	for _, s := range []*station{one, two} {

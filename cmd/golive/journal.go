@@ -172,7 +172,7 @@ func (p *program) withStore(ctx context.Context, do func(*store.Store) error) er
 	if err != nil {
 		return fail(exitInternal, "%w", err)
 	}
-	defer kept.Close()
+	defer func() { _ = kept.Close() }() // nothing is to be written any more
 	return do(kept)
 }
 

@@ -67,10 +67,17 @@ func takenOver(err error) bool {
 	return errors.As(err, &no) && (no.status == http.StatusConflict || no.status == http.StatusGone)
 }
 
-// mayPass says that nobody has answered, or that the server cannot just now.
+// mayPass says that nobody has answered, or that the server cannot just now. A token that has expired is no reason to take
+// traffic back: the server goes on once it has not heard of this call for long enough.
 func mayPass(err error) bool {
 	var no *refusal
-	return !errors.As(err, &no) || no.passing()
+	return !errors.As(err, &no) || no.passing() || notLetIn(err)
+}
+
+// notLetIn says that the server knows the token no more.
+func notLetIn(err error) bool {
+	var no *refusal
+	return errors.As(err, &no) && (no.status == http.StatusUnauthorized || no.status == http.StatusForbidden)
 }
 
 // errTakenOver is the cause when a server guards from now on.
@@ -78,14 +85,21 @@ var errTakenOver = errors.New("a server has taken the rollout over")
 
 // beat says again and again that this process lives, until it is told that it is late.
 func (l *loan) beat(ctx context.Context, end context.CancelCauseFunc) {
+	missed := 0
 	for waited(ctx, l.every) {
 		err := l.servers.try(ctx, min(l.every, answersIn), errand{method: http.MethodPost, path: l.path("/beat")}, nil)
-		if takenOver(err) {
+		if missed++; err == nil {
+			missed = 0
+		}
+		if takenOver(err) || notLetIn(err) && missed > beatsMissed {
 			end(errTakenOver)
 			return
 		}
 	}
 }
+
+// beatsMissed is after how many heartbeats that did not come a server goes on.
+const beatsMissed = 3
 
 // hear hands on what is told to the rollout, each once.
 func (l *loan) hear(ctx context.Context, tell func(context.Context, guard.Fact)) {
@@ -169,7 +183,7 @@ func (p *program) guardFar(ctx context.Context, release guard.Release, purpose g
 		return errors.Join(err, l.giveBack(ctx, patienceToRead))
 	}
 	l.next = int64(len(h.Events)) + 1
-	fmt.Fprintf(p.err, "%s: %s (guarded here; a server goes on when it has not heard of this call for %s)\n", l.rollout, s.pageOf(l.rollout), spell(3*l.every))
+	fmt.Fprintf(p.err, "%s: %s (guarded here; a server goes on when it has not heard of this call for %s)\n", l.rollout, s.pageOf(l.rollout), spell(beatsMissed*l.every))
 	return p.guardLoan(ctx, s, l, h, parts)
 }
 
@@ -219,7 +233,6 @@ func (p *program) guardLoan(ctx context.Context, s *servers, l *loan, h *history
 	defer speaking.Wait()
 	defer outside.close()
 
-	told := int64(len(h.Events))
 	var state guard.State
 	for _, e := range h.Events {
 		state = guard.Next(h.Plan, state, e)
@@ -231,7 +244,7 @@ func (p *program) guardLoan(ctx context.Context, s *servers, l *loan, h *history
 			h.Events = append(h.Events, e)
 			view.saw(e, s)
 			if s.Phase == guard.Over && state.Phase != guard.Over {
-				time.AfterFunc(unheardFor+3*l.every, func() { outside.end(errUnheard) })
+				time.AfterFunc(unheardFor+beatsMissed*l.every, func() { outside.end(errUnheard) })
 			}
 			state = s
 		},
@@ -255,13 +268,13 @@ func (p *program) guardLoan(ctx context.Context, s *servers, l *loan, h *history
 	case errors.Is(err, engine.ErrFenced), errors.Is(err, errTakenOver):
 		fmt.Fprintln(p.err, "golive: a server has taken the rollout over, since it had not heard of this call in time; this call guards no more, and follows it")
 		l.mu.Lock()
-		told = l.next - 1
+		told := l.next - 1
 		l.mu.Unlock()
 		return p.concludeAfter(ctx, s, l.rollout, told, false)
 	case errors.Is(err, errLeft) && state.Phase != guard.Over:
 		back := l.giveBack(context.WithoutCancel(ctx), patienceToRead)
 		if back != nil {
-			s.tell(fmt.Sprintf("the server was not told, and goes on in %s: %v", spell(3*l.every), back))
+			s.tell(fmt.Sprintf("the server was not told, and goes on in %s: %v", spell(beatsMissed*l.every), back))
 		}
 		return p.leaveFar(ctx, h, nil)
 	case err != nil && state.Phase != guard.Over:
@@ -273,7 +286,7 @@ func (p *program) guardLoan(ctx context.Context, s *servers, l *loan, h *history
 	}
 	p.answered = p.ears.heard()
 	if err := l.giveBack(context.WithoutCancel(ctx), patienceToRead); err != nil {
-		s.tell(fmt.Sprintf("the server was not told that it is over, and finds out in %s: %v", spell(3*l.every), err))
+		s.tell(fmt.Sprintf("the server was not told that it is over, and finds out in %s: %v", spell(beatsMissed*l.every), err))
 	}
 	return p.conclude(e, nil, false)
 }

@@ -69,7 +69,7 @@ With --server and --heartbeat this call watches, by the plan, the parts and the 
 keeps its journal. If the server has not heard of it for three heartbeats, as when the runner of a pipeline dies, a server
 goes on from the journal, by the same plan: for that the server has to be one that takes plans (golive serve --accept-plans),
 since it then runs the commands of the plan, or to have the same plan itself. Otherwise it watches by its own plan from the
-beginning. A call that finds itself replaced follows to the end. Ctrl-C takes the traffic back, as without a server; a second
+beginning. The token has to be good for as long as the call takes. A call that finds itself replaced follows to the end. Ctrl-C takes the traffic back, as without a server; a second
 Ctrl-C leaves the rollout to the servers.`,
 		Example: `  golive watch --from v1 --to v2
   golive watch --from v1 --to v2 --server https://golive.example.com
