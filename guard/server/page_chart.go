@@ -86,6 +86,7 @@ const (
 	box        = 1000.
 	mostPoints = 400 // what can be told apart on a screen
 	labelTakes = 11. // percent of the width
+	leastGap   = 8.  // so that one reading without an answer can be seen
 )
 
 // chart draws what was seen; nil if nothing was.
@@ -121,21 +122,22 @@ func (d *plotter) chart(s guard.State) *chart {
 		}
 		line = nil
 	}
-	for i, p := range thin(d.points) {
+	unseen := false
+	for _, p := range thin(d.points) {
 		if p.odds > most.odds {
 			most = p
 		}
-		if p.blind {
+		switch at := x(p.at); {
+		case !p.blind:
+			line = append(line, fmt.Sprintf("%g,%g", at, y(p.odds)))
+		case unseen:
+			last := &c.Gaps[len(c.Gaps)-1]
+			last.Width = round(at - last.X)
+		default:
 			flush()
-			begin := x(p.at)
-			if n := len(c.Gaps); n > 0 && i > 0 && math.Abs(c.Gaps[n-1].X+c.Gaps[n-1].Width-begin) < box/25 {
-				c.Gaps[n-1].Width = begin - c.Gaps[n-1].X
-			} else {
-				c.Gaps = append(c.Gaps, gap{begin - box/200, box / 100})
-			}
-			continue
+			c.Gaps = append(c.Gaps, gap{max(0, at-leastGap), leastGap})
 		}
-		line = append(line, fmt.Sprintf("%g,%g", x(p.at), y(p.odds)))
+		unseen = p.blind
 	}
 	flush()
 	last := -labelTakes

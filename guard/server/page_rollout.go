@@ -295,26 +295,26 @@ func notices(h history, one shown, now time.Time) (all []notice) {
 		add(mark{"Act now", bad, cross}, "golive could not make sure that the traffic is back. Move it with your own tools, and look at what it says below.")
 	}
 	if open && one.Guard == "" {
-		add(mark{"Nobody guards it", bad, alarm}, "No server drives this rollout just now, so nothing moves and nobody watches. "+
-			"A server that runs takes it on by itself; if none does within a minute, start one. What you order is recorded, and done once one has taken it on.")
+		add(mark{"Nobody guards it", bad, alarm}, "No server drives this rollout just now, so nothing moves and nobody watches; the last record is from %s, %s ago. "+
+			"A server that runs takes it on by itself; if none does within a minute, start one. What you order is recorded, and done once one has taken it on.",
+			clockWords(st.At), spell(now.Sub(st.At)))
 	}
-	if stale := now.Sub(st.At); open && stale > staleAfter(h.plan) {
-		by := cmp.Or(one.Guard, "nobody")
-		add(mark{"No news", bad, alarm}, "The last record is from %s, %s ago. Its guard (%s) may stand still or be unable to reach the store.", clockWords(st.At), spell(stale), by)
+	if stale := now.Sub(st.At); open && one.Guard != "" && stale > staleAfter(h.plan) {
+		add(mark{"No news", bad, alarm}, "The last record is from %s, %s ago. Its guard (%s) may stand still, or be unable to reach the store.", clockWords(st.At), spell(stale), one.Guard)
 	}
 	if open && st.Asked {
-		add(mark{"A person has to decide", doubt, alarm}, "The evidence does not decide. It holds until %s, and then goes back: %s", clockWords(st.Until), cmp.Or(st.Ruling.Why, st.Why))
+		add(mark{asking(h.plan, st), doubt, alarm}, "The evidence does not decide. It holds until %s, and then goes back: %s", clockWords(st.Until), cmp.Or(st.Ruling.Why, st.Why))
 	}
 	if open && st.Held != "" {
 		add(mark{"Held", doubt, pausedShape}, "It takes no further step until somebody says resume: %s", st.Held)
 	}
 	for _, a := range st.Alerts {
 		if open {
-			add(mark{"Alert", doubt, alarm}, "%s", a)
+			add(mark{"An alert fires", doubt, alarm}, "%s, since %s. %s", a.Name, clockWords(a.Since), a.Summary)
 		}
 	}
 	if open && st.Alarm != "" && len(st.Alerts) == 0 {
-		add(mark{"Alert", doubt, alarm}, "%s", st.Alarm)
+		add(mark{"Alerts", doubt, alarm}, "%s", st.Alarm)
 	}
 	if open && st.Trouble != "" {
 		add(mark{"Trouble", doubt, alarm}, "%s", st.Trouble)
@@ -340,6 +340,18 @@ func notices(h history, one shown, now time.Time) (all []notice) {
 		add(mark{"Acknowledged", good, check}, "%s looks after it.", st.Acknowledged)
 	}
 	return all
+}
+
+// asking says what is wanted of people when the evidence does not decide.
+func asking(plan *guard.Plan, s guard.State) string {
+	then := plan.Rollout.Scarce.Then
+	if s.Ruling.Call == judge.Blind {
+		then = plan.Rollout.Blind.Then
+	}
+	if then == guard.ThenAsk {
+		return "A person has to decide"
+	}
+	return "Holding"
 }
 
 // barOf is the share of the traffic.
@@ -427,7 +439,7 @@ func acts(st guard.State, c Caller) (all []act) {
 	}
 	if c.May(Approve) && watches && st.Seen > 0 && (st.Phase == guard.Baking || !led(st)) {
 		all = append(all, act{
-			ID: "proceed", Verb: string(guard.OrderProceed), Name: "Proceed without evidence", Danger: true, Why: true, Sure: "Yes, I answer for it: proceed",
+			ID: "proceed", Verb: string(guard.OrderProceed), Name: "Proceed anyway", Danger: true, Why: true, Sure: "Yes, I answer for it: proceed",
 			Says: "It goes on although harm is not excluded. Your name stands in the journal for that.",
 		})
 	}

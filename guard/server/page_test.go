@@ -60,12 +60,13 @@ type rehearsal struct {
 	errors func(time.Duration) float64
 	blind  func(time.Duration) bool
 	until  func(guard.State) bool // then the world stops to answer
+	opened func(*guard.Opened)    // changes how it begins
 	began  time.Time
 }
 
 var midnight = time.Date(2026, 11, 24, 3, 0, 0, 0, time.UTC)
 
-func rehearse(t *testing.T, r rehearsal) history {
+func rehearse(t testing.TB, r rehearsal) history {
 	t.Helper()
 	plan, err := guard.ParsePlan("shop.yaml", []byte(rehearsed))
 	if err != nil {
@@ -82,11 +83,14 @@ func rehearse(t *testing.T, r rehearsal) history {
 		guard.Baseline: {Signal: "latency", Arm: guard.Baseline, Instance: "s1", Bounds: bounds, Buckets: make([]float64, len(bounds))},
 	}
 	opened := guard.Opened{Release: release, Purpose: guard.ToRollout, Mode: guard.Enforce, Plan: rehearsed, File: "shop.yaml", Version: "test", Fence: 7}
+	if r.opened != nil {
+		r.opened(&opened)
+	}
 	events := guard.Rehearse(plan, opened, midnight, r.answer)
 	return historyOf(t, plan, events)
 }
 
-func historyOf(t *testing.T, plan *guard.Plan, events []guard.Event) history {
+func historyOf(t testing.TB, plan *guard.Plan, events []guard.Event) history {
 	t.Helper()
 	h := history{plan: plan, events: events, state: guard.Fold(plan, events)}
 	h.last = journal.Record{Seq: int64(len(events)), At: events[len(events)-1].At, Hash: strings.Repeat("5e", 32)}
@@ -239,12 +243,11 @@ const poison = `</p></main><script>alert(1)</script><img src=x onerror=alert(2)>
 // hostile is a history in which every text that others can choose is poison.
 func hostile(t *testing.T) history {
 	t.Helper()
-	h := rehearse(t, rehearsal{until: measures(3)})
+	h := rehearse(t, rehearsal{until: measures(4), opened: func(o *guard.Opened) {
+		o.Release.Service, o.Release.Environment, o.Release.From, o.Release.To = "s"+poison, "e"+poison, "f"+poison, "t"+poison
+		o.BreakGlass = &guard.BreakGlass{Reason: poison, By: poison, ApprovedBy: poison}
+	}})
 	events := slices.Clone(h.events)
-	opened := events[0].Fact.(guard.Opened)
-	opened.Release.Service, opened.Release.Environment, opened.Release.From, opened.Release.To = "s"+poison, "e"+poison, "f"+poison, "t"+poison
-	opened.BreakGlass = &guard.BreakGlass{Reason: poison, By: poison, ApprovedBy: poison}
-	events[0].Fact = opened
 	for i, e := range events {
 		if _, ok := e.Fact.(guard.Checked); ok {
 			events[i].Fact = guard.Checked{Findings: []guard.Finding{
@@ -432,7 +435,7 @@ func markup(t *testing.T, page string) {
 		}
 	}
 	for _, r := range page {
-		if r != '\n' && r < ' ' || r == '\u202e' {
+		if r != '\n' && r != '\t' && r < ' ' || r == '\u202e' {
 			t.Fatalf("the page holds the character %U", r)
 		}
 	}
@@ -455,7 +458,7 @@ func legible(t *testing.T, page string) string {
 		case n.Type == html.TextNode:
 			b.WriteString(strings.ReplaceAll(n.Data, "\n", " "))
 			return
-		case n.DataAtom == atom.Head, n.DataAtom == atom.Noscript:
+		case n.DataAtom == atom.Head:
 			return
 		case n.DataAtom == atom.Svg:
 			for _, a := range n.Attr {
@@ -712,10 +715,14 @@ func TestActs(t *testing.T) {
 // FuzzPortray draws a history with any text in it.
 func FuzzPortray(f *testing.F) {
 	f.Add(poison, 40.)
-	f.Add("", math.Inf(1))
+	f.Add("", 1e300)
 	f.Add("\u2028<!--", -1e300)
+	rehearsed := rehearse(f, rehearsal{until: measures(4)})
 	f.Fuzz(func(t *testing.T, text string, odds float64) {
-		h := rehearse(t, rehearsal{until: measures(4)})
+		if math.IsNaN(odds) || math.IsInf(odds, 0) {
+			t.Skip("no journal can hold it")
+		}
+		h := rehearsed
 		events := slices.Clone(h.events)
 		for i, e := range events {
 			if m, ok := e.Fact.(guard.Measured); ok && i%2 == 0 {

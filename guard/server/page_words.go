@@ -81,7 +81,7 @@ func number(n float64) string {
 func percent(share float64) string {
 	p := 100 * share
 	switch {
-	case p == 0 || math.Abs(p) >= 10:
+	case p == 0 || math.Abs(p) >= 9.995:
 		return fmt.Sprintf("%.0f %%", p)
 	case math.Abs(p) >= .095:
 		return fmt.Sprintf("%.2f %%", p)
@@ -221,6 +221,10 @@ var causes = map[guard.Cause]string{
 // meaning says what an opinion means for this rollout.
 func meaning(o guard.Opinion, s guard.State) string {
 	switch {
+	case s.Outcome == guard.WouldRollBack:
+		return "It would have gone back because " + causes[s.Cause] + "."
+	case s.Cause != "" && s.Phase == guard.Over:
+		return "It went back because " + causes[s.Cause] + "."
 	case s.Cause != "":
 		return "It goes back because " + causes[s.Cause] + "."
 	case s.Outcome == guard.Live:
@@ -391,7 +395,7 @@ var meanings = map[judge.Rule]string{
 	judge.NonInferior:     "harm larger than the margins of the plan is excluded, with the confidence that the plan asks for.",
 	judge.Leaning:         "the counts of this step favour harm, but not enough to go back: no step is taken.",
 	judge.TooFast:         "the new version answers faster than real work can be done: a person has to look at the answers.",
-	judge.Collecting:      "there are not enough requests yet to exclude harm, and no sign of it.",
+	judge.Collecting:      "there are not enough requests yet to exclude harm.",
 	judge.TooFew:          "the time of the step is over, and there were too few requests to decide.",
 	judge.StillLearning:   "the old version is too young to know what is normal.",
 	judge.NothingToReadOf: "the metrics are gone: nothing was read of one of the versions for too long.",
@@ -451,10 +455,10 @@ func (t *teller) fact(e guard.Event, was, s guard.State, turned bool, add func(m
 		add(mark{"opened", calm, forwards}, "%s of %s (%s): %s", s.Purpose, s.Release.Service, s.Release.Environment, change(s.Release))
 	case guard.Resumed:
 		if away := e.At.Sub(was.At); away > time.Second {
-			add(mark{"taken on", doubt, alarm}, "another process goes on; nobody watched for %s", spell(away))
+			add(mark{"taken on", doubt, alarm}, "a server goes on with it; nobody watched for %s", spell(away))
 			return
 		}
-		add(mark{"taken on", calm, forwards}, "another process goes on")
+		add(mark{"taken on", calm, forwards}, "a server goes on with it")
 	case guard.Ordered:
 		text := fmt.Sprintf("%s ordered %s", cmp.Or(f.By, "somebody"), f.Verb)
 		if f.For > 0 {
