@@ -222,22 +222,27 @@ func (s *servers) events(ctx context.Context, path string, after int64, hear fun
 	lines := bufio.NewScanner(body)
 	lines.Buffer(nil, 2*journal.MaxRecord)
 	var kind string
+	var data []byte // of an event that is not whole before an empty line
 	for lines.Scan() {
 		silent.Reset(silentFor)
 		line := lines.Bytes()
 		if name, found := bytes.CutPrefix(line, []byte("event: ")); found {
 			kind = string(name)
+		}
+		if text, found := bytes.CutPrefix(line, []byte("data: ")); found {
+			data = bytes.Clone(text)
+		}
+		if len(line) > 0 || data == nil {
 			continue
 		}
-		if data, found := bytes.CutPrefix(line, []byte("data: ")); found {
-			err := hear(kind, data)
-			if errors.Is(err, errEnough) {
-				return nil
-			}
-			if err != nil {
-				return err
-			}
+		err := hear(kind, data)
+		if errors.Is(err, errEnough) {
+			return nil
 		}
+		if err != nil {
+			return err
+		}
+		kind, data = "", nil
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

@@ -551,7 +551,7 @@ func TestDescription(t *testing.T) {
 	}
 	for path, item := range d.Paths {
 		get, found := item["get"]
-		if !found {
+		if !found || strings.Contains(path, "{lease}") { // which is a stream that does not end, and has tests of its own
 			continue
 		}
 		status, text := r.ask("GET", strings.Replace(path, "{id}", id, 1), "")
