@@ -39,10 +39,12 @@ type Options struct {
 	// Node names this server to people, and to the others that share its store.
 	Node string
 	// TTL is how long a server may stand still before others take its rollouts; 15 s if it is 0.
-	TTL     time.Duration
-	Version string
-	Log     *slog.Logger
-	Access  Access
+	TTL time.Duration
+	// PerSecond is how many requests one caller may make, for long; 50 if it is 0.
+	PerSecond int
+	Version   string
+	Log       *slog.Logger
+	Access    Access
 	// Tracer makes spans of OpenTelemetry; nil: there are none. See RootIDs.
 	Tracer trace.Tracer
 	// Clean takes what may not be told out of a text: secrets that a part has learned. Nil: there are none.
