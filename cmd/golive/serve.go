@@ -127,7 +127,7 @@ func (p *program) serve(ctx context.Context, o serving) error {
 	if err != nil {
 		return err
 	}
-	defer listener.Close()
+	defer func() { _ = listener.Close() }() // it is closed with the web server before
 	plans, err := server.ReadPlans(p.plansOf(o))
 	switch {
 	case err != nil && len(plans.All()) == 0:
@@ -143,8 +143,8 @@ func (p *program) serve(ctx context.Context, o serving) error {
 	if err != nil {
 		return fail(exitInternal, "%w", err)
 	}
-	defer kept.Close()
-	p.guarding.Lock() // a signal ends it in its own way
+	defer func() { _ = kept.Close() }() // every record is on the disk already
+	p.guarding.Lock()                   // a signal ends it in its own way
 	defer p.guarding.Unlock()
 	tracer, flush, err := p.tracer(ctx, o.node, log)
 	if err != nil {
@@ -167,8 +167,8 @@ func (p *program) serve(ctx context.Context, o serving) error {
 	log.Info("serving", "address", listener.Addr().String(), "scheme", scheme, "node", o.node, "version", version(), "plans", len(plans.All()), "guarded", access.Guarded())
 	run, end := context.WithCancel(ctx)
 	defer end()
-	guarded := make(chan error, 1)
-	go func() { guarded <- s.Run(run) }()
+	guarded := make(chan struct{})
+	go func() { s.Run(run); close(guarded) }()
 	go p.retain(run, kept, o, log)
 	select {
 	case err = <-ended:

@@ -76,12 +76,12 @@ func measureServe(b *testing.B, rollouts int, real bool) {
 		})
 	}
 	opening.Wait()
-	for scrape(b, s.url)["golive_verdict_seconds_count"] < 2*float64(rollouts) {
+	for gauges(b, s.url)["golive_verdict_seconds_count"] < 2*float64(rollouts) {
 		time.Sleep(time.Second)
 	}
-	before, cpu, began := scrape(b, s.url), cpuOf(b, s.command.Process.Pid), time.Now()
+	before, cpu, began := gauges(b, s.url), cpuOf(b, s.command.Process.Pid), time.Now()
 	time.Sleep(servesFor)
-	after, elapsed := scrape(b, s.url), time.Since(began).Seconds()
+	after, elapsed := gauges(b, s.url), time.Since(began).Seconds()
 	used := cpuOf(b, s.command.Process.Pid) - cpu
 	ticks := after["golive_tick_late_seconds_count"] - before["golive_tick_late_seconds_count"]
 	late := ticks - (after[`golive_tick_late_seconds_bucket{le="1"}`] - before[`golive_tick_late_seconds_bucket{le="1"}`])
@@ -201,11 +201,11 @@ func (m *metropolis) points(_, version string) (all []point) {
 	return all
 }
 
-var asked = regexp.MustCompile(`^(\w+)\{([^}]*)\}`)
+var instant = regexp.MustCompile(`^(\w+)\{([^}]*)\}`)
 
 // query answers the one form of query that golive puts: the values of a selector, and their times.
 func (m *metropolis) query(w http.ResponseWriter, r *http.Request) {
-	selector := asked.FindStringSubmatch(r.FormValue("query"))
+	selector := instant.FindStringSubmatch(r.FormValue("query"))
 	if selector == nil {
 		http.Error(w, "not such a query", http.StatusBadRequest)
 		return
@@ -238,14 +238,14 @@ func (m *metropolis) query(w http.ResponseWriter, r *http.Request) {
 // startPrometheus starts a real one that scrapes an address every ten seconds.
 func startPrometheus(b *testing.B, target string) (url string) {
 	b.Helper()
-	program := plugintest.Needs(b, "prometheus", "prometheus")
+	plugintest.Needs(b, "prometheus", "prometheus")
 	dir, port := b.TempDir(), plugintest.Port(b)
 	config := filepath.Join(dir, "prometheus.yml")
 	text := fmt.Sprintf("global: {scrape_interval: 10s, scrape_timeout: 9s}\nscrape_configs: [{job_name: all, static_configs: [{targets: [%q]}]}]\n", target)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		b.Fatal(err)
 	}
-	command := exec.Command(program, "--config.file="+config, "--storage.tsdb.path="+filepath.Join(dir, "data"), fmt.Sprintf("--web.listen-address=127.0.0.1:%d", port))
+	command := exec.Command("prometheus", "--config.file="+config, "--storage.tsdb.path="+filepath.Join(dir, "data"), fmt.Sprintf("--web.listen-address=127.0.0.1:%d", port))
 	if err := command.Start(); err != nil {
 		b.Fatal(err)
 	}
@@ -324,8 +324,8 @@ func sendHooks(b *testing.B, url string, ids []string) (taken int, times []time.
 	return taken, times
 }
 
-// scrape reads the metrics of a server; those of one name are added up, and a bucket has its bound in its name.
-func scrape(b *testing.B, url string) map[string]float64 {
+// gauges reads the metrics of a server; those of one name are added up, and a bucket has its bound in its name.
+func gauges(b *testing.B, url string) map[string]float64 {
 	b.Helper()
 	response, err := http.Get(url + "/metrics")
 	if err != nil {

@@ -111,7 +111,7 @@ const (
 
 // Run guards rollouts until ctx ends. Then it stands each down as it is, for another server to go on with, or for
 // this one when it is started again; no traffic is moved for that.
-func (s *Server) Run(ctx context.Context) error {
+func (s *Server) Run(ctx context.Context) {
 	var plans sync.WaitGroup
 	plans.Go(func() { s.Plans.watch(ctx, s.Log) })
 	defer plans.Wait()
@@ -127,7 +127,6 @@ func (s *Server) Run(ctx context.Context) error {
 	goodbye, done := context.WithTimeout(context.WithoutCancel(ctx), leaveWithin)
 	defer done()
 	s.giveUpAll(goodbye)
-	return nil
 }
 
 // serve guards rollouts for as long as a session lasts: until ctx ends, or until the store can be reached again
