@@ -263,9 +263,8 @@ func TestTwoServers(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a PostgreSQL; make test runs it")
 	}
-	kept := newDatabase(t)
-	address := kept.address(kept.port)
-	f := newFleet(t, 1)
+	d := newDatabase(t)
+	address, f := d.address(d.port), newFleet(t, 1)
 	one, two := f.station(t, address, "one"), f.station(t, address, "two")
 	for _, s := range []*station{one, two} {
 		eventually(t, "the server is ready", s.ready)

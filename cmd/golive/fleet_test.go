@@ -42,7 +42,6 @@ type shipped struct {
 	to         string // the version that gets percent of the traffic
 	percent    int
 	fence, seq int64
-	key        string // of the call that had an effect last
 	effects    []effect
 	keys       map[string]int // effects by key
 	stale      int            // calls that were refused

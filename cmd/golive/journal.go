@@ -172,7 +172,7 @@ func (p *program) withStore(ctx context.Context, do func(*store.Store) error) er
 	if err != nil {
 		return fail(exitInternal, "%w", err)
 	}
-	defer func() { _ = kept.Close() }() // nothing is to be written any more
+	defer func() { _ = kept.Close() }() // nothing was written
 	return do(kept)
 }
 

@@ -28,6 +28,7 @@ type serving struct {
 	listen, plans, tokens, oidc, cert, key, node, logs string
 	plain, acceptPlans                                 bool
 	ttl, retain                                        time.Duration
+	rate                                               int
 	archive                                            string
 }
 
@@ -76,6 +77,7 @@ A signal (SIGTERM, Ctrl-C) ends it without moving traffic: rollouts go on in ano
 	c.Flags().BoolVar(&o.plain, "plain", false, "serve HTTP without TLS beyond this machine: something in front speaks TLS")
 	c.Flags().StringVar(&o.node, "node", host, "name of this server, for people and for the others that share its store")
 	c.Flags().DurationVar(&o.ttl, "ttl", 15*time.Second, "how long this server may stand still before others take its rollouts")
+	c.Flags().IntVar(&o.rate, "rate", 50, "requests a second that one caller may make, for long")
 	c.Flags().DurationVar(&o.retain, "retain", 0, "move rollouts that ended longer ago than this from the store into files (0: keep all)")
 	c.Flags().StringVar(&o.archive, "archive", "", "directory for those files (default: archive in the directory of the journals)")
 	c.Flags().StringVar(&o.logs, "log", "json", "form of the log on stderr: json or text")
@@ -125,7 +127,7 @@ func (p *program) serve(ctx context.Context, o serving) error {
 	if err != nil {
 		return err
 	}
-	defer listener.Close()
+	defer func() { _ = listener.Close() }() // it is closed with the web server before
 	plans, err := server.ReadPlans(p.plansOf(o))
 	switch {
 	case err != nil && len(plans.All()) == 0:
@@ -141,8 +143,8 @@ func (p *program) serve(ctx context.Context, o serving) error {
 	if err != nil {
 		return fail(exitInternal, "%w", err)
 	}
-	defer kept.Close()
-	p.guarding.Lock() // a signal ends it in its own way
+	defer func() { _ = kept.Close() }() // every record is on the disk already
+	p.guarding.Lock()                   // a signal ends it in its own way
 	defer p.guarding.Unlock()
 	tracer, flush, err := p.tracer(ctx, o.node, log)
 	if err != nil {
@@ -152,8 +154,8 @@ func (p *program) serve(ctx context.Context, o serving) error {
 	s := server.New(server.Options{
 		Tracer: tracer,
 		Store:  kept, Plans: plans, Parts: p.partsElsewhere, Node: o.node, TTL: o.ttl, Version: version(), Log: log, Access: access,
-		AcceptPlans: o.acceptPlans,
-		Report:      p.storyOf,
+		AcceptPlans: o.acceptPlans, PerSecond: o.rate,
+		Report: p.storyOf,
 	})
 	s.Hooks = p.hooks(s.Desk(), log)
 	web := server.HTTP(s.Handler())
@@ -165,8 +167,8 @@ func (p *program) serve(ctx context.Context, o serving) error {
 	log.Info("serving", "address", listener.Addr().String(), "scheme", scheme, "node", o.node, "version", version(), "plans", len(plans.All()), "guarded", access.Guarded())
 	run, end := context.WithCancel(ctx)
 	defer end()
-	guarded := make(chan error, 1)
-	go func() { guarded <- s.Run(run) }()
+	guarded := make(chan struct{})
+	go func() { s.Run(run); close(guarded) }()
 	go p.retain(run, kept, o, log)
 	select {
 	case err = <-ended:

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"errors"
 	"net"
@@ -15,8 +16,8 @@ import (
 // How fast one caller may ask, and how many may ask at once. Deploy tools and people come nowhere near; what does is
 // a mistake or an attack, and must not keep others from being heard.
 const (
-	perSecond   = 50
-	burst       = 200
+	perSecond   = 50 // unless Options.PerSecond says otherwise
+	burst       = 4 * perSecond
 	atOnce      = 512
 	mostCallers = 10_000
 	forgotten   = 5 * time.Minute
@@ -34,6 +35,7 @@ func HTTP(h http.Handler) *http.Server {
 // nobody more.
 type limiter struct {
 	tries   *tries
+	rate    int // of one caller, per second
 	mu      sync.Mutex
 	callers map[[sha256.Size]byte]*pace
 	all     chan struct{} // one for each request under way
@@ -46,7 +48,7 @@ type pace struct {
 
 // limited lets requests through that do not come too fast. Those who follow events do not count as under way.
 func (s *Server) limited(next http.Handler) http.Handler {
-	l := &limiter{tries: s.Access.tries, callers: map[[sha256.Size]byte]*pace{}, all: make(chan struct{}, atOnce)}
+	l := &limiter{tries: s.Access.tries, rate: cmp.Or(s.PerSecond, perSecond), callers: map[[sha256.Size]byte]*pace{}, all: make(chan struct{}, atOnce)}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/healthz" || r.URL.Path == "/readyz" {
 			next.ServeHTTP(w, r)
@@ -86,7 +88,7 @@ func (l *limiter) allow(r *http.Request, now time.Time) bool {
 		if len(l.callers) >= mostCallers {
 			l.forget(now)
 		}
-		p = &pace{Limiter: rate.NewLimiter(perSecond, burst)}
+		p = &pace{Limiter: rate.NewLimiter(rate.Limit(l.rate), burst/perSecond*l.rate)}
 		l.callers[key] = p
 	}
 	p.seen = now

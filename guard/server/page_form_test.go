@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/golive-dev/golive/guard"
 	"github.com/golive-dev/golive/guard/server"
@@ -112,6 +113,14 @@ func TestForms(t *testing.T) {
 		t.Errorf("rollback: %d", status)
 	}
 	r.over(id, guard.RolledBack)
+	for open := true; open; { // until then it can be told something, to no effect
+		one, err := r.store.Find(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		open = one.Open
+		time.Sleep(10 * time.Millisecond)
+	}
 	if status, _, text := r.send(page+"/orders", secrets["ann"], form("verb", "hold")); status != 409 || !strings.Contains(text, "over") {
 		t.Errorf("an order to what is over: %d\n%s", status, text)
 	}

@@ -39,10 +39,12 @@ type Options struct {
 	// Node names this server to people, and to the others that share its store.
 	Node string
 	// TTL is how long a server may stand still before others take its rollouts; 15 s if it is 0.
-	TTL     time.Duration
-	Version string
-	Log     *slog.Logger
-	Access  Access
+	TTL time.Duration
+	// PerSecond is how many requests one caller may make, for long; 50 if it is 0.
+	PerSecond int
+	Version   string
+	Log       *slog.Logger
+	Access    Access
 	// Tracer makes spans of OpenTelemetry; nil: there are none. See RootIDs.
 	Tracer trace.Tracer
 	// Clean takes what may not be told out of a text: secrets that a part has learned. Nil: there are none.
@@ -109,7 +111,7 @@ const (
 
 // Run guards rollouts until ctx ends. Then it stands each down as it is, for another server to go on with, or for
 // this one when it is started again; no traffic is moved for that.
-func (s *Server) Run(ctx context.Context) error {
+func (s *Server) Run(ctx context.Context) {
 	var plans sync.WaitGroup
 	plans.Go(func() { s.Plans.watch(ctx, s.Log) })
 	defer plans.Wait()
@@ -125,7 +127,6 @@ func (s *Server) Run(ctx context.Context) error {
 	goodbye, done := context.WithTimeout(context.WithoutCancel(ctx), leaveWithin)
 	defer done()
 	s.giveUpAll(goodbye)
-	return nil
 }
 
 // serve guards rollouts for as long as a session lasts: until ctx ends, or until the store can be reached again

@@ -192,9 +192,7 @@ func (s *site) start(node string, change func(*server.Options)) *running {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		if err := r.Run(ctx); err != nil {
-			s.Errorf("the server ended: %v", err)
-		}
+		r.Run(ctx)
 	}()
 	r.end = sync.OnceFunc(func() { cancel(); <-ended; r.web.Close() })
 	s.Cleanup(r.end)

@@ -285,7 +285,7 @@ func (s *Store) told(ctx context.Context, query string, args ...any) ([]Told, er
 	if err != nil {
 		return nil, s.explain(err)
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }() // rows.Err says it all
 	var all []Told
 	for rows.Next() {
 		var t Told

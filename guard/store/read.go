@@ -90,7 +90,7 @@ func (s *Store) Rollouts(ctx context.Context, f Filter) ([]Rollout, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list rollouts: %w", s.explain(err))
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }() // rows.Err says it all
 	var all []Rollout
 	for rows.Next() {
 		r, err := scanRollout(rows.Scan)
@@ -198,7 +198,7 @@ func (s *Store) page(ctx context.Context, rollout string, after int64) ([]journa
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }() // rows.Err says it all
 	var stored []journal.Record
 	for rows.Next() {
 		var r journal.Record
