@@ -46,7 +46,7 @@ func (p *program) clearBundle(name string) error {
 // keep writes the bundle of a check.
 func (p *program) keep(call checkCall, m matter, r *bundle.Recorder, a report.Assessment, over error) error {
 	manifest := bundle.Manifest{
-		Version: a.Version, Only: call.which.only, Skip: call.which.skip, Strict: call.strict, BreakGlass: m.glass,
+		Version: a.Version, Only: call.which.only, Skip: call.which.skip, Strict: call.strict, BreakGlass: m.glass, Fence: m.fence,
 	}
 	var e *exit
 	if errors.As(over, &e) {
@@ -121,6 +121,9 @@ func (p *program) kept(_ context.Context, call *checkCall) (matter, error) {
 	}
 	scene := b.Scene(plan)
 	m := matter{plan: plan, release: scene.Release, glass: b.BreakGlass, checks: all, close: func() {}, scene: func(context.Context) guard.Scene { return scene }}
+	if _, known := fenceMeans[b.Fence]; known && !call.otherPlan { // which may have another backend
+		m.fence = b.Fence
+	}
 	if b.Over != nil {
 		m.over = fail(b.Over.Code, "%s", guard.Line(b.Over.Reason, 200))
 	}

@@ -105,7 +105,7 @@ type matter struct {
 	checks  []guard.Check
 	scene   func(context.Context) guard.Scene // the world as it is now
 	glass   *guard.BreakGlass                 // nil: it is whole
-	fence   guard.Fence                       // of the backend; "" of a replay, which has none
+	fence   guard.Fence                       // of the backend; "": nobody was asked
 	over    error                             // of a replay: why the checks were ended
 	close   func()
 }

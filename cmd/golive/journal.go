@@ -34,7 +34,7 @@ store: with --server, verify, show and export take names of rollouts instead of 
 	}
 	c.AddCommand(
 		&cobra.Command{
-			Use:   "verify FILE|ROLLOUT...",
+			Use:   "verify FILE...",
 			Short: "Check that journals are whole and unchanged",
 			Long: `verify checks every record of every journal against its hash and the one before, and changes nothing.
 Exit codes: 0 all are whole, 3 one is not, or holds nothing, which proves nothing. A last record that a crash has torn was never acknowledged, and
@@ -47,7 +47,7 @@ is no fault.`,
 			},
 		},
 		&cobra.Command{
-			Use:   "show FILE|ROLLOUT",
+			Use:   "show FILE",
 			Short: "Print the records of a journal, one a line",
 			Long:  `show prints the facts of a journal, with the number and the time of each, for people to read.`,
 			Example: `  golive journal show .golive/20261124-031207-v2.jsonl

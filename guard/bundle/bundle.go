@@ -61,6 +61,8 @@ type Manifest struct {
 	Over      *Over         `json:"over,omitempty"`   // nil: every check had its time
 	// BreakGlass is why the release may go live in spite of its checks; nil: it may not.
 	BreakGlass *guard.BreakGlass `json:"break_glass,omitempty"`
+	// Fence is what the backend said of its own; empty: it was not asked.
+	Fence guard.Fence `json:"fence,omitempty"`
 }
 
 // Over says why the checks were ended.
