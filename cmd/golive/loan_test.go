@@ -54,7 +54,7 @@ func TestLoanAppends(t *testing.T) {
 		mu.Unlock()
 		err := l.Append(time.Now(), "noted", json.RawMessage(`{}`))
 		away, fenced := errors.Is(err, engine.ErrAway), errors.Is(err, engine.ErrFenced)
-		if away != (test.want == engine.ErrAway) || fenced != (test.want == engine.ErrFenced) || (err == nil) != (test.want == nil && !test.other) {
+		if away != errors.Is(test.want, engine.ErrAway) || fenced != errors.Is(test.want, engine.ErrFenced) || (err == nil) != (test.want == nil && !test.other) {
 			t.Errorf("an answer %d: %v, want %v", test.status, err, test.want)
 		}
 	}
