@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/golive-dev/golive/guard"
@@ -153,11 +154,18 @@ type client struct {
 	http    *http.Client
 }
 
+// transport keeps the connections of all parts: many rollouts may ask one server.
+var transport = sync.OnceValue(func() *http.Transport {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.MaxIdleConns, t.MaxIdleConnsPerHost = 1000, 32
+	return t
+})
+
 func newClient(timeout guard.Duration) *client {
 	return &client{
 		timeout: timeout.Std(),
 		http: &http.Client{
-			Transport:     http.DefaultTransport.(*http.Transport).Clone(),
+			Transport:     transport(),
 			CheckRedirect: checkRedirect,
 		},
 	}

@@ -9,6 +9,9 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"reflect"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/prometheus/common/config"
@@ -39,8 +42,46 @@ func (s Settings) Check() error {
 	return nil
 }
 
-// Client makes the client.
+// made are clients that there are already. Rollouts of many services ask one server, which a connection of each to keep
+// would be too many for: Prometheus takes 512, and lets the rest wait for ever.
+var made struct {
+	sync.Mutex
+	clients []madeClient // the oldest first
+}
+
+type madeClient struct {
+	by     Settings
+	client *http.Client
+}
+
+// mostMade is how many different settings are remembered.
+const mostMade = 100
+
+// Client makes the client, or returns the one that was made by the same settings before: both use the same connections.
 func (s Settings) Client() (*http.Client, error) {
+	s.Timeout = 0 // is not the client's
+	if err := s.Validate(); err != nil { // which also gives each set-up the one form it has
+		return nil, err
+	}
+	made.Lock()
+	defer made.Unlock()
+	for _, m := range made.clients {
+		if reflect.DeepEqual(m.by, s) { // and not by their text, in which all secrets look alike
+			return m.client, nil
+		}
+	}
+	client, err := s.make()
+	if err != nil {
+		return nil, err
+	}
+	made.clients = append(made.clients, madeClient{s, client})
+	if len(made.clients) > mostMade {
+		made.clients = slices.Delete(made.clients, 0, 1)
+	}
+	return client, nil
+}
+
+func (s Settings) make() (*http.Client, error) {
 	headers := make(map[string]config.Header)
 	for name, value := range s.HTTPHeaders {
 		headers[name] = config.Header{Secrets: []config.Secret{config.Secret(value)}}

@@ -97,3 +97,31 @@ func TestSkewBelievesNoNonsense(t *testing.T) {
 		})
 	}
 }
+
+// TestShared: the same set-up, made again, uses the same connections; another secret does not.
+func TestShared(t *testing.T) {
+	set := func(with guard.With) *http.Client {
+		settings := Defaults()
+		if err := with.Decode(&settings); err != nil {
+			t.Fatal(err)
+		}
+		made, err := settings.Client()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return made
+	}
+	bearer := func(secret string) guard.With {
+		return guard.With{"authorization": map[string]any{"credentials": secret}, "headers": map[string]any{"X-Scope-OrgID": "a"}}
+	}
+	first := set(bearer("one"))
+	if again := set(bearer("one")); again != first {
+		t.Error("the same set-up has connections of its own")
+	}
+	if other := set(bearer("two")); other == first {
+		t.Error("another secret uses the connections of the first")
+	}
+	if other := set(guard.With{}); other == first {
+		t.Error("no secret uses the connections of one")
+	}
+}
