@@ -56,8 +56,6 @@ type Options struct {
 	// AcceptPlans lets callers that may operate send the plans by which they guard: what such a plan names is made on this
 	// server when its client is gone.
 	AcceptPlans bool
-	// Fence says how the backend of a plan keeps the calls of a former owner out: enforced, advisory or none.
-	Fence func(*guard.Plan) string
 }
 
 // A Server guards rollouts. New makes one.
@@ -88,9 +86,6 @@ func New(o Options) *Server {
 	}
 	if o.Report == nil {
 		o.Report = func(*guard.Plan, []guard.Event) string { return "" }
-	}
-	if o.Fence == nil {
-		o.Fence = func(*guard.Plan) string { return "none" }
 	}
 	o.Access.tries, o.Access.sealer = newTries(), newSealer(o.Access.CookieKey)
 	s := &Server{Options: o, refusals: rate.NewLimiter(refusalsLogged, refusalsAtOnce), guarded: map[string]*guarding{}}

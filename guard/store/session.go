@@ -195,7 +195,7 @@ func (x *Session) reap(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }() // rows.Err says it all
 	gap := sent - x.looked
 	now := map[string]observation{}
 	var still []string
@@ -248,7 +248,7 @@ func (x *Session) settle(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }() // rows.Err says it all
 	var lost []string
 	for rows.Next() {
 		var id string
@@ -294,7 +294,7 @@ func (x *Session) take(ctx context.Context, max int) ([]*Lease, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }() // rows.Err says it all
 	var claimed []*Lease
 	for rows.Next() {
 		l := &Lease{session: x}
@@ -328,7 +328,7 @@ func (x *Session) heads(ctx context.Context, claimed []*Lease) error {
 	if err != nil {
 		return err
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }() // rows.Err says it all
 	for rows.Next() {
 		var rollout string
 		var head journal.Record
