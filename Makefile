@@ -6,7 +6,7 @@ FUZZTIME     ?= 30s
 LINT_VERSION := v2.15.0
 GOLANGCI     ?= .bin/$(LINT_VERSION)/golangci-lint
 
-.PHONY: all build golive vet lint race test bench bench-judge demo e2e e2e-kube fuzz cover clean
+.PHONY: all build golive vet lint race test bench bench-judge bench-server soak demo e2e e2e-kube fuzz cover clean
 
 all: build vet lint race
 
@@ -36,6 +36,15 @@ bench:
 # golive's judge beside the rules of other tools, on the same traffic: writes guard/judge/RESULTS.md.
 bench-judge:
 	go test ./guard/judge/judgebench -count=1 -run=TestResults -update -timeout=1h $(if $(EXPERIMENTS),-experiments=$(abspath $(EXPERIMENTS)))
+
+# A server with 1,000 rollouts, their metrics from a real Prometheus, and with 10,000: cores, memory, late ticks, hooks.
+bench-server:
+	go test ./cmd/golive -run='^$$' -bench=BenchmarkServe -benchtime=1x -timeout=1h
+
+# A busy server for SOAK: its memory, goroutines and files stay what they are.
+SOAK ?= 30m
+soak:
+	GOLIVE_SOAK=$(SOAK) go test ./cmd/golive -count=1 -run=TestServeSoak -v -timeout=2h
 
 demo: golive
 	bin/demo --golive bin/golive --shop bin/shop

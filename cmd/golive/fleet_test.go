@@ -234,7 +234,7 @@ func (f *fleet) station(t *testing.T, store, node string) *station {
 	t.Helper()
 	address := fmt.Sprintf("127.0.0.1:%d", plugintest.Port(t))
 	s := &station{
-		args: []string{"serve", "--listen", address, "--plans", f.dir, "--store", store, "--node", node, "--ttl", "3s"},
+		args: []string{"serve", "--listen", address, "--plans", f.dir, "--store", store, "--node", node, "--ttl", "3s", "--rate", "10000"},
 		env:  append(os.Environ(), "GOLIVE_JOURNAL="+t.TempDir(), "GOLIVE_HOOK_SECRET="+hookSecret),
 		url:  "http://" + address,
 		log:  &safeBuffer{},

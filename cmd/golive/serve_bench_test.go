@@ -325,7 +325,7 @@ func sendHooks(b *testing.B, url string, ids []string) (taken int, times []time.
 }
 
 // gauges reads the metrics of a server; those of one name are added up, and a bucket has its bound in its name.
-func gauges(b *testing.B, url string) map[string]float64 {
+func gauges(b testing.TB, url string) map[string]float64 {
 	b.Helper()
 	response, err := http.Get(url + "/metrics")
 	if err != nil {

@@ -175,7 +175,7 @@ func (s *Store) insert(ctx context.Context, batch []*appending) (left []*appendi
 	if err != nil {
 		return batch, err
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }()
 	kept := make(map[identity]bool, len(batch))
 	for rows.Next() {
 		var i identity

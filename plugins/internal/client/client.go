@@ -59,7 +59,7 @@ const mostMade = 100
 
 // Client makes the client, or returns the one that was made by the same settings before: both use the same connections.
 func (s Settings) Client() (*http.Client, error) {
-	s.Timeout = 0 // is not the client's
+	s.Timeout = 0                        // is not the client's
 	if err := s.Validate(); err != nil { // which also gives each set-up the one form it has
 		return nil, err
 	}
