@@ -6,7 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -73,12 +76,22 @@ output, or to a new file. Every record is checked before one is written, and a f
 		&cobra.Command{
 			Use:   "backup FILE",
 			Short: "Copy a whole store of SQLite",
-			Long: `backup writes a copy of the store that GOLIVE_STORE names to a new file, whole or not at all: golive serve can be started
-from it. The store is a file of SQLite that no server has open; of one that a server has open, its file system takes a
-snapshot, or sqlite3 makes the copy: sqlite3 golive.db ".backup FILE". PostgreSQL has pg_dump for this.`,
-			Example: `  golive journal backup /backups/golive.db`,
-			Args:    cobra.ExactArgs(1),
-			RunE:    func(c *cobra.Command, args []string) error { return p.backup(c.Context(), args[0]) },
+			Long: `backup writes a copy of a store of SQLite to a new file, whole or not at all: golive serve can be started from it. With
+--server it is the store of that server, which goes on meanwhile; without, the one that GOLIVE_STORE names, which no server
+may have open. PostgreSQL has pg_dump for this.`,
+			Example: `  golive journal backup /backups/golive.db --server https://golive.example.com
+  GOLIVE_STORE=sqlite:golive.db golive journal backup /backups/golive.db`,
+			Args: cobra.ExactArgs(1),
+			RunE: func(c *cobra.Command, args []string) error {
+				far, err := p.atServer(c)
+				switch {
+				case err != nil:
+					return err
+				case far:
+					return p.backupOfServer(c.Context(), args[0])
+				}
+				return p.backup(c.Context(), args[0])
+			},
 		},
 	)
 	return c
@@ -184,6 +197,40 @@ func (p *program) backup(ctx context.Context, to string) error {
 		fmt.Fprintf(p.out, "the store is in %s\n", to)
 		return nil
 	})
+}
+
+// backupOfServer takes a copy of a server's store.
+func (p *program) backupOfServer(ctx context.Context, to string) error {
+	s, err := p.servers()
+	if err != nil {
+		return err
+	}
+	if _, err := os.Lstat(to); err == nil {
+		return fail(exitUsage, "%s is there already: name a new file", to)
+	}
+	request, err := s.request(ctx, errand{method: http.MethodGet, path: "/v1/backup"})
+	if err != nil {
+		return fail(exitUsage, "%w", err)
+	}
+	body, err := s.once(request)
+	if err != nil {
+		return s.mend(err)
+	}
+	defer func() { _ = body.Close() }() // it was only read
+	part, err := os.CreateTemp(filepath.Dir(to), "."+filepath.Base(to)+".part-*")
+	if err != nil {
+		return fail(exitInternal, "%w", err)
+	}
+	_, err = io.Copy(part, body)
+	err = errors.Join(err, part.Sync(), part.Close())
+	if err == nil {
+		err = os.Rename(part.Name(), to)
+	}
+	if err != nil {
+		return fail(exitInternal, "%w", errors.Join(err, os.Remove(part.Name())))
+	}
+	fmt.Fprintf(p.out, "the store is in %s\n", to)
+	return nil
 }
 
 // A proof is what verify found of one journal.

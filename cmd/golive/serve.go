@@ -90,10 +90,10 @@ func (p *program) tokenCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "token NAME RIGHT,RIGHT",
 		Short: "Make a token that lets a caller in",
-		Long: `token makes a secret for a caller, and the line for the file of --tokens that lets it in. The line holds a hash; the secret
-is printed this once and kept nowhere. Rights: view (read), hook (what deploy tools send), operate (open, hold, roll back ...),
+		Long: `token makes a secret for a caller, and the line for the file of --tokens that lets it in. The line, on stdout, holds a
+hash; the secret is shown this once, on stderr, and kept nowhere. Rights: view (read), hook (what deploy tools send), operate (open, hold, roll back ...),
 approve (proceed without enough evidence).`,
-		Example: `  golive serve token flagger hook`,
+		Example: `  golive serve token flagger hook >>tokens`,
 		Args:    cobra.ExactArgs(2),
 		RunE: func(_ *cobra.Command, args []string) error {
 			rights, err := server.ParseRights(args[1])
@@ -107,7 +107,8 @@ approve (proceed without enough evidence).`,
 			if p.settings.Output == asJSON {
 				return p.answerAbout(nil, map[string]string{"token": secret, "line": line})
 			}
-			fmt.Fprintf(p.out, "token: %s\nline:  %s\n", secret, line)
+			fmt.Fprintln(p.out, line)
+			fmt.Fprintf(p.err, "the token of %s, shown this once: %s\n", args[0], secret)
 			return nil
 		},
 	}
@@ -221,6 +222,9 @@ func (p *program) access(o serving) (server.Access, error) {
 	tokens, err := server.ParseTokens(lines)
 	if err != nil {
 		return server.Access{}, fail(exitUsage, "%w", err)
+	}
+	if o.tokens != "" && len(tokens) == 0 {
+		return server.Access{}, fail(exitUsage, "%s lets nobody in: it holds no token. golive serve token NAME RIGHT,RIGHT >>%s makes one", o.tokens, quote(o.tokens))
 	}
 	access := server.Access{Tokens: tokens}
 	if o.oidc != "" {

@@ -24,14 +24,11 @@ func TestServeChaos(t *testing.T) {
 	t.Run("killed, on SQLite", func(t *testing.T) {
 		f := newFleet(t, 50)
 		one := f.station(t, "sqlite:"+filepath.Join(t.TempDir(), "golive.db"), "one")
-		chaos(t, f, []*station{one}, func(s *station) {
-			s.kill()
-			s.start(t)
-		})
+		chaos(t, f, []*station{one}, func(s *station) { end(s); s.start(t) })
 	})
 	// Each has a fault for one of two servers, before a database that both reach by wires of their own.
 	for name, fault := range map[string]func(*testing.T, *station, *wire, *database){
-		"killed":      func(t *testing.T, s *station, _ *wire, _ *database) { s.kill(); s.start(t) },
+		"killed":      func(t *testing.T, s *station, _ *wire, _ *database) { end(s); s.start(t) },
 		"stand still": func(_ *testing.T, s *station, _ *wire, _ *database) { standStill(s) },
 		"cut off": func(_ *testing.T, _ *station, w *wire, _ *database) {
 			w.set(true)
@@ -50,6 +47,16 @@ func TestServeChaos(t *testing.T) {
 	}
 }
 
+// end kills a server, or tells it to end, as an upgrade does.
+func end(s *station) {
+	if rand.IntN(2) == 0 {
+		s.signal(syscall.SIGTERM)
+		<-s.ended
+		return
+	}
+	s.kill()
+}
+
 // standStill stops a server for longer than others wait for it.
 func standStill(s *station) {
 	s.signal(syscall.SIGSTOP)
@@ -58,7 +65,7 @@ func standStill(s *station) {
 }
 
 // enough faults for a trial to prove something.
-const enough = 4
+const enough = 3
 
 // chaos runs a rollout of every service, half of them bad, and again until enough servers have had the fault, one after
 // the other, while notes are sent to the rollouts without a pause.

@@ -12,6 +12,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -58,6 +60,7 @@ func (s *Server) routes() []route {
 		{"POST", "/v1/leases/{lease}/beat", Operate, "Say that the caller still guards", nil, told{}, 200, s.beatLease},
 		{"GET", "/v1/leases/{lease}/told", Operate, "Hear what is told to a rollout that the caller guards, as server-sent events", nil, nil, 200, s.tellLease},
 		{"DELETE", "/v1/leases/{lease}", Operate, "Guard no longer: it is over, or a server is to go on", nil, told{}, 200, s.endLease},
+		{"GET", "/v1/backup", Operate, "Copy the whole store, as it is now, while everything goes on (of SQLite; PostgreSQL has pg_dump)", nil, nil, 200, s.backup},
 		{"GET", "/v1/openapi.json", "", "Describe this API", nil, nil, 200, s.describe},
 		{"GET", "/healthz", "", "Say that the server runs", nil, nil, 200, s.healthy},
 		{"GET", "/readyz", "", "Say whether the server can take rollouts on", nil, nil, 200, s.ready},
@@ -644,6 +647,30 @@ func (s *Server) exportJournal(w http.ResponseWriter, r *http.Request) error {
 		s.Log.Warn("a journal was not exported whole", "rollout", id, "error", err)
 		panic(http.ErrAbortHandler) // half a journal must not look like a whole one
 	}
+	return nil
+}
+
+// backup sends a copy of the store, which is whole or not sent.
+func (s *Server) backup(w http.ResponseWriter, r *http.Request) error {
+	dir, err := os.MkdirTemp("", "golive-backup-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }() // what is left of it is in the way of nobody
+	path := filepath.Join(dir, "golive.db")
+	if err := s.Store.Backup(r.Context(), path); errors.Is(err, store.ErrNoBackup) {
+		return badRequest(err.Error())
+	} else if err != nil {
+		return err
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = file.Close() }() // it was only read
+	w.Header().Set("Content-Disposition", `attachment; filename="golive.db"`)
+	w.Header().Set("Content-Type", "application/vnd.sqlite3")
+	http.ServeContent(w, r, "", time.Time{}, file)
 	return nil
 }
 

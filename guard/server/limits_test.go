@@ -120,7 +120,7 @@ func TestPace(t *testing.T) {
 	for _, secret := range []string{"fast", "slow"} {
 		tries.prove(sha256.Sum256([]byte(secret)), now)
 	}
-	l := &limiter{tries: tries, callers: map[[sha256.Size]byte]*pace{}}
+	l := &limiter{tries: tries, rate: perSecond, callers: map[[sha256.Size]byte]*pace{}}
 	ask := func(remote, secret string) bool {
 		r := httptest.NewRequest("GET", "/v1/rollouts", nil)
 		r.RemoteAddr = remote

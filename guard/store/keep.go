@@ -21,11 +21,14 @@ import (
 // ArchiveExtension is how the name of an archived rollout ends.
 const ArchiveExtension = journal.Extension + ".gz"
 
+// ErrNoBackup says that the engine of the store is backed up by means of its own.
+var ErrNoBackup = errors.New("PostgreSQL does it better: pg_dump --format=custom --file=FILE DATABASE")
+
 // Backup writes a copy of the store to a new file while the store is in use, and returns once it is on the disk. The copy
 // is as the store was at one instant; Open takes it. With PostgreSQL it is an error that says how it is done there.
 func (s *Store) Backup(ctx context.Context, path string) error {
 	if s.engine.name != "sqlite" {
-		return errors.New("back up the store: PostgreSQL does it better: pg_dump --format=custom --file=FILE DATABASE")
+		return fmt.Errorf("back up the store: %w", ErrNoBackup)
 	}
 	if err := s.backup(ctx, path); err != nil {
 		return fmt.Errorf("back up the store to %s: %w", path, s.explain(err))
