@@ -57,39 +57,50 @@ func (d desk) Open(ctx context.Context, delivery guard.Delivery, r guard.Release
 	if err != nil {
 		return "", err
 	}
-	id, repeated, err := d.Store.Accept(ctx, d.stamped(ctx, delivery), store.Opening{
-		Rollout: r.ID, Target: target(r.Service, r.Environment),
-		Records: []store.Entry{{At: opened.At, Kind: kind, Data: data}},
-	})
-	var busy *store.BusyError
-	if !errors.As(err, &busy) {
-		d.audit(ctx, delivery, id, kind, repeated, err)
-		return id, err
+	for began := time.Now(); ; {
+		id, repeated, err := d.Store.Accept(ctx, d.stamped(ctx, delivery), store.Opening{
+			Rollout: r.ID, Target: target(r.Service, r.Environment),
+			Records: []store.Entry{{At: opened.At, Kind: kind, Data: data}},
+		})
+		var busy *store.BusyError
+		if !errors.As(err, &busy) {
+			d.audit(ctx, delivery, id, kind, repeated, err)
+			return id, err
+		}
+		old, err := d.histories.read(ctx, busy.Rollout)
+		if err != nil {
+			return "", err
+		}
+		// Whoever has seen it end may open the next: it is put away in a moment, once everybody was told.
+		if old.state.Phase != guard.Over || time.Since(began) > putAway || !pause(ctx, putAwayLook) {
+			return d.underWay(ctx, delivery, busy.Rollout, old, opened.Fact.(guard.Opened), chosen.Plan)
+		}
 	}
-	return d.underWay(ctx, delivery, busy, opened.Fact.(guard.Opened), chosen.Plan)
 }
+
+// How long a rollout that is over may take to be put away, and how often that is looked at.
+const (
+	putAway     = 10 * time.Second
+	putAwayLook = 50 * time.Millisecond
+)
 
 // underWay deals with a rollout that is in the way of another: where both are the same release its name is the answer, and
 // a plan may want the old one taken back.
-func (d desk) underWay(ctx context.Context, delivery guard.Delivery, busy *store.BusyError, opened guard.Opened, plan *guard.Plan) (string, error) {
-	old, err := d.histories.read(ctx, busy.Rollout)
-	if err != nil {
-		return "", err
-	}
+func (d desk) underWay(ctx context.Context, delivery guard.Delivery, id string, old history, opened guard.Opened, plan *guard.Plan) (string, error) {
 	was, r := old.state.Release, opened.Release
-	if was.To == r.To && was.From == r.From && old.state.Purpose == opened.Purpose {
-		return busy.Rollout, nil
+	if was.To == r.To && was.From == r.From && old.state.Purpose == opened.Purpose && old.state.Phase != guard.Over {
+		return id, nil
 	}
 	if plan.Rollout.OnNewRelease == "supersede" {
-		delivery.ID = "supersede/" + busy.Rollout + "/" + delivery.ID
-		err := d.Tell(ctx, delivery, busy.Rollout, guard.Ordered{
+		delivery.ID = "supersede/" + id + "/" + delivery.ID
+		err := d.Tell(ctx, delivery, id, guard.Ordered{
 			Verb: guard.OrderRollback, By: "golive", Why: fmt.Sprintf("%s supersedes it (rollout.on_new_release)", r.To),
 		})
 		if err != nil && !errors.Is(err, guard.ErrOver) {
 			return "", err
 		}
 	}
-	return "", &guard.UnderWayError{ID: busy.Rollout}
+	return "", &guard.UnderWayError{ID: id}
 }
 
 // An InvalidError says that a release makes no sense, whoever asks.
