@@ -198,16 +198,20 @@ func (s *Server) lendRollout(w http.ResponseWriter, r *http.Request, o opening) 
 		return err
 	}
 	desk := desk{s}
-	lease, id, err := s.Store.Lend(ctx, desk.stamped(ctx, delivery), store.Opening{
-		Rollout: release.ID, Target: target(release.Service, release.Environment),
-		Records: []store.Entry{{At: begins.At, Kind: kind, Data: data}},
-	}, session)
+	var lease *store.Lease
+	var id string
+	inTheWay, old, err := desk.whenFree(ctx, func() (err error) {
+		lease, id, err = s.Store.Lend(ctx, desk.stamped(ctx, delivery), store.Opening{
+			Rollout: release.ID, Target: target(release.Service, release.Environment),
+			Records: []store.Entry{{At: begins.At, Kind: kind, Data: data}},
+		}, session)
+		return err
+	})
 	if lease == nil {
 		_ = session.Leave(ctx) // it owns nothing, and ends by itself
 	}
-	var busy *store.BusyError
-	if errors.As(err, &busy) {
-		id, err = desk.underWay(ctx, delivery, busy, begins.Fact.(guard.Opened), chosen.Plan)
+	if inTheWay != "" {
+		id, err = desk.underWay(ctx, delivery, inTheWay, old, begins.Fact.(guard.Opened), chosen.Plan)
 	}
 	if err != nil {
 		return err

@@ -57,23 +57,36 @@ func (d desk) Open(ctx context.Context, delivery guard.Delivery, r guard.Release
 	if err != nil {
 		return "", err
 	}
-	for began := time.Now(); ; {
-		id, repeated, err := d.Store.Accept(ctx, d.stamped(ctx, delivery), store.Opening{
+	var repeated bool
+	inTheWay, old, err := d.whenFree(ctx, func() (err error) {
+		id, repeated, err = d.Store.Accept(ctx, d.stamped(ctx, delivery), store.Opening{
 			Rollout: r.ID, Target: target(r.Service, r.Environment),
 			Records: []store.Entry{{At: opened.At, Kind: kind, Data: data}},
 		})
+		return err
+	})
+	if inTheWay != "" {
+		return d.underWay(ctx, delivery, inTheWay, old, opened.Fact.(guard.Opened), chosen.Plan)
+	}
+	d.audit(ctx, delivery, id, kind, repeated, err)
+	return id, err
+}
+
+// whenFree opens a rollout, and says which other is in the way. One that has just ended is put away in a moment, once
+// everybody was told: whoever has seen it end may open the next.
+func (d desk) whenFree(ctx context.Context, open func() error) (inTheWay string, old history, err error) {
+	for began := time.Now(); ; {
+		err := open()
 		var busy *store.BusyError
 		if !errors.As(err, &busy) {
-			d.audit(ctx, delivery, id, kind, repeated, err)
-			return id, err
+			return "", history{}, err
 		}
 		old, err := d.histories.read(ctx, busy.Rollout)
 		if err != nil {
-			return "", err
+			return "", history{}, err
 		}
-		// Whoever has seen it end may open the next: it is put away in a moment, once everybody was told.
 		if old.state.Phase != guard.Over || time.Since(began) > putAway || !pause(ctx, putAwayLook) {
-			return d.underWay(ctx, delivery, busy.Rollout, old, opened.Fact.(guard.Opened), chosen.Plan)
+			return busy.Rollout, old, nil
 		}
 	}
 }
