@@ -178,6 +178,10 @@ func (s *shipped) shift(w http.ResponseWriter, r *http.Request, version string) 
 		return
 	}
 	s.fence, s.seq = fence, seq
+	if percent > s.percent && rand.IntN(4) == 0 {
+		http.Error(w, "not just now", http.StatusServiceUnavailable) // so that a retry is often under way
+		return
+	}
 	if s.to != version && percent == 0 || s.to == version && s.percent == percent {
 		return
 	}

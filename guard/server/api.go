@@ -479,6 +479,11 @@ func (s *Server) list(r *http.Request) (listed, error) {
 	list := listed{Rollouts: []shown{}}
 	for _, one := range all {
 		h, err := s.histories.read(r.Context(), one.ID)
+		var unreadable *unreadableError
+		if errors.As(err, &unreadable) {
+			list.Rollouts = append(list.Rollouts, unread(one, unreadable))
+			continue
+		}
 		if err != nil {
 			return listed{}, fmt.Errorf("%s: %w", one.ID, err)
 		}

@@ -130,7 +130,22 @@ func (d desk) Tell(ctx context.Context, delivery guard.Delivery, id string, f gu
 	if err != nil {
 		return err
 	}
-	repeated, err := d.Store.Tell(ctx, d.stamped(ctx, delivery), id, store.Entry{At: e.At, Kind: kind, Data: data})
+	limited := ctx
+	ordered, _ := e.Fact.(guard.Ordered)
+	mine := d.guards(id)
+	if back := ordered.Verb == guard.OrderRollback && mine != nil; back {
+		var done func()
+		limited, done = context.WithTimeout(ctx, backWaits)
+		defer done()
+	} else {
+		mine = nil
+	}
+	repeated, err := d.Store.Tell(limited, d.stamped(ctx, delivery), id, store.Entry{At: e.At, Kind: kind, Data: data})
+	if temporary := err != nil && !errors.Is(err, store.ErrNoRollout) && !errors.Is(err, store.ErrOver); temporary && mine != nil {
+		d.Log.Warn("the store does not take an order to roll back, which is obeyed all the same", "rollout", id, "by", ordered.By, "error", err)
+		mine.urge(e.Fact)
+		return nil
+	}
 	d.audit(ctx, delivery, id, kind, repeated, err)
 	switch {
 	case errors.Is(err, store.ErrNoRollout):
@@ -140,6 +155,10 @@ func (d desk) Tell(ctx context.Context, delivery guard.Delivery, id string, f gu
 	}
 	return err
 }
+
+// backWaits is how long an order to roll back waits for the store. Forward needs the store, back never does: after that the
+// server that guards the rollout obeys, and its journal gets the order with all else that happens while the store is away.
+const backWaits = 3 * time.Second
 
 // sender is who has proved to send a delivery: the caller, or for a message that is signed whoever the hook knows by that.
 func sender(ctx context.Context, d guard.Delivery) string { return cmp.Or(who(ctx), d.By) }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -28,11 +29,12 @@ type guarding struct {
 	stop  context.CancelCauseFunc
 	ended chan struct{} // closed when it is not guarded any more
 
-	mu    sync.Mutex
-	told  []store.Told   // not handed on yet, in order
-	known map[int64]bool // places in the inbox that were handed on, or stand in the journal
-	wake  chan struct{}  // has room for one: something was told
-	back  chan struct{}  // closed while the journal is whole; nil: it is
+	mu     sync.Mutex
+	told   []store.Told   // not handed on yet, in order
+	urgent []guard.Fact   // that the store could not take, and that cannot wait for it
+	known  map[int64]bool // places in the inbox that were handed on, or stand in the journal
+	wake   chan struct{}  // has room for one: something was told
+	back   chan struct{}  // closed while the journal is whole; nil: it is
 }
 
 func newGuarding(s *Server, lease *store.Lease) *guarding {
@@ -49,7 +51,7 @@ func (g *guarding) run(ctx context.Context) {
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	defer context.AfterFunc(g.ctx, func() { end(context.Cause(g.ctx)) })()
-	state, err := g.guard(ctx)
+	state, err := g.guardSafely(ctx)
 	over := state.Phase == guard.Over
 	switch {
 	case errors.Is(err, engine.ErrFenced) || errors.Is(err, store.ErrFenced):
@@ -66,23 +68,73 @@ func (g *guarding) run(ctx context.Context) {
 		return
 	}
 	if !errors.Is(err, errStoodDown) {
-		g.log.Warn("not guarded any more", "error", g.server.Clean(err.Error()))
+		g.log.Error("not guarded any more", "error", g.server.Clean(err.Error()))
+		pause(g.ctx, unreadableFor) // another server, perhaps a newer one, may have more luck; and nobody runs in circles
 	}
-	goodbye, done := context.WithTimeout(context.WithoutCancel(ctx), leaveWithin)
-	defer done()
-	if err := g.lease.Release(goodbye); err != nil && !errors.Is(err, store.ErrFenced) {
-		g.log.Warn("not released: others wait until the session has lapsed", "error", err)
+	g.release(ctx)
+}
+
+// unreadableFor is how long a rollout is left alone that could not be guarded.
+const unreadableFor = 10 * time.Second
+
+// release gives the rollout back, however often that has to be tried: as long as the session lives and owns what it does
+// not guard, nobody else does.
+func (g *guarding) release(ctx context.Context) {
+	for {
+		goodbye, done := context.WithTimeout(context.WithoutCancel(ctx), leaveWithin)
+		err := g.lease.Release(goodbye)
+		done()
+		switch {
+		case err == nil, errors.Is(err, store.ErrFenced):
+			return
+		case g.ctx.Err() != nil: // the session ends with it
+			g.log.Warn("not released: others wait until the session has lapsed", "error", err)
+			return
+		}
+		g.log.Warn("not released yet", "error", err)
+		pause(g.ctx, claimEvery)
 	}
 }
+
+// guardSafely is guard, for which a panic is an error of this rollout alone.
+func (g *guarding) guardSafely(ctx context.Context) (state guard.State, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			g.log.Error("guarding it made golive panic", "panic", p, "stack", string(debug.Stack()))
+			state, err = guard.State{}, fmt.Errorf("panic: %v", p)
+		}
+	}()
+	return g.guard(ctx)
+}
+
+// asking repeats a question to the store until it is answered: while it is away nobody else can do better.
+func (g *guarding) asking(ctx context.Context, ask func(context.Context) error) error {
+	for {
+		limited, done := context.WithTimeout(ctx, storeAnswers)
+		err := ask(limited)
+		done()
+		var unreadable *unreadableError
+		if err == nil || ctx.Err() != nil || errors.As(err, &unreadable) || errors.Is(err, guard.ErrNoRollout) {
+			return err
+		}
+		g.log.Warn("the store does not say what happened so far", "error", err)
+		pause(ctx, claimEvery)
+	}
+}
+
+// storeAnswers is how long one question to the store may take: a connection may be dead and not know it.
+const storeAnswers = 10 * time.Second
 
 // finish says that nobody needs to go on with it. What was told to it too late to matter is in its journal all the same:
 // the sender was told that it is kept. The store may be away for a while.
 func (g *guarding) finish() error {
 	for g.ctx.Err() == nil {
-		last, err := g.keepRest()
+		ctx, done := context.WithTimeout(g.ctx, 3*storeAnswers)
+		last, err := g.keepRest(ctx)
 		if err == nil {
-			err = g.lease.Finish(g.ctx, last)
+			err = g.lease.Finish(ctx, last)
 		}
+		done()
 		switch {
 		case err == nil, errors.Is(err, store.ErrFenced):
 			return err
@@ -96,12 +148,12 @@ func (g *guarding) finish() error {
 }
 
 // keepRest appends what was told and is in no record, and returns the place of the last of all that was told.
-func (g *guarding) keepRest() (last int64, err error) {
-	h, err := g.server.histories.read(g.ctx, g.lease.Rollout)
+func (g *guarding) keepRest(ctx context.Context) (last int64, err error) {
+	h, err := g.server.histories.read(ctx, g.lease.Rollout)
 	if err != nil {
 		return 0, err
 	}
-	pending, err := g.server.Store.Pending(g.ctx, g.lease.Rollout)
+	pending, err := g.server.Store.Pending(ctx, g.lease.Rollout)
 	if err != nil {
 		return 0, err
 	}
@@ -121,7 +173,7 @@ func (g *guarding) keepRest() (last int64, err error) {
 		if err != nil {
 			return 0, err
 		}
-		for err = g.lease.Append(h.state.At, kind, data); errors.Is(err, store.ErrAway) && pause(g.ctx, time.Second); {
+		for err = g.lease.Append(h.state.At, kind, data); errors.Is(err, store.ErrAway) && pause(ctx, time.Second); {
 			err = g.lease.Append(h.state.At, kind, data)
 		}
 		if err != nil {
@@ -133,22 +185,27 @@ func (g *guarding) keepRest() (last int64, err error) {
 
 // guard reads the history and goes on with it.
 func (g *guarding) guard(ctx context.Context) (guard.State, error) {
-	h, err := g.server.histories.read(ctx, g.lease.Rollout)
+	var h history
+	var pending []store.Told
+	err := g.asking(ctx, func(ctx context.Context) (err error) {
+		g.server.histories.forget(g.lease.Rollout) // what the store holds counts, and it may have lost something
+		if h, err = g.server.histories.read(ctx, g.lease.Rollout); err != nil {
+			return err
+		}
+		pending, err = g.server.Store.Pending(ctx, g.lease.Rollout)
+		return err
+	})
 	if err != nil {
 		return guard.State{}, err
 	}
 	if h.state.Phase == guard.Over {
 		return h.state, nil // who guarded it last could not say so
 	}
-	pending, err := g.server.Store.Pending(ctx, g.lease.Rollout)
-	if err != nil {
-		return h.state, err
-	}
 	g.remember(h.taken())
 	for _, t := range pending {
 		g.hear(t)
 	}
-	parts, letGo := g.parts(ctx, h.plan)
+	parts, letGo := g.parts(ctx, h)
 	defer letGo()
 	facts := make(chan guard.Fact)
 	var handing sync.WaitGroup
@@ -174,21 +231,24 @@ func (g *guarding) guard(ctx context.Context) (guard.State, error) {
 	return state, err
 }
 
-// partsAgain is how long to wait before parts are made once more that could not be made.
-var partsAgain = []time.Duration{time.Second, 4 * time.Second}
+// partsAgain is how long to wait before parts are made once more that could not be made. The last counts for all that follow.
+var partsAgain = []time.Duration{time.Second, 4 * time.Second, 10 * time.Second}
 
-// parts makes what the plan names. Where that cannot be done, a few times over, the rollout goes on all the same, with
-// parts that answer why they are missing: it ends as one whose backend is down, and people are told as well as can be.
-func (g *guarding) parts(ctx context.Context, plan *guard.Plan) (engine.Parts, func()) {
+// parts makes what the plan names. A rollout that has moved no traffic yet does not wait for them for ever: it gets parts
+// that answer why they are missing, and ends as one whose backend is down. Of any other nobody can take the traffic back
+// without them, so that they are tried until they are there.
+func (g *guarding) parts(ctx context.Context, h history) (engine.Parts, func()) {
+	begun := h.state.Phase != guard.Checking && h.state.Phase != "" || h.state.Seen > 0
 	for try := 0; ; try++ {
-		parts, letGo, err := g.server.Parts(ctx, plan)
+		parts, letGo, err := g.server.Parts(ctx, h.plan)
 		if err == nil {
 			return parts, letGo
 		}
 		err = errors.New(g.server.Clean(err.Error()))
-		g.log.Error("the parts of its plan cannot be made", "error", err)
-		if try == len(partsAgain) || !pause(ctx, partsAgain[try]) {
-			return missing(plan, err), func() {}
+		g.log.Error("the parts of its plan cannot be made, and nobody guards it without them", "error", err, "has traffic", begun)
+		last := !begun && try == len(partsAgain)-1
+		if last || !pause(ctx, partsAgain[min(try, len(partsAgain)-1)]) {
+			return missing(h.plan, err), func() {}
 		}
 	}
 }
@@ -246,6 +306,39 @@ func (g *guarding) remember(taken map[int64]bool) {
 	g.told = slices.DeleteFunc(g.told, func(t store.Told) bool { return taken[t.N] })
 }
 
+// urge hands on a fact that is in no inbox, before anything else.
+func (g *guarding) urge(f guard.Fact) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.urgent = append(g.urgent, f)
+	select {
+	case g.wake <- struct{}{}:
+	default:
+	}
+}
+
+// next is what is to be handed on; nil: nothing is.
+func (g *guarding) next() (guard.Fact, bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.urgent) > 0 {
+		f := g.urgent[0]
+		g.urgent = g.urgent[1:]
+		return f, true
+	}
+	if len(g.told) == 0 {
+		return nil, false
+	}
+	t := g.told[0]
+	g.told = g.told[1:]
+	e, err := guard.Decode(t.At, t.Kind, t.Data)
+	if err != nil {
+		g.log.Error("something was told that cannot be read", "delivery", t.Delivery, "error", err)
+		return nil, true
+	}
+	return guard.Taken(e.Fact, t.N), true
+}
+
 // handOn gives the engine what was told, in order. What this version cannot read is left out, and said.
 func (g *guarding) handOn(ctx context.Context, facts chan<- guard.Fact) {
 	for {
@@ -255,21 +348,15 @@ func (g *guarding) handOn(ctx context.Context, facts chan<- guard.Fact) {
 			return
 		}
 		for {
-			g.mu.Lock()
-			if len(g.told) == 0 {
-				g.mu.Unlock()
+			fact, more := g.next()
+			if !more {
 				break
 			}
-			t := g.told[0]
-			g.told = g.told[1:]
-			g.mu.Unlock()
-			e, err := guard.Decode(t.At, t.Kind, t.Data)
-			if err != nil {
-				g.log.Error("something was told that cannot be read", "delivery", t.Delivery, "error", err)
+			if fact == nil {
 				continue
 			}
 			select {
-			case facts <- guard.Taken(e.Fact, t.N):
+			case facts <- fact:
 			case <-ctx.Done():
 				return
 			}
@@ -340,6 +427,19 @@ func (h *history) taken() map[int64]bool {
 
 // grow adds records that follow those that are known.
 func (h *history) grow(id string, records []journal.Record) error {
+	if err := h.add(id, records); err != nil {
+		return &unreadableError{err}
+	}
+	return nil
+}
+
+// An unreadableError says that records are there, and that this version of golive cannot read them.
+type unreadableError struct{ err error }
+
+func (e *unreadableError) Error() string { return e.err.Error() }
+func (e *unreadableError) Unwrap() error { return e.err }
+
+func (h *history) add(id string, records []journal.Record) error {
 	for _, r := range records {
 		e, err := guard.Decode(r.At, r.Kind, r.Data)
 		if err != nil {
@@ -380,12 +480,20 @@ func (c *histories) read(ctx context.Context, id string) (history, error) {
 		h = *known
 	}
 	c.mu.Unlock()
-	records, err := c.server.Store.Load(ctx, id, h.last.Seq)
+	// The last record that is known is asked for again: a store that has lost its end, and went on, holds another.
+	records, err := c.server.Store.Load(ctx, id, max(0, h.last.Seq-1))
 	if errors.Is(err, store.ErrNoRollout) {
 		return history{}, guard.ErrNoRollout
 	}
 	if err != nil {
 		return history{}, err
+	}
+	if h.last.Seq > 0 {
+		if len(records) == 0 || records[0].Hash != h.last.Hash {
+			c.forget(id)
+			return c.read(ctx, id)
+		}
+		records = records[1:]
 	}
 	h.events = h.events[:len(h.events):len(h.events)] // another reader may add to the same ones
 	if err := h.grow(id, records); err != nil {
@@ -396,6 +504,14 @@ func (c *histories) read(ctx context.Context, id string) (history, error) {
 	}
 	c.keep(id, h)
 	return h, nil
+}
+
+// forget drops what is known of a rollout, so that the next look reads it from the beginning.
+func (c *histories) forget(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.recent, id)
+	c.order = slices.DeleteFunc(c.order, func(other string) bool { return other == id })
 }
 
 func (c *histories) keep(id string, h history) {

@@ -68,6 +68,8 @@ type Server struct {
 	untold    atomic.Int64  // refusals that the log does not name
 	lent      lent
 
+	claimed, heard atomic.Int64 // when the store last answered, in nanoseconds
+
 	mu      sync.Mutex
 	session *store.Session
 	guarded map[string]*guarding // by the name of the rollout
@@ -102,6 +104,10 @@ const (
 	claimAtMost = 200
 	// leaveWithin bounds saying goodbye to the store.
 	leaveWithin = 5 * time.Second
+	// standDownWithin bounds waiting for parts that should let go.
+	standDownWithin = 15 * time.Second
+	// hearPause is how long what is told may wait for more: each hint would be a question to the store otherwise.
+	hearPause = 50 * time.Millisecond
 )
 
 // Run guards rollouts until ctx ends. Then it stands each down as it is, for another server to go on with, or for
@@ -138,7 +144,13 @@ func (s *Server) serve(ctx context.Context, session *store.Session) {
 	<-ctx.Done()
 	actors.Wait()
 	s.standDown()
-	running.Wait()
+	ended := make(chan struct{})
+	go func() { running.Wait(); close(ended) }()
+	select {
+	case <-ended:
+	case <-time.After(standDownWithin): // a part that ends for nobody; what it holds belongs to nobody from now on
+		s.Log.Error("a rollout does not let go of its parts; the others go on without it")
+	}
 	s.setSession(nil)
 	goodbye, done := context.WithTimeout(context.WithoutCancel(ctx), leaveWithin)
 	defer done()
@@ -157,7 +169,9 @@ func (s *Server) setSession(session *store.Session) {
 // never revived, for rollouts would be owned and not guarded.
 func (s *Server) beat(ctx context.Context, session *store.Session, end func()) {
 	for pause(ctx, s.TTL/4) {
-		err := session.Beat(ctx)
+		limited, done := context.WithTimeout(ctx, max(s.TTL/4, time.Second))
+		err := session.Beat(limited)
+		done()
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -197,7 +211,12 @@ func (s *Server) untilKept(ctx context.Context) bool {
 func (s *Server) claim(ctx context.Context, session *store.Session, running *sync.WaitGroup) {
 	hints := s.Store.Subscribe(ctx)
 	for {
-		leases, err := s.Store.Claim(ctx, session, claimAtMost)
+		limited, done := context.WithTimeout(ctx, storeAnswers)
+		leases, err := s.Store.Claim(limited, session, claimAtMost)
+		done()
+		if err == nil {
+			s.claimed.Store(time.Now().UnixNano())
+		}
 		if err != nil && ctx.Err() == nil && !errors.Is(err, store.ErrLapsed) {
 			s.Log.Warn("no rollouts can be taken on", "error", err)
 		}
@@ -218,7 +237,7 @@ func (s *Server) claim(ctx context.Context, session *store.Session, running *syn
 		if len(leases) == claimAtMost {
 			continue
 		}
-		if !s.untilNews(ctx, hints, claimEvery) {
+		if !s.untilNews(ctx, hints, min(claimEvery, s.TTL/5)) {
 			return
 		}
 	}
@@ -251,7 +270,12 @@ func (s *Server) hear(ctx context.Context, session *store.Session) {
 	hints := s.Store.Subscribe(ctx)
 	var after int64 // what was told up to here was heard; a rollout that is claimed later hears from the beginning
 	for {
-		told, err := s.Store.Delivered(ctx, session, after)
+		limited, done := context.WithTimeout(ctx, storeAnswers)
+		told, err := s.Store.Delivered(limited, session, after)
+		done()
+		if err == nil {
+			s.heard.Store(time.Now().UnixNano())
+		}
 		if err != nil && ctx.Err() == nil {
 			s.Log.Warn("what was told cannot be heard", "error", err)
 		}
@@ -264,19 +288,39 @@ func (s *Server) hear(ctx context.Context, session *store.Session) {
 		if len(told) == store.MaxTold {
 			continue
 		}
-		timer := time.NewTimer(hearEvery)
+		if !anyNews(ctx, hints, hearEvery) {
+			return
+		}
+	}
+}
+
+// anyNews waits for a hint, and a moment longer for those that come with it, or until time is over. It says whether ctx
+// goes on.
+func anyNews(ctx context.Context, hints <-chan string, longest time.Duration) bool {
+	timer := time.NewTimer(longest)
+	defer timer.Stop()
+	select {
+	case _, open := <-hints:
+		if !open {
+			return false
+		}
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+	timer.Reset(hearPause)
+	for {
 		select {
 		case _, open := <-hints:
 			if !open {
-				timer.Stop()
-				return
+				return false
 			}
 		case <-timer.C:
+			return true
 		case <-ctx.Done():
-			timer.Stop()
-			return
+			return false
 		}
-		timer.Stop()
 	}
 }
 
@@ -310,6 +354,11 @@ func (s *Server) Ready(ctx context.Context) error {
 	s.mu.Unlock()
 	if session == nil || !session.Valid() {
 		return errors.New("the store was not joined yet, or gives no answer")
+	}
+	for what, last := range map[string]*atomic.Int64{"what rollouts there are": &s.claimed, "what was told to them": &s.heard} {
+		if since := time.Since(time.Unix(0, last.Load())); since > s.TTL+storeAnswers {
+			return fmt.Errorf("the store has not said %s for %s", what, since.Round(time.Second))
+		}
 	}
 	if err := s.Store.Ping(ctx); err != nil {
 		return fmt.Errorf("the store gives no answer: %w", err)

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -14,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -255,8 +257,12 @@ func (r *running) state(id string) guard.State {
 // await waits for a rollout.
 func (r *running) await(id, what string, done func(guard.State) bool) guard.State {
 	r.Helper()
-	for {
-		if s := r.state(id); done(s) {
+	for began := time.Now(); ; {
+		s := r.state(id)
+		if time.Since(began) > 2*time.Minute {
+			r.Fatalf("%s is %s (%s), and this does not come: %s", id, s.Phase, s.Why, what)
+		}
+		if done(s) {
 			return s
 		} else if s.Phase == guard.Over {
 			r.Fatalf("%s is over (%s: %s) before this: %s", id, s.Outcome, s.Why, what)
@@ -337,18 +343,95 @@ func TestGoesOn(t *testing.T) {
 	again.over(id, guard.Live)
 }
 
-// TestTakesOver lets a server stand still with its rollout, and another take it.
+// TestTakesOver lets an owner stand still with its rollout, and a server take it: the owner can write nothing any more.
 func TestTakesOver(t *testing.T) {
 	s := newSite(t)
-	stuck := s.start("stuck", func(o *server.Options) {
-		o.TTL = time.Hour // it will not beat soon enough for the others: they see it stand still for their own ttl
+	r := s.start("one", nil)
+	r.write("late.yaml", planOf("late", ""))
+	id := r.open("shop", "v1", "v2")
+	r.await(id, "watching", watching)
+	r.end()
+	still, err := s.store.Join(t.Context(), "stands still", 3*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leases, err := s.store.Claim(t.Context(), still, 10)
+	if err != nil || len(leases) != 1 {
+		t.Fatalf("%d leases, %v", len(leases), err)
+	}
+	s.start("other", nil).over(id, guard.Live)
+	if err := leases[0].Append(time.Now(), "noted", json.RawMessage(`{"fact": {"text": "late"}}`)); !errors.Is(err, store.ErrFenced) {
+		t.Errorf("who stood still appends: %v", err)
+	}
+}
+
+// TestPartsComeBack takes a rollout on whose parts cannot be made for a while: an order to take it back is obeyed as soon as
+// they can.
+func TestPartsComeBack(t *testing.T) {
+	s := newSite(t)
+	r := s.start("one", nil)
+	id := r.open("shop", "v1", "bad")
+	r.await(id, "watching", func(s guard.State) bool { return s.Seen == 50 })
+	r.end()
+	var tries atomic.Int32
+	again := s.start("two", func(o *server.Options) {
+		o.Parts = func(ctx context.Context, p *guard.Plan) (engine.Parts, func(), error) {
+			if tries.Add(1) <= 3 {
+				return engine.Parts{}, nil, errors.New("the plugin does not start")
+			}
+			return s.world.parts(ctx, p)
+		}
 	})
-	id := stuck.open("shop", "v1", "v2")
-	stuck.await(id, "watching", watching)
-	other := s.start("other", nil)
-	other.want(202, "POST", "/v1/rollouts/"+id+"/notes", `{"text": "is anybody there?"}`)
-	stuck.end()
-	other.over(id, guard.Live)
+	again.want(202, "POST", "/v1/rollouts/"+id+"/orders", `{"verb": "rollback"}`)
+	again.over(id, guard.RolledBack)
+}
+
+// TestUnreadable: a rollout whose records this version cannot read is listed, and disturbs no other.
+func TestUnreadable(t *testing.T) {
+	s := newSite(t)
+	_, _, err := s.store.Accept(t.Context(), store.Delivery{ID: "x", Source: "test", At: time.Now()}, store.Opening{
+		Rollout: "from-the-future", Target: "future/test", Records: []store.Entry{{At: time.Now(), Kind: "teleported", Data: json.RawMessage("{}")}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := s.start("one", nil)
+	id := r.open("shop", "v1", "v2")
+	if text := r.want(200, "GET", "/v1/rollouts", ""); !strings.Contains(text, `"phase":"unreadable"`) || !strings.Contains(text, id) {
+		t.Errorf("the list is %s", text)
+	}
+	r.want(200, "GET", "/", "")
+	r.over(id, guard.Live)
+	if n := strings.Count(s.log.String(), "not guarded any more"); n > 3 {
+		t.Errorf("it was tried %d times in a few seconds", n)
+	}
+}
+
+// TestLostTail lets the store lose the end of a history that was looked at: the next owner begins with what is there.
+func TestLostTail(t *testing.T) {
+	s := newSite(t)
+	path := filepath.Join(t.TempDir(), "old.db")
+	r := s.start("one", nil)
+	id := r.open("shop", "v1", "v2")
+	r.await(id, "watching", watching)
+	r.want(202, "POST", "/v1/rollouts/"+id+"/orders", `{"verb": "hold"}`)
+	r.await(id, "held", func(s guard.State) bool { return s.Held != "" })
+	if err := s.store.Backup(t.Context(), path); err != nil {
+		t.Fatal(err)
+	}
+	seen := r.state(id)
+	r.want(202, "POST", "/v1/rollouts/"+id+"/notes", `{"text": "lost"}`)
+	r.await(id, "noted", func(s guard.State) bool { return s.At.After(seen.At) })
+	r.end()
+	old, err := store.Open(t.Context(), "sqlite:"+path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = old.Close() })
+	s.store = old
+	again := s.start("two", nil)
+	again.want(202, "POST", "/v1/rollouts/"+id+"/orders", `{"verb": "resume"}`)
+	again.over(id, guard.Live)
 }
 
 // TestOnce sends the same twice.

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"strings"
 	"time"
 
 	"github.com/golive-dev/golive/guard"
@@ -58,6 +59,15 @@ func (s *Server) show(h history, r store.Rollout, now time.Time) shown {
 		one.Ended, one.Guard = st.Since, ""
 	}
 	return one
+}
+
+// unread is what can be said of a rollout whose records this version of golive cannot read.
+func unread(r store.Rollout, why error) shown {
+	service, environment, _ := strings.Cut(r.Target, "/")
+	return shown{
+		ID: r.ID, Service: service, Environment: environment, Phase: "unreadable", Guard: r.Node, Fence: r.Fence, Records: r.Records,
+		Why: "this version of golive cannot read its records: " + guard.Line(why.Error(), longestText), Began: r.Began, Since: r.Last,
+	}
 }
 
 // staleAfter is how long ago a rollout may have been looked at last for its opinion to count.

@@ -37,6 +37,9 @@ type Session struct {
 	looked     time.Duration // when the sessions were last seen
 }
 
+// gapAllowed is how long an observer may be busy with itself and go on observing, where half a ttl is less.
+const gapAllowed = 2 * time.Second
+
 // An observation is the beat at which another session was seen, and since when, by the observer's own clock.
 type observation struct {
 	beats int64
@@ -208,7 +211,7 @@ func (x *Session) reap(ctx context.Context) error {
 		ttl := time.Duration(ms) * time.Millisecond
 		o, known := x.seen[id]
 		switch {
-		case !known || o.beats != beats || gap > ttl/2:
+		case !known || o.beats != beats || gap > max(ttl/2, min(ttl, gapAllowed)):
 			o = observation{beats, -1}
 		case sent-o.since >= ttl:
 			still = append(still, id)
