@@ -7,6 +7,7 @@ import (
 
 	"github.com/golive-dev/golive/guard"
 	"github.com/golive-dev/golive/guard/journal"
+	"github.com/golive-dev/golive/guard/report"
 )
 
 // An account is what can be said of a rollout in few words, by every command that answers about one.
@@ -65,48 +66,18 @@ func (h *history) account() account {
 
 // verdict is how a rollout ended, in one line.
 func verdict(s guard.State) string {
-	r := s.Release
-	watched := s.Mode == guard.Observe && s.Purpose != guard.ToRollback
-	text, why := "", s.Why
-	switch s.Outcome {
-	case guard.Live:
-		text = r.To + " is live"
-	case guard.Unfinished:
-		text = fmt.Sprintf("%s was last seen with %d %% of the traffic, and the backend could not finish", r.To, s.Seen)
-	case guard.NoGo:
-		text = "no-go: " + r.To + " got no traffic"
-	case guard.Unknowable:
-		text = "no-go: whether " + r.To + " may go on could not be found out, so it got no traffic"
-	case guard.Overdue:
-		text = "time ran out before anything was decided about " + r.To
-	case guard.Stopped:
-		text = "stopped before " + r.To + " got any traffic"
-		if watched || s.Purpose == guard.ToWatch {
-			text = "stopped watching " + r.To
-		}
-	case guard.RolledBack:
-		text = r.To + " was taken out of the traffic again, verified"
-		if !r.First() {
-			text = fmt.Sprintf("%s was rolled back to %s, verified", r.To, r.From)
-		}
-		if watched {
-			text = r.To + " was taken back, and not by golive"
-		}
-	case guard.RollbackFailed:
-		text = fmt.Sprintf("ROLLBACK FAILED: it is not certain that %s has the traffic again", r.From)
-		if r.First() {
-			text = "ROLLBACK FAILED: it is not certain that " + r.To + " is out of the traffic"
-		}
-	case guard.WouldRollBack:
-		text = r.To + " would have been taken back"
-	default:
-		return fmt.Sprintf("the %s of %s is not over: %s", s.Purpose, r.To, s.Phase)
+	warning, text := report.Verdict(s)
+	if text == "" {
+		return fmt.Sprintf("the %s of %s is not over: %s", s.Purpose, s.Release.To, s.Phase)
 	}
-	if s.Purpose == guard.ToRollback && s.Outcome != guard.RolledBack && s.Outcome != guard.RollbackFailed {
-		text = fmt.Sprintf("NOT ROLLED BACK: nothing was taken from %s (%s)", r.To, s.Outcome)
+	if warning != "" {
+		text = strings.ToUpper(warning) + ": " + text
+		if s.Outcome != guard.RollbackFailed {
+			text += fmt.Sprintf(" (%s)", s.Outcome)
+		}
 	}
-	if why != "" {
-		text += ": " + why
+	if s.Why != "" {
+		text += ": " + s.Why
 	}
 	return text
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/golive-dev/golive/guard"
 	"github.com/golive-dev/golive/guard/journal"
 	"github.com/golive-dev/golive/guard/judge"
+	"github.com/golive-dev/golive/guard/report"
 )
 
 func (p *program) explainCommand() *cobra.Command {
@@ -140,7 +141,7 @@ func (p *program) explainHistory(h *history) error {
 	x := explanation{account: h.account(), Policy: policies(h.Plan), Waiting: p.waiting(h)}
 	x.Timeline, x.Decided = p.retold(h, p.ink(p.out))
 	if x.Decided != nil {
-		x.Meaning = meanings[x.Decided.Rule]
+		x.Meaning = report.Meaning(x.Decided.Rule)
 	}
 	if p.settings.Output == asJSON {
 		return p.answerAbout(h.Plan, x)
@@ -196,12 +197,12 @@ func (x explanation) write(out io.Writer, i ink, s guard.State) {
 // decision shows the tick that decided, with everything that its ruling rests on.
 func (x explanation) decision(out io.Writer, i ink, say func(string)) {
 	r := x.Decided
-	say(fmt.Sprintf("%s, %s into the step: %s", clock(r.At), spell(seconds(r.InStep)), i.paint(toneOf(r.Call), callWords[r.Call])))
+	say(fmt.Sprintf("%s, %s into the step: %s", clock(r.At), spell(seconds(r.InStep)), i.paint(toneOf(r.Call), report.Call(r.Call))))
 	say(r.Why)
 	say(fmt.Sprintf("rule %s: %s", r.Rule, x.Meaning))
-	say(fmt.Sprintf("odds of harm: %s, limit %s", against(r.LogOdds), odds(r.Limit)))
-	if missing := stillMissing(*r); missing != "" {
-		say(missing)
+	say(fmt.Sprintf("odds of harm: %s, limit %s", report.Against(r.LogOdds), odds(r.Limit)))
+	if missing := report.Missing(*r); missing != "" {
+		say("still missing: " + missing)
 	}
 	if len(r.Signals) == 0 {
 		return
@@ -225,25 +226,6 @@ func (x explanation) decision(out io.Writer, i ink, say func(string)) {
 	}
 }
 
-// against reads odds as people do: who is ahead.
-func against(log float64) string {
-	if log > 0 {
-		return odds(log) + " against " + "the new version"
-	}
-	return odds(log)
-}
-
-// stillMissing says what a step waited for when a ruling was made, and for how long.
-func stillMissing(r judge.Ruling) string {
-	switch {
-	case r.Missing == "":
-		return ""
-	case r.Remain > 0:
-		return fmt.Sprintf("still missing: %s; about %s more", r.Missing, spell(seconds(r.Remain)))
-	}
-	return "still missing: " + r.Missing
-}
-
 // exclusion says whether harm above the margin is excluded for a signal, or what that still takes.
 func exclusion(s judge.Sight) string {
 	switch {
@@ -265,25 +247,6 @@ func interval(s judge.Sight) string {
 		return "-"
 	}
 	return fmt.Sprintf("%s to %s pp", points(s.Low), points(s.High))
-}
-
-// meanings say what each rule means.
-var meanings = map[judge.Rule]string{
-	judge.NotStarted:      "no step has begun, so there is nothing to judge.",
-	judge.Odds:            "the counts of all signals together are so much likelier if the new version does harm that the limit is passed.",
-	judge.StoppedAnswer:   "the new version answers far fewer requests than its share of the traffic.",
-	judge.Overwhelming:    "every fifth request fails on the new version, in two ticks in a row, and not on the old one: no statistics needed.",
-	judge.Never:           "a limit of the plan (never) is broken, whatever the old version does.",
-	judge.BothFailing:     "a limit of the plan is broken by both versions, so going back would not help: no step is taken.",
-	judge.BothDegraded:    "the old version does far worse than it used to: something around both is wrong, and no step is taken.",
-	judge.WithinLimits:    "a first release keeps every limit of the plan; there is nothing to compare it with.",
-	judge.NonInferior:     "harm larger than the margins of the plan is excluded, with the confidence that the plan asks for.",
-	judge.Leaning:         "the counts of this step favour harm, but not enough to go back: no step is taken.",
-	judge.TooFast:         "the new version answers faster than real work can be done: a person has to look at the answers.",
-	judge.Collecting:      "there are not enough requests yet to exclude harm, and no sign of it.",
-	judge.TooFew:          "the time of the step is over, and there were too few requests to decide.",
-	judge.StillLearning:   "the old version is too young to know what is normal.",
-	judge.NothingToReadOf: "the metrics are gone: nothing was read of one of the versions for too long.",
 }
 
 // policies are what the plan says about what may have happened.
@@ -347,7 +310,7 @@ func (p *program) waiting(h *history) (all []string) {
 	if s.Trouble != "" {
 		all = append(all, "trouble: "+s.Trouble)
 	}
-	return append(all, fmt.Sprintf("at the latest at %s something else happens: %s", moment(s.Until), late(s.Phase)))
+	return append(all, fmt.Sprintf("at the latest at %s something else happens: %s", moment(s.Until), report.Late(s.Phase)))
 }
 
 func (p *program) waitingForEvidence(h *history) (all []string) {
@@ -374,17 +337,4 @@ func (p *program) waitingForEvidence(h *history) (all []string) {
 		all = append(all, "about "+spell(seconds(s.Ruling.Remain))+" more, counted from "+clock(s.Ruling.At))
 	}
 	return all
-}
-
-// late says what becomes of a phase whose time is over.
-func late(p guard.Phase) string {
-	switch p {
-	case guard.Checking:
-		return "it ends, and no traffic was moved"
-	case guard.Finishing:
-		return "it ends as unfinished"
-	case guard.Restoring, guard.Verifying:
-		return "it ends as a failed rollback"
-	}
-	return "it goes back"
 }

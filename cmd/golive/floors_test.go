@@ -28,7 +28,7 @@ var floors = []struct{ pattern, may string }{
 	{"cmd/*", "*"},
 	{"guard/server", "guard guard/engine guard/judge guard/journal guard/report guard/store"},
 	{"guard/engine", "guard guard/judge"},
-	{"guard/report", "guard"},
+	{"guard/report", "guard guard/judge"},
 	{"guard/bundle", "guard"},
 	{"guard/store", "guard/journal"},
 	{"guard/journal", ""},

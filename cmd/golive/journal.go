@@ -339,7 +339,7 @@ func factText(fact guard.Fact) string {
 	case guard.Resumed:
 		return "golive " + f.Version + " goes on"
 	case guard.Ordered:
-		return orderedWords(f)
+		return report.Ordered(f)
 	case guard.Voted:
 		return oneLine(joinLines(voteLines(f)))
 	case guard.Noted:

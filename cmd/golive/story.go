@@ -114,7 +114,7 @@ func (t *story) fact(e guard.Event, s guard.State, turned bool) []line {
 		return []line{{doubt, "another process goes on"}}
 	case guard.Ordered:
 		if !turned {
-			return []line{{doubt, orderedWords(f) + t.given(f, s)}}
+			return []line{{doubt, report.Ordered(f) + t.given(f, s)}}
 		}
 	case guard.Voted:
 		if !turned {
@@ -138,11 +138,11 @@ func (t *story) fact(e guard.Event, s guard.State, turned bool) []line {
 		return t.remarks(s)
 	case guard.Told:
 		if tell, ok := t.asked(e.Task).(guard.Tell); ok {
-			return []line{{faint, fmt.Sprintf("told %s: %s", t.channel(tell.Channel), tell.Notice.Title)}}
+			return []line{{faint, fmt.Sprintf("told %s: %s", report.Channel(t.plan, tell.Channel), tell.Notice.Title)}}
 		}
 	case guard.Failed:
 		if tell, ok := t.asked(e.Task).(guard.Tell); ok {
-			return []line{{doubt, fmt.Sprintf("could not tell %s: %s", t.channel(tell.Channel), f.Error)}}
+			return []line{{doubt, fmt.Sprintf("could not tell %s: %s", report.Channel(t.plan, tell.Channel), f.Error)}}
 		}
 	}
 	return nil
@@ -159,17 +159,6 @@ func meanwhile(s guard.State) string {
 		return "it is over, and the last notices are on their way"
 	}
 	return "it ends as soon as it can"
-}
-
-func orderedWords(f guard.Ordered) string {
-	text := fmt.Sprintf("%s ordered %s", somebody(f.By), f.Verb)
-	if f.Verb == guard.OrderExtend {
-		text += fmt.Sprintf(" by %s", f.For)
-	}
-	if f.Why != "" {
-		text += ": " + f.Why
-	}
-	return text
 }
 
 func somebody(name string) string {
@@ -261,13 +250,6 @@ func (t *story) asked(task int) guard.Deed {
 		}
 	}
 	return nil
-}
-
-func (t *story) channel(i int) string {
-	if i < len(t.plan.Notify) {
-		return t.plan.Notify[i].Use
-	}
-	return fmt.Sprintf("channel %d", i+1)
 }
 
 // turn tells of a phase that has begun, and of why the one before ended.
@@ -366,7 +348,7 @@ func (t *story) ruling(e guard.Event, s guard.State) []line {
 	case class != was && class == "":
 		lines = append(lines, line{calm, "gathering evidence again: " + r.Why})
 	case class != was:
-		lines = append(lines, line{toneOf(r.Call), fmt.Sprintf("%s: %s", callWords[r.Call], r.Why)})
+		lines = append(lines, line{toneOf(r.Call), fmt.Sprintf("%s: %s", report.Call(r.Call), r.Why)})
 	case e.At.Sub(t.counted) >= quietFor:
 		lines = append(lines, line{calm, progress(s, e.At)})
 	default:
@@ -400,17 +382,7 @@ func (t *story) asking(s guard.State) string {
 	if then == guard.ThenAsk {
 		return fmt.Sprintf("a person has to decide (%s, or %s)", t.call("order", "proceed", s.Release.ID), t.call("rollback", s.Release.ID))
 	}
-	return callWords[s.Ruling.Call] + ", holding until " + clock(s.Until) + ", then back"
-}
-
-// callWords say what a call means.
-var callWords = map[judge.Call]string{
-	judge.Blind:        "blind",
-	judge.Continue:     "not yet",
-	judge.Hold:         "holding",
-	judge.Inconclusive: "not enough evidence",
-	judge.Healthy:      "healthy",
-	judge.Regressed:    "harm",
+	return report.Call(s.Ruling.Call) + ", holding until " + clock(s.Until) + ", then back"
 }
 
 func toneOf(c judge.Call) tone {

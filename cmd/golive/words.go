@@ -2,62 +2,25 @@ package main
 
 import (
 	"fmt"
-	"math"
 	"strings"
 	"time"
 	"unicode/utf8"
 
-	"github.com/golive-dev/golive/guard"
 	"github.com/golive-dev/golive/guard/judge"
+	"github.com/golive-dev/golive/guard/report"
 )
 
-// How golive writes numbers and times for people: as the judge does in its sentences.
-
-// number is a whole number with commas.
-func number(n float64) string {
-	digits := fmt.Sprintf("%.0f", n)
-	for i := len(digits) - 3; i > 0 && digits[i-1] != '-'; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return digits
-}
-
-// percent is a share with as many digits as matter.
-func percent(share float64) string {
-	p := 100 * share
-	switch {
-	case p == 0 || math.Abs(p) >= 10:
-		return fmt.Sprintf("%.0f %%", p)
-	case math.Abs(p) >= .095:
-		return strings.TrimRight(strings.TrimRight(fmt.Sprintf("%.2f", p), "0"), ".") + " %"
-	}
-	return fmt.Sprintf("%.2g %%", p)
-}
-
-// points is a difference between two shares.
-func points(difference float64) string { return fmt.Sprintf("%+.3g", 100*difference) }
-
-// odds renders the logarithm of odds, like 640:1 or 1:4.
-func odds(log float64) string {
-	const most = 1e6
-	switch {
-	case log > math.Log(most):
-		return "over " + number(most) + ":1"
-	case log < -math.Log(most):
-		return "under 1:" + number(most)
-	case log < 0:
-		return "1:" + brief(math.Exp(-log))
-	}
-	return brief(math.Exp(log)) + ":1"
-}
-
-// brief drops what does not matter of a factor.
-func brief(f float64) string {
-	if f < 9.95 {
-		return fmt.Sprintf("%.2g", f)
-	}
-	return number(f)
-}
+// How golive writes numbers and times for people: as the judge does in its sentences, and a server on its page.
+var (
+	number  = report.Number
+	percent = report.Percent
+	points  = report.Points
+	odds    = report.Odds
+	spell   = report.Span
+	clock   = report.Clock
+	moment  = report.Moment
+	plural  = report.Plural
+)
 
 // tally is how many of an arm's requests were bad.
 func tally(t judge.Tally) string {
@@ -78,25 +41,8 @@ func nameOf(s judge.Sight) string {
 	return fmt.Sprintf("%s > %.3g s", s.Signal, s.Slower)
 }
 
-// spell is a time span in seconds.
-func spell(d time.Duration) string { return guard.Duration(max(0, d.Round(time.Second))).String() }
-
 // seconds is a number of seconds as a time span.
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
-
-// clock is a time of the day. It is UTC everywhere, as in the journal, for who compares notes at night may sit
-// in several time zones.
-func clock(t time.Time) string { return t.UTC().Format("15:04:05Z") }
-
-// moment is a clock with its day.
-func moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") }
-
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}
 
 // wrap breaks a text between words into lines that are no wider than width, where the words allow it. A line
 // that was indented goes on indented. Width 0 breaks nothing.

@@ -1,5 +1,6 @@
 // Package report turns the answer of a check into paperwork: for a person, for a pipeline, for a dashboard. It
-// is pure; cmd/golive says where the paperwork goes.
+// is pure; cmd/golive says where the paperwork goes. What is said of a rollout in the same words by the command line and by
+// the server's page is in words.go.
 //
 // Whatever is written here may leave the machine, and is read by programs that obey what they read. So no form
 // holds a phone number or an e-mail address unless the plan says that it may, whatever a finding says cannot

@@ -10,6 +10,7 @@ import (
 
 	"github.com/golive-dev/golive/guard"
 	"github.com/golive-dev/golive/guard/judge"
+	"github.com/golive-dev/golive/guard/report"
 )
 
 // This file draws: the odds of harm over time, and how long requests took.
@@ -109,7 +110,7 @@ func (d *plotter) chart(s guard.State) *chart {
 	y := func(odds float64) float64 {
 		return round((highest - min(max(odds, lowest), highest)) / (highest - lowest) * box)
 	}
-	c := &chart{LimitAt: y(limit), EvenAt: y(0), Limit: odds(limit), From: from, To: to}
+	c := &chart{LimitAt: y(limit), EvenAt: y(0), Limit: report.Odds(limit), From: from, To: to}
 	c.LimitText, c.EvenText = round(c.LimitAt/10), round(c.EvenAt/10)
 	var line []string
 	most := d.points[0]
@@ -155,7 +156,7 @@ func (d *plotter) chart(s guard.State) *chart {
 		c.Dot = &dot{x(end.at) / 10, y(end.odds) / 10}
 	}
 	c.Says = fmt.Sprintf("Odds of harm %s at %s; at %s the traffic is taken back. The highest so far were %s at %s.",
-		odds(d.points[len(d.points)-1].odds), clockWords(to), c.Limit, odds(most.odds), clockWords(most.at))
+		report.Odds(d.points[len(d.points)-1].odds), report.Clock(to), c.Limit, report.Odds(most.odds), report.Clock(most.at))
 	return c
 }
 

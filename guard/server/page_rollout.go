@@ -236,8 +236,8 @@ func portray(h history, one shown, c Caller, now time.Time) portrait {
 	p.Bar = barOf(h.plan, st)
 	p.Acts, p.MayAct = acts(st, c), c.May(Operate)
 	if r := one.Ruling; r != nil {
-		p.Decided, p.Rule, p.Odds = r, meanings[r.Rule], against(r.LogOdds)
-		p.Missing = stillMissing(*r)
+		p.Decided, p.Rule, p.Odds = r, report.Meaning(r.Rule), report.Against(r.LogOdds)
+		p.Missing = report.Missing(*r)
 		for _, sight := range r.Signals {
 			p.Counts = append(p.Counts, countedOf(sight))
 		}
@@ -297,20 +297,20 @@ func notices(h history, one shown, now time.Time) (all []notice) {
 	if open && one.Guard == "" {
 		add(mark{"Nobody guards it", bad, alarm}, "No server drives this rollout just now, so nothing moves and nobody watches; the last record is from %s, %s ago. "+
 			"A server that runs takes it on by itself; if none does within a minute, start one. What you order is recorded, and done once one has taken it on.",
-			clockWords(st.At), spell(now.Sub(st.At)))
+			report.Clock(st.At), report.Span(now.Sub(st.At)))
 	}
 	if stale := now.Sub(st.At); open && one.Guard != "" && stale > staleAfter(h.plan) {
-		add(mark{"No news", bad, alarm}, "The last record is from %s, %s ago. Its guard (%s) may stand still, or be unable to reach the store.", clockWords(st.At), spell(stale), one.Guard)
+		add(mark{"No news", bad, alarm}, "The last record is from %s, %s ago. Its guard (%s) may stand still, or be unable to reach the store.", report.Clock(st.At), report.Span(stale), one.Guard)
 	}
 	if open && st.Asked {
-		add(mark{asking(h.plan, st), doubt, alarm}, "The evidence does not decide. It holds until %s, and then goes back: %s", clockWords(st.Until), cmp.Or(st.Ruling.Why, st.Why))
+		add(mark{asking(h.plan, st), doubt, alarm}, "The evidence does not decide. It holds until %s, and then goes back: %s", report.Clock(st.Until), cmp.Or(st.Ruling.Why, st.Why))
 	}
 	if open && st.Held != "" {
 		add(mark{"Held", doubt, pausedShape}, "It takes no further step until somebody says resume: %s", st.Held)
 	}
 	for _, a := range st.Alerts {
 		if open {
-			add(mark{"An alert fires", doubt, alarm}, "%s, since %s. %s", a.Name, clockWords(a.Since), a.Summary)
+			add(mark{"An alert fires", doubt, alarm}, "%s, since %s. %s", a.Name, report.Clock(a.Since), a.Summary)
 		}
 	}
 	if open && st.Alarm != "" && len(st.Alerts) == 0 {
@@ -434,7 +434,7 @@ func acts(st guard.State, c Caller) (all []act) {
 	if watches {
 		all = append(all, act{
 			ID: "extend", Verb: string(guard.OrderExtend), Name: "More time", Why: true, For: true, Sure: "Give it more time",
-			Says: fmt.Sprintf("This part ends at %s at the latest. It gets more time to come to something.", clockWords(st.Until)),
+			Says: fmt.Sprintf("This part ends at %s at the latest. It gets more time to come to something.", report.Clock(st.Until)),
 		})
 	}
 	if c.May(Approve) && watches && st.Seen > 0 && (st.Phase == guard.Baking || !led(st)) {
@@ -465,10 +465,10 @@ func led(s guard.State) bool { return s.Purpose == guard.ToWatch || s.Mode == gu
 func countedOf(s judge.Sight) counted {
 	c := counted{
 		Name: signalWords(s), Canary: s.Step.Canary, Baseline: s.Step.Baseline, Alone: s.Step.Baseline.Requests == 0,
-		Odds: odds(s.LogOdds), Excluded: exclusion(s),
+		Odds: report.Odds(s.LogOdds), Excluded: exclusion(s),
 	}
 	if s.Step.Canary.Requests > 0 && !c.Alone {
-		c.Difference = fmt.Sprintf("%s to %s percentage points", points(s.Low), points(s.High))
+		c.Difference = fmt.Sprintf("%s to %s percentage points", report.Points(s.Low), report.Points(s.High))
 	}
 	return c
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"html/template"
-	"math"
 	"strings"
 	"time"
 
@@ -13,7 +12,8 @@ import (
 	"github.com/golive-dev/golive/guard/report"
 )
 
-// This file is how the page speaks: as golive explain and the judge do.
+// This file is how the page speaks: as golive explain and the judge do, whose words are in guard/report; only what the page
+// says in its own way is here.
 
 // Tones, which are classes of the style sheet, and the shapes that say the same without colour.
 const (
@@ -37,14 +37,14 @@ const (
 // words are what templates can call.
 var words = template.FuncMap{
 	"asset":   func(file string) string { return "/assets/" + assetNames[file] },
-	"clock":   clockWords,
-	"moment":  func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") },
+	"clock":   report.Clock,
+	"moment":  report.Moment,
 	"machine": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-	"age":     func(now, t time.Time) string { return spell(now.Sub(t)) },
-	"number":  number,
-	"percent": percent,
+	"age":     func(now, t time.Time) string { return report.Span(now.Sub(t)) },
+	"number":  report.Number,
+	"percent": report.Percent,
 	"expects": report.Expectation,
-	"plural":  plural,
+	"plural":  report.Plural,
 	"join":    strings.Join,
 	"dict": func(pairs ...any) map[string]any {
 		all := map[string]any{}
@@ -55,72 +55,7 @@ var words = template.FuncMap{
 	},
 }
 
-// clockWords is a time of the day, in UTC as in the journal: who compares notes at night may sit in several time zones.
-func clockWords(t time.Time) string { return t.UTC().Format("15:04:05Z") }
-
-// spell is a time span, in seconds.
-func spell(d time.Duration) string { return guard.Duration(max(0, d.Round(time.Second))).String() }
-
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}
-
-// number is a whole number with commas.
-func number(n float64) string {
-	digits := fmt.Sprintf("%.0f", n)
-	for i := len(digits) - 3; i > 0 && digits[i-1] != '-'; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return digits
-}
-
-// percent is a share with as many digits as matter.
-func percent(share float64) string {
-	p := 100 * share
-	switch {
-	case p == 0 || math.Abs(p) >= 9.995:
-		return fmt.Sprintf("%.0f %%", p)
-	case math.Abs(p) >= .095:
-		return fmt.Sprintf("%.2f %%", p)
-	}
-	return fmt.Sprintf("%.2g %%", p)
-}
-
-// points is a difference between two shares.
-func points(difference float64) string { return fmt.Sprintf("%+.3g", 100*difference) }
-
-// odds renders the logarithm of odds, like 640:1 or 1:4.
-func odds(log float64) string {
-	const most = 1e6
-	brief := func(f float64) string {
-		if f < 9.95 {
-			return fmt.Sprintf("%.2g", f)
-		}
-		return number(f)
-	}
-	switch {
-	case log > math.Log(most):
-		return "over " + number(most) + ":1"
-	case log < -math.Log(most):
-		return "under 1:" + number(most)
-	case log < 0:
-		return "1:" + brief(math.Exp(-log))
-	}
-	return brief(math.Exp(log)) + ":1"
-}
-
-// against reads odds as people do: who is ahead.
-func against(log float64) string {
-	if log > 0 {
-		return odds(log) + " against the new version"
-	}
-	return odds(log)
-}
-
-// seconds is a bound of latency.
+// latencyWords is a bound of latency.
 func latencyWords(s float64) string {
 	switch {
 	case s < 1:
@@ -141,23 +76,15 @@ func signalWords(s judge.Sight) string {
 func exclusion(s judge.Sight) string {
 	switch {
 	case s.Excluded && s.Margin > 0:
-		return "excluded above " + points(s.Margin) + " percentage points"
+		return "excluded above " + report.Points(s.Margin) + " percentage points"
 	case s.Excluded:
 		return "excluded"
 	case s.Requests > 0 && s.Seconds > 0:
-		return fmt.Sprintf("not excluded yet; about %s more requests, %s", number(s.Requests), spell(time.Duration(s.Seconds*float64(time.Second))))
+		return fmt.Sprintf("not excluded yet; about %s more requests, %s", report.Number(s.Requests), report.Span(time.Duration(s.Seconds*float64(time.Second))))
 	case s.Requests > 0:
-		return fmt.Sprintf("not excluded yet; about %s more requests", number(s.Requests))
+		return fmt.Sprintf("not excluded yet; about %s more requests", report.Number(s.Requests))
 	}
 	return "not excluded yet"
-}
-
-// stillMissing says what a step waits for, and for how long.
-func stillMissing(r judge.Ruling) string {
-	if r.Missing != "" && r.Remain > 0 {
-		return fmt.Sprintf("%s; about %s more", r.Missing, spell(time.Duration(r.Remain*float64(time.Second))))
-	}
-	return r.Missing
 }
 
 func markOfPhase(p guard.Phase, o guard.Outcome) mark {
@@ -288,46 +215,19 @@ func goingBack(r guard.Release) string {
 	return "Going back to " + r.From
 }
 
-// ended is how a rollout ended, in a sentence.
+// ended is how a rollout ended, in a sentence. It begins with a capital letter, unless with the name of a version: that is
+// written as it is.
 func ended(s guard.State) string {
-	r := s.Release
-	watched := s.Mode == guard.Observe && s.Purpose != guard.ToRollback
-	if s.Purpose == guard.ToRollback && s.Outcome != guard.RolledBack && s.Outcome != guard.RollbackFailed {
-		return fmt.Sprintf("Not rolled back: nothing was taken from %s.", r.To)
+	warning, text := report.Verdict(s)
+	switch {
+	case text == "":
+		return "Over."
+	case warning != "":
+		text = warning + ": " + text
+	case strings.HasPrefix(text, s.Release.To+" "):
+		return text + "."
 	}
-	switch s.Outcome {
-	case guard.Live:
-		return r.To + " is live."
-	case guard.Unfinished:
-		return fmt.Sprintf("%s was last seen with %d %% of the traffic, and the backend could not finish.", r.To, s.Seen)
-	case guard.NoGo:
-		return "No-go: " + r.To + " got no traffic."
-	case guard.Unknowable:
-		return "No-go: whether " + r.To + " may go on could not be found out, so it got no traffic."
-	case guard.Overdue:
-		return "Time ran out before anything was decided about " + r.To + "."
-	case guard.Stopped:
-		if watched || s.Purpose == guard.ToWatch {
-			return "Stopped watching " + r.To + "."
-		}
-		return "Stopped before " + r.To + " got any traffic."
-	case guard.RolledBack:
-		switch {
-		case watched:
-			return r.To + " was taken back, and not by golive."
-		case r.First():
-			return r.To + " was taken out of the traffic again, verified."
-		}
-		return fmt.Sprintf("%s was rolled back to %s, verified.", r.To, r.From)
-	case guard.RollbackFailed:
-		if r.First() {
-			return "Rollback failed: it is not certain that " + r.To + " is out of the traffic."
-		}
-		return "Rollback failed: it is not certain that " + r.From + " has the traffic again."
-	case guard.WouldRollBack:
-		return r.To + " would have been taken back."
-	}
-	return "Over."
+	return strings.ToUpper(text[:1]) + text[1:] + "."
 }
 
 // next says what becomes of a rollout at the end of its time.
@@ -335,18 +235,11 @@ func next(s guard.State) string {
 	if s.Phase == guard.Over || s.Until.IsZero() {
 		return ""
 	}
-	then := "it goes back"
-	switch {
-	case s.Phase == guard.Checking:
-		then = "it ends, and no traffic was moved"
-	case s.Phase == guard.Finishing:
-		then = "it ends as unfinished"
-	case s.Phase == guard.Restoring, s.Phase == guard.Verifying:
-		then = "it ends as a failed rollback"
-	case s.Mode == guard.Observe:
+	then := report.Late(s.Phase)
+	if watches := s.Phase == guard.Shifting || s.Phase == guard.Watching || s.Phase == guard.Baking; watches && s.Mode == guard.Observe {
 		then = "it ends, and touches nothing"
 	}
-	return fmt.Sprintf("If this is not over by %s, %s.", clockWords(s.Until), then)
+	return fmt.Sprintf("If this is not over by %s, %s.", report.Clock(s.Until), then)
 }
 
 // deedWords say what a task asks for.
@@ -368,47 +261,28 @@ func deedWords(plan *guard.Plan, s guard.State, d guard.Deed) string {
 	case guard.Finish:
 		return "tell the backend that the old version may be retired"
 	case guard.Tell:
-		return fmt.Sprintf("tell %s: %s", channel(plan, d.Channel), d.Notice.Title)
+		return fmt.Sprintf("tell %s: %s", report.Channel(plan, d.Channel), d.Notice.Title)
 	case guard.Wait:
 		return fmt.Sprintf("end of the time for %s", s.Phase)
 	}
 	return fmt.Sprintf("%T", d)
 }
 
-func channel(plan *guard.Plan, i int) string {
-	if i < len(plan.Notify) {
-		return plan.Notify[i].Use
+func markOfCall(c judge.Call) mark {
+	word := report.Call(c)
+	switch c {
+	case judge.Healthy:
+		return mark{word, good, check}
+	case judge.Regressed:
+		return mark{word, bad, cross}
+	case judge.Blind:
+		return mark{word, doubt, question}
+	case judge.Hold:
+		return mark{word, doubt, pausedShape}
+	case judge.Inconclusive:
+		return mark{word, doubt, dots}
 	}
-	return fmt.Sprintf("channel %d", i+1)
-}
-
-// meanings say what each rule of the judge means.
-var meanings = map[judge.Rule]string{
-	judge.NotStarted:      "no step has begun, so there is nothing to judge.",
-	judge.Odds:            "the counts of all signals together are so much likelier if the new version does harm that the limit is passed.",
-	judge.StoppedAnswer:   "the new version answers far fewer requests than its share of the traffic.",
-	judge.Overwhelming:    "every fifth request fails on the new version, in two ticks in a row, and not on the old one: no statistics needed.",
-	judge.Never:           "a limit of the plan (never) is broken, whatever the old version does.",
-	judge.BothFailing:     "a limit of the plan is broken by both versions, so going back would not help: no step is taken.",
-	judge.BothDegraded:    "the old version does far worse than it used to: something around both is wrong, and no step is taken.",
-	judge.WithinLimits:    "a first release keeps every limit of the plan; there is nothing to compare it with.",
-	judge.NonInferior:     "harm larger than the margins of the plan is excluded, with the confidence that the plan asks for.",
-	judge.Leaning:         "the counts of this step favour harm, but not enough to go back: no step is taken.",
-	judge.TooFast:         "the new version answers faster than real work can be done: a person has to look at the answers.",
-	judge.Collecting:      "there are not enough requests yet to exclude harm.",
-	judge.TooFew:          "the time of the step is over, and there were too few requests to decide.",
-	judge.StillLearning:   "the old version is too young to know what is normal.",
-	judge.NothingToReadOf: "the metrics are gone: nothing was read of one of the versions for too long.",
-}
-
-// calls say what a call of the judge means.
-var calls = map[judge.Call]mark{
-	judge.Blind:        {"blind", doubt, question},
-	judge.Continue:     {"not yet", calm, dots},
-	judge.Hold:         {"holding", doubt, pausedShape},
-	judge.Inconclusive: {"not enough evidence", doubt, dots},
-	judge.Healthy:      {"healthy", good, check},
-	judge.Regressed:    {"harm", bad, cross},
+	return mark{word, calm, dots}
 }
 
 // A teller tells of a history what a person would want to know, event by event: what changed, and why. It never tells
@@ -455,19 +329,12 @@ func (t *teller) fact(e guard.Event, was, s guard.State, turned bool, add func(m
 		add(mark{"opened", calm, forwards}, "%s of %s (%s): %s", s.Purpose, s.Release.Service, s.Release.Environment, change(s.Release))
 	case guard.Resumed:
 		if away := e.At.Sub(was.At); away > time.Second {
-			add(mark{"taken on", doubt, alarm}, "a server goes on with it; nobody watched for %s", spell(away))
+			add(mark{"taken on", doubt, alarm}, "a server goes on with it; nobody watched for %s", report.Span(away))
 			return
 		}
 		add(mark{"taken on", calm, forwards}, "a server goes on with it")
 	case guard.Ordered:
-		text := fmt.Sprintf("%s ordered %s", cmp.Or(f.By, "somebody"), f.Verb)
-		if f.For > 0 {
-			text += fmt.Sprintf(" by %s", f.For)
-		}
-		if f.Why != "" {
-			text += ": " + f.Why
-		}
-		if !turned || s.Why != text {
+		if text := report.Ordered(f); !turned || s.Why != text {
 			add(mark{"order", doubt, alarm}, "%s", text)
 		}
 	case guard.Voted:
@@ -479,7 +346,7 @@ func (t *teller) fact(e guard.Event, was, s guard.State, turned bool, add func(m
 			add(mark{"alert", doubt, alarm}, "%s", a)
 		}
 		if f.Unseen > 0 {
-			add(mark{"alert", doubt, alarm}, "%s more fire that were not named", plural(f.Unseen, "alert"))
+			add(mark{"alert", doubt, alarm}, "%s more fire that were not named", report.Plural(f.Unseen, "alert"))
 		}
 	case guard.Noted:
 		add(mark{"note", calm, dash}, "%s: %s", cmp.Or(f.By, "somebody"), f.Text)
@@ -503,11 +370,11 @@ func (t *teller) fact(e guard.Event, was, s guard.State, turned bool, add func(m
 		}
 	case guard.Told:
 		if tell, ok := asked(was, e.Task).(guard.Tell); ok {
-			add(mark{"told", faint, dash}, "%s: %s", channel(t.plan, tell.Channel), tell.Notice.Title)
+			add(mark{"told", faint, dash}, "%s: %s", report.Channel(t.plan, tell.Channel), tell.Notice.Title)
 		}
 	case guard.Failed:
 		if tell, ok := asked(was, e.Task).(guard.Tell); ok {
-			add(mark{"not told", doubt, alarm}, "%s: %s", channel(t.plan, tell.Channel), f.Error)
+			add(mark{"not told", doubt, alarm}, "%s: %s", report.Channel(t.plan, tell.Channel), f.Error)
 		}
 	}
 }
@@ -560,11 +427,11 @@ func (t *teller) ruling(was, s guard.State, add func(mark, string, ...any)) {
 	}
 	switch {
 	case s.Asked && !was.Asked:
-		add(mark{"holding", doubt, pausedShape}, "the evidence does not decide; holding until %s, then back: %s", clockWords(s.Until), r.Why)
+		add(mark{"holding", doubt, pausedShape}, "the evidence does not decide; holding until %s, then back: %s", report.Clock(s.Until), r.Why)
 	case class != t.class && class == "":
 		add(mark{"not yet", calm, dots}, "gathering evidence again: %s", r.Why)
 	case class != t.class:
-		add(calls[r.Call], "%s", r.Why)
+		add(markOfCall(r.Call), "%s", r.Why)
 	}
 	t.class = class
 }
