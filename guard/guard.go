@@ -8,7 +8,10 @@
 //	guard           the nouns and contracts (Plan, Part, Finding, Fact) and the machine (Next)
 //	guard/judge     counts in, verdict out: the statistics
 //	guard/engine    runs the tasks that Next asks for, and writes down what came of them
-//	guard/journal   keeps what was written down
+//	guard/journal   keeps what was written down, a file for each rollout
+//	guard/store     keeps the same for many rollouts and servers, and says who may act
+//	guard/server    guards many rollouts, heard from deploy tools and seen by people
+//	guard/report    says what happened, for people and for other programs
 //	checks          the questions that a release has to answer before its launch
 //	plugins         the bridge to programs that bring parts of their own; below it one package per technology
 //	cmd/golive      the program
