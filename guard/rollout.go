@@ -108,7 +108,9 @@ const (
 const ExtendAtMost = 24 * time.Hour
 
 // BlindAtMost is how long the new version may have traffic that nobody watches. A rollout that was left alone for longer
-// goes back when it is resumed: STORE.md 5.6.
+// goes back when it is resumed: STORE.md 5.6. Between two machines that time is the difference of their clocks, and a
+// successor cannot tell one that is ahead from an absence: clocks that differ by more than this take every rollout back
+// that is taken over. Keep them in step; a server says at its start how far it is from its store.
 const BlindAtMost = 5 * time.Minute
 
 // Validate refuses releases that make no sense.

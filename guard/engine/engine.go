@@ -78,6 +78,7 @@ func (r *Rollout) Run(ctx context.Context, past []guard.Event, begin guard.Fact)
 	}
 	defer run.running.Wait()
 	defer cancel(nil)
+	run.pace.begin(run.state.At)
 	run.see(0, begin)
 	return run.state, errors.Join(run.loop(ctx), run.broken)
 }
