@@ -41,6 +41,8 @@ type (
 	Resumed struct {
 		Version string `json:"version,omitempty"`
 		Fence   int64  `json:"fence,omitempty"` // of its lease, where a store gave one; 0: by the clock
+		// Unmoved says that no move forward was ever begun: a version that was not seen to have traffic has none.
+		Unmoved bool `json:"unmoved,omitempty"`
 	}
 	// Ordered is what a person decided.
 	Ordered struct {

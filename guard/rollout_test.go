@@ -157,8 +157,8 @@ func parseEvent(t *testing.T, line string, words []string, s guard.State, now ti
 		return guard.Event{Fact: guard.Opened{
 			Release: r, Purpose: guard.Purpose(word(1)), Mode: guard.Mode(word(4)), Force: slices.Contains(words, "force"),
 		}}
-	case "resume":
-		return guard.Event{Fact: guard.Resumed{}}
+	case "resume": // resume [unmoved]
+		return guard.Event{Fact: guard.Resumed{Unmoved: word(1) == "unmoved"}}
 	case "order": // order extend ada 10m
 		if word(1) == string(guard.OrderExtend) {
 			more, err := guard.ParseDuration(word(3))

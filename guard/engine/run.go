@@ -180,7 +180,8 @@ func (r *run) cancelDropped() {
 
 // start begins every task that is due.
 func (r *run) start(ctx context.Context) {
-	for r.fenced == nil {
+	for r.look(); r.fenced == nil; r.look() {
+		r.cancelDropped()
 		i := slices.IndexFunc(r.state.Todo, func(t guard.Task) bool { return r.startable(t) && !t.NotBefore.After(r.now()) })
 		if i < 0 {
 			return
@@ -188,14 +189,20 @@ func (r *run) start(ctx context.Context) {
 		t := r.state.Todo[i]
 		if _, wait := t.Deed.(guard.Wait); wait {
 			r.see(t.ID, guard.Elapsed{})
-			r.cancelDropped()
 			continue
 		}
 		limited, cancel := context.WithTimeout(ctx, r.limit(t.Deed))
 		r.tasks[t.ID] = &task{t, cancel}
-		state := r.state
+		state, letGo := r.state, context.CancelFunc(func() {})
+		if forward(t.Deed) {
+			r.begun = true
+			if r.MayAdvance != nil {
+				limited, letGo = r.whileItMay(limited)
+			}
+		}
 		r.running.Go(func() {
 			defer cancel()
+			defer letGo()
 			a := answer{t.ID, r.perform(limited, state, t)}
 			select {
 			case r.answers <- a:
@@ -236,6 +243,9 @@ func (r *run) nextDue() time.Time {
 	next := r.now().Add(time.Hour)
 	if at := r.tooLong(); !at.IsZero() && at.Before(next) {
 		next = at
+	}
+	if soon := r.now().Add(lookAgain); r.MayAdvance != nil && standsStill(r.state.Phase) && soon.Before(next) {
+		next = soon
 	}
 	for _, t := range r.state.Todo {
 		if r.startable(t) && t.NotBefore.Before(next) {
@@ -327,6 +337,9 @@ func (r *run) perform(ctx context.Context, s guard.State, t guard.Task) (fact gu
 // tells nobody anything.
 func explain(ctx context.Context, err error) string {
 	why := guard.Printable(err.Error())
+	if errors.Is(context.Cause(ctx), errHalted) {
+		return fmt.Sprintf("given up under way: %v (%s)", errHalted, why)
+	}
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return "gave no answer in time: " + why
 	}
