@@ -41,6 +41,8 @@ type (
 	Resumed struct {
 		Version string `json:"version,omitempty"`
 		Fence   int64  `json:"fence,omitempty"` // of its lease, where a store gave one; 0: by the clock
+		// Unmoved says that no move forward was ever begun: a version that was not seen to have traffic has none.
+		Unmoved bool `json:"unmoved,omitempty"`
 	}
 	// Ordered is what a person decided.
 	Ordered struct {
@@ -54,8 +56,11 @@ type (
 	Voted struct {
 		Alerts []Alert `json:"alerts"`
 		Unseen int     `json:"unseen,omitempty"` // so many more that it did not name
-		By     string  `json:"by,omitempty"`
-		Offset int64   `json:"offset,omitempty"` // as in Ordered
+		// Group is what the vote is complete about, in the words of the system: its alerts that were not named are those of
+		// its latest vote.
+		Group  string `json:"group,omitempty"`
+		By     string `json:"by,omitempty"`
+		Offset int64  `json:"offset,omitempty"` // as in Ordered
 	}
 	// Noted is what somebody wants to be remembered. It changes nothing.
 	Noted struct {

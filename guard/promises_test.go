@@ -123,7 +123,7 @@ func (h *history) event() guard.Event {
 			Mode:    pick(h.rand, guard.Enforce, guard.Enforce, guard.Enforce, guard.Observe),
 		}
 	case n < 3:
-		e.Fact = guard.Resumed{}
+		e.Fact = guard.Resumed{Unmoved: h.state.Aim == 0}
 		h.now = h.now.Add(time.Duration(h.rand.IntN(7)) * time.Minute)
 		e.At = h.now
 	case n < 6:
@@ -161,7 +161,7 @@ func (h *history) vote() guard.Fact {
 	case 1:
 		return guard.Acknowledged{By: "ada"}
 	case 2:
-		return guard.Voted{Unseen: 1}
+		return guard.Voted{Unseen: 1, Group: pick(h.rand, "", "", "g")}
 	case 3, 4:
 		return guard.Voted{Alerts: []guard.Alert{a}}
 	}

@@ -130,7 +130,7 @@ func (m *machine) outOfTime(late string) {
 func (m *machine) resume(f Resumed) {
 	away := m.now.Sub(m.At)
 	m.fence(f.Fence)
-	moved := m.Phase == Shifting || m.Phase == Finishing && !m.finishes() ||
+	moved := m.Phase == Shifting && (m.Seen > 0 || !f.Unmoved) || m.Phase == Finishing && !m.finishes() ||
 		(m.Phase == Watching || m.Phase == Baking) && m.Seen > 0
 	if away > BlindAtMost && m.acts() && moved {
 		m.retreat(CauseBlind, fmt.Sprintf("nobody watched %s for %s", m.Release.To, Duration(away.Round(time.Second))))

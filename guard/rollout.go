@@ -37,9 +37,12 @@ type State struct {
 	Held    string        // who or what forbids further steps; empty: nobody
 	Extra   time.Duration // time on this step beyond its at_most before evidence is called scarce: somebody gave it more
 	Alerts  []Alert       // that fire now and began after the rollout, the latest last
-	Alarm   string        // why alerts forbid further steps; empty: they do not
-	Alarmed bool          // people know that alerts hold this step
-	Asked   bool          // people know that this step needs them
+	Unnamed []Unnamed     // by system and group: alerts that fire now and were not named
+	// Uncounted is how many alerts fired, unnamed, in the largest of the groups that are too many to remember.
+	Uncounted int
+	Alarm     string // why alerts forbid further steps; empty: they do not
+	Alarmed   bool   // people know that alerts hold this step
+	Asked     bool   // people know that this step needs them
 	// Acknowledged is who has taken notice last, and looks after it; empty: nobody.
 	Acknowledged string
 	Cause        Cause // why it goes back, or would in observe mode; empty: it does not
@@ -108,7 +111,9 @@ const (
 const ExtendAtMost = 24 * time.Hour
 
 // BlindAtMost is how long the new version may have traffic that nobody watches. A rollout that was left alone for longer
-// goes back when it is resumed: STORE.md 5.6.
+// goes back when it is resumed: STORE.md 5.6. Between two machines that time is the difference of their clocks, and a
+// successor cannot tell one that is ahead from an absence: clocks that differ by more than this take every rollout back
+// that is taken over. Keep them in step; a server says at its start how far it is from its store.
 const BlindAtMost = 5 * time.Minute
 
 // Validate refuses releases that make no sense.

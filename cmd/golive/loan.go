@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/golive-dev/golive/guard"
@@ -29,6 +30,8 @@ type loan struct {
 
 	mu   sync.Mutex
 	next int64 // number of the record that comes next
+
+	heard atomic.Pointer[time.Time] // when the last beat that was answered was sent
 }
 
 var _ engine.Journal = (*loan)(nil)
@@ -87,9 +90,11 @@ var errTakenOver = errors.New("a server has taken the rollout over")
 func (l *loan) beat(ctx context.Context, end context.CancelCauseFunc) {
 	missed := 0
 	for waited(ctx, l.every) {
+		sent := time.Now()
 		err := l.servers.try(ctx, min(l.every, answersIn), errand{method: http.MethodPost, path: l.path("/beat")}, nil)
 		if missed++; err == nil {
 			missed = 0
+			l.heard.Store(&sent)
 		}
 		if takenOver(err) || notLetIn(err) && missed > beatsMissed {
 			end(errTakenOver)
@@ -100,6 +105,16 @@ func (l *loan) beat(ctx context.Context, end context.CancelCauseFunc) {
 
 // beatsMissed is after how many heartbeats that did not come a server goes on.
 const beatsMissed = 3
+
+// ownedUntil is until when no server guards the rollout. The server counts from when it heard of this process, which is
+// later than when that was said; what is left of the time is for clocks that run at a different pace, and for a move that is
+// given up under way. The monotonic clock may stand still while a machine sleeps, and the other one may be set: the one that
+// has moved further counts.
+func (l *loan) ownedUntil() time.Time {
+	sent, now := *l.heard.Load(), time.Now()
+	passed := max(now.Sub(sent), now.Round(0).Sub(sent.Round(0)))
+	return now.Add(beatsMissed*l.every*4/5 - passed)
+}
 
 // hear hands on what is told to the rollout, each once.
 func (l *loan) hear(ctx context.Context, tell func(context.Context, guard.Fact)) {
@@ -202,7 +217,11 @@ func (p *program) borrow(ctx context.Context, s *servers, r guard.Release, purpo
 		Accepted bool   `json:"accepted"`
 	}
 	key := rand.Text()
+	var sent time.Time
 	err = s.insist(ctx, patienceToAct, func(ctx context.Context) error {
+		if sent.IsZero() { // a repeat borrows nothing anew
+			sent = time.Now()
+		}
 		return s.try(ctx, answersIn, errand{method: http.MethodPost, path: "/v1/rollouts", key: key, body: struct {
 			opening
 			Guard guardSelf `json:"guard"`
@@ -213,7 +232,9 @@ func (p *program) borrow(ctx context.Context, s *servers, r guard.Release, purpo
 	}
 	lender := *s
 	lender.addresses, lender.at = s.addresses[s.at:s.at+1], 0
-	return &loan{servers: &lender, id: answer.Lease, rollout: answer.ID, fence: answer.Fence, every: every}, answer.Accepted, nil
+	l = &loan{servers: &lender, id: answer.Lease, rollout: answer.ID, fence: answer.Fence, every: every}
+	l.heard.Store(&sent)
+	return l, answer.Accepted, nil
 }
 
 // guardLoan guards until the rollout is over, until a server has taken it over, or until somebody insists on leaving.
@@ -248,7 +269,8 @@ func (p *program) guardLoan(ctx context.Context, s *servers, l *loan, h *history
 			}
 			state = s
 		},
-		Found: view.found,
+		Found:      view.found,
+		MayAdvance: l.ownedUntil,
 		Away: func(why error) {
 			text := "the server keeps everything again"
 			if why != nil {

@@ -101,64 +101,135 @@ func (r *run) repeated(err error) {
 	}
 }
 
-// comeBack gives a phase whose time stood still its whole time again. A store that fails at every first try would have
-// it begin again for ever, so that it is not given twice before it was over.
+// comeBack goes on once everything is kept again.
 func (r *run) comeBack() {
 	if r.Away != nil {
 		r.Away(nil)
 	}
+	if r.halted.IsZero() {
+		r.renew()
+	}
+}
+
+// renew gives a phase whose time stood still its whole time again. A store that fails at every first try would have it
+// begin again for ever, so that it is not given twice before it was over.
+func (r *run) renew() {
 	if !standsStill(r.state.Phase) || r.backlog.renewed && r.now().Before(r.state.Until) {
 		return
 	}
 	r.renewing = true
-	r.see(0, guard.Resumed{Version: r.version, Fence: r.state.Fence})
+	r.see(0, guard.Resumed{Version: r.version, Fence: r.state.Fence, Unmoved: !r.begun})
 	r.renewing = false
 }
 
-// standsStill says that the time of a phase does not pass while the journal is away, for what it waits for may not go on.
+// look asks whether traffic may move forward, and goes on where it may again.
+func (r *run) look() {
+	if r.MayAdvance == nil {
+		return
+	}
+	switch past := time.Since(r.MayAdvance()); {
+	case past >= 0 && r.halted.IsZero():
+		r.halted = r.now().Add(-past)
+		if len(r.backlog.records) == 0 {
+			r.backlog.renewed = r.renewing
+		}
+	case past < 0 && !r.halted.IsZero():
+		r.halted = time.Time{}
+		if len(r.backlog.records) == 0 {
+			r.renew()
+		}
+	}
+}
+
+// lookAgain is how long it may take until it is seen that traffic may move forward again, or not any more.
+const lookAgain = time.Second
+
+// errHalted is why a move forward is given up under way.
+var errHalted = errors.New("no traffic may move forward before this process is known to own the rollout")
+
+// whileItMay ends a move forward once Rollout.MayAdvance forbids it. The loop, which may wait for the journal, does not
+// have to be there for that.
+func (r *run) whileItMay(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	if !time.Now().Before(r.MayAdvance()) {
+		cancel(errHalted)
+	}
+	r.running.Go(func() {
+		for {
+			left := time.Until(r.MayAdvance())
+			if left <= 0 {
+				cancel(errHalted)
+				return
+			}
+			again := time.NewTimer(min(left, lookAgain))
+			select {
+			case <-again.C:
+			case <-ctx.Done():
+				again.Stop()
+				return
+			}
+		}
+	})
+	return ctx, func() { cancel(nil) }
+}
+
+// forward says that a deed gives the new version traffic, or may take the old one away.
+func forward(d guard.Deed) bool {
+	shift, ok := d.(guard.Shift)
+	return ok && shift.Percent > 0 || d == guard.Deed(guard.Finish{})
+}
+
+// standsStill says that the time of a phase does not pass while the journal is away, or while nothing may move forward,
+// for what it waits for may not go on.
 func standsStill(p guard.Phase) bool {
 	return p == guard.Checking || p == guard.Shifting || p == guard.Finishing
 }
 
-// barred says that a task may not begin before every fact is kept: forward needs the journal, back never does.
+// barred says that a task may not begin before every fact is kept, or before this process is known to own the rollout:
+// forward needs both, back never does. Where the traffic was last seen says nothing if somebody else may have moved it
+// since, so that a process which may not go forward gives the new version no share at all.
 func (r *run) barred(t guard.Task) bool {
-	if len(r.backlog.records) == 0 {
-		return false
-	}
+	away, halted := len(r.backlog.records) > 0, !r.halted.IsZero()
 	switch d := t.Deed.(type) {
 	case guard.Shift:
-		return d.Percent > r.state.Seen
+		return away && d.Percent > r.state.Seen || halted && d.Percent > 0
 	case guard.Finish:
-		return true
+		return away || halted
 	case guard.Wait:
-		return r.broken == nil && standsStill(r.state.Phase)
+		return (away || halted) && r.broken == nil && standsStill(r.state.Phase)
 	}
 	return false
 }
 
-// tooLong is when a rollout goes back that waits for the journal in the middle of a move, and whose new version nobody
-// watches; never is the zero time.
+// tooLong is when a rollout goes back that waits in the middle of a move, for the journal or to be known to own it, and
+// whose new version nobody watches; never is the zero time.
 func (r *run) tooLong() (at time.Time) {
-	unwatched := r.away() && slices.ContainsFunc(r.state.Todo, func(t guard.Task) bool {
-		shift, ok := t.Deed.(guard.Shift)
-		mayHaveTraffic := r.state.Seen > 0 || t.Tries > 0 || r.tasks[t.ID] != nil
-		return ok && shift.Percent > r.state.Seen && mayHaveTraffic
+	unwatched := (r.away() || !r.halted.IsZero() && r.broken == nil) && slices.ContainsFunc(r.state.Todo, func(t guard.Task) bool {
+		_, ok := t.Deed.(guard.Shift)
+		return ok && r.barred(t) && (r.state.Seen > 0 || r.begun)
 	})
 	if !unwatched {
 		return at
 	}
-	at = r.backlog.since
+	at = r.halted
+	if r.away() && (at.IsZero() || r.backlog.since.Before(at)) {
+		at = r.backlog.since
+	}
 	if at.Before(r.state.Since) {
 		at = r.state.Since
 	}
 	return at.Add(guard.BlindAtMost)
 }
 
-// abandon goes back when the journal is away for too long.
+// abandon goes back when that lasts for too long.
 func (r *run) abandon() {
 	if at := r.tooLong(); !at.IsZero() && !r.now().Before(at) {
-		why := fmt.Sprintf("nobody could watch %s for %s: %v", r.state.Release.To, guard.Duration(guard.BlindAtMost), r.backlog.why)
-		r.see(0, guard.Ordered{Verb: guard.OrderRollback, By: "golive", Why: why})
+		why := errHalted
+		if r.away() {
+			why = r.backlog.why
+		}
+		text := fmt.Sprintf("nobody could watch %s for %s: %v", r.state.Release.To, guard.Duration(guard.BlindAtMost), why)
+		r.see(0, guard.Ordered{Verb: guard.OrderRollback, By: "golive", Why: text})
 	}
 }
 

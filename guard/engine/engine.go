@@ -51,6 +51,11 @@ type Rollout struct {
 	// Away is told why the journal gives no answer when that begins, and nil when everything is kept again. It must be
 	// quick.
 	Away func(why error)
+	// MayAdvance is until when this process is known to own the rollout, by the monotonic clock; nil: always. Once that is
+	// past, no traffic moves forward and none that moves goes on, since somebody else may guard by now; the time of the
+	// phase stands still until it is in the future again. What leads back goes on. It is asked often, from several
+	// goroutines, and must be quick.
+	MayAdvance func() time.Time
 }
 
 // ErrJournal says that the journal could not be written. The rollout went back, unrecorded.
@@ -78,6 +83,8 @@ func (r *Rollout) Run(ctx context.Context, past []guard.Event, begin guard.Fact)
 	}
 	defer run.running.Wait()
 	defer cancel(nil)
+	run.pace.begin(run.state.At)
+	run.begun = run.state.Phase != "" && run.state.Phase != guard.Checking
 	run.see(0, begin)
 	return run.state, errors.Join(run.loop(ctx), run.broken)
 }

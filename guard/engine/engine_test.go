@@ -495,15 +495,6 @@ func TestFallbackIsTriedBefore(t *testing.T) {
 	}
 }
 
-// TestClockRunsBackwards sees that the times of a journal do not.
-func TestClockRunsBackwards(t *testing.T) {
-	later := time.Now().Add(time.Hour).UTC()
-	r := &run{state: guard.State{At: later}}
-	if now := r.now(); now != later {
-		t.Errorf("it is %s, after %s", now, later)
-	}
-}
-
 // TestOrderDoesNotWait sees that a shift under way does not delay the way back.
 func TestOrderDoesNotWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

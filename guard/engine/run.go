@@ -33,9 +33,12 @@ type run struct {
 	leaving bool  // because of that
 	fenced  error // somebody else owns the rollout
 	version string
+	pace    pace
 
 	backlog  backlog
-	renewing bool // a phase is given its whole time again
+	renewing bool      // a phase is given its whole time again
+	halted   time.Time // Rollout.MayAdvance forbids to go forward since then; zero: it does not
+	begun    bool      // a move forward may have been, by this process or by one before it
 }
 
 // A task is a deed that somebody is busy with.
@@ -113,16 +116,57 @@ func (r *run) keep(e guard.Event) {
 	}
 }
 
-// now is the clock, which never runs backwards in a journal.
-func (r *run) now() time.Time {
-	now := clock()
-	if now.Before(r.state.At) {
-		return r.state.At
-	}
-	return now
+// now is the time by which the rollout goes. It may be asked from several goroutines.
+func (r *run) now() time.Time { return r.pace.now() }
+
+// A pace is a clock that goes on from the last record of a journal, even if the machine that wrote it was ahead of this
+// one: it always flows, at least as fast as time does, so that ticks come and deadlines pass. Where the clock of this
+// machine is put forward, or has slept, it follows.
+type pace struct {
+	mu    sync.Mutex
+	ahead time.Duration // of the clock of this machine, since the journal was
+	last  time.Time     // what was said last
+	read  time.Time     // when that was, with its monotonic reading
 }
 
-func clock() time.Time { return time.Now().UTC().Round(0) }
+// begin sets the clock, before anybody asks it.
+func (p *pace) begin(latest time.Time) {
+	p.read = time.Now()
+	p.last = wall(p.read)
+	if latest.After(p.last) {
+		p.ahead = latest.Sub(p.last)
+		p.last = latest.UTC().Round(0)
+	}
+}
+
+func (p *pace) now() time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	read := time.Now()
+	next := p.last.Add(read.Sub(p.read))
+	if shown := wall(read).Add(p.ahead); shown.After(next) {
+		next = shown
+	}
+	p.last, p.read = next, read
+	return next
+}
+
+// translate puts the times of a reading on this clock, for the judge compares them with the beginning of a step.
+func (p *pace) translate(reading guard.Reading) guard.Reading {
+	reading.At = p.now()
+	if p.ahead == 0 {
+		return reading
+	}
+	reading.Series = slices.Clone(reading.Series) // the source may keep its own
+	for i, s := range reading.Series {
+		reading.Series[i].At = s.At.Add(p.ahead)
+	}
+	return reading
+}
+
+func wall(t time.Time) time.Time { return t.UTC().Round(0) }
+
+func clock() time.Time { return wall(time.Now()) }
 
 // cancelDropped ends what nobody asks for any more, so that the next task need not wait for it: a shift
 // under way must not delay the way back.
@@ -136,7 +180,8 @@ func (r *run) cancelDropped() {
 
 // start begins every task that is due.
 func (r *run) start(ctx context.Context) {
-	for r.fenced == nil {
+	for r.look(); r.fenced == nil; r.look() {
+		r.cancelDropped()
 		i := slices.IndexFunc(r.state.Todo, func(t guard.Task) bool { return r.startable(t) && !t.NotBefore.After(r.now()) })
 		if i < 0 {
 			return
@@ -144,14 +189,20 @@ func (r *run) start(ctx context.Context) {
 		t := r.state.Todo[i]
 		if _, wait := t.Deed.(guard.Wait); wait {
 			r.see(t.ID, guard.Elapsed{})
-			r.cancelDropped()
 			continue
 		}
 		limited, cancel := context.WithTimeout(ctx, r.limit(t.Deed))
 		r.tasks[t.ID] = &task{t, cancel}
-		state := r.state
+		state, letGo := r.state, context.CancelFunc(func() {})
+		if forward(t.Deed) {
+			r.begun = true
+			if r.MayAdvance != nil {
+				limited, letGo = r.whileItMay(limited)
+			}
+		}
 		r.running.Go(func() {
 			defer cancel()
+			defer letGo()
 			a := answer{t.ID, r.perform(limited, state, t)}
 			select {
 			case r.answers <- a:
@@ -193,6 +244,9 @@ func (r *run) nextDue() time.Time {
 	if at := r.tooLong(); !at.IsZero() && at.Before(next) {
 		next = at
 	}
+	if soon := r.now().Add(lookAgain); r.MayAdvance != nil && standsStill(r.state.Phase) && soon.Before(next) {
+		next = soon
+	}
 	for _, t := range r.state.Todo {
 		if r.startable(t) && t.NotBefore.Before(next) {
 			next = t.NotBefore
@@ -205,7 +259,7 @@ func (r *run) nextDue() time.Time {
 func (r *run) limit(d guard.Deed) time.Duration {
 	switch d := d.(type) {
 	case guard.RunChecks:
-		return time.Until(r.state.Until)
+		return r.state.Until.Sub(r.now())
 	case guard.Shift:
 		if d.Percent == 0 {
 			return r.Plan.Rollout.Deadline.Rollback.Std() / 3
@@ -283,6 +337,9 @@ func (r *run) perform(ctx context.Context, s guard.State, t guard.Task) (fact gu
 // tells nobody anything.
 func explain(ctx context.Context, err error) string {
 	why := guard.Printable(err.Error())
+	if errors.Is(context.Cause(ctx), errHalted) {
+		return fmt.Sprintf("given up under way: %v (%s)", errHalted, why)
+	}
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return "gave no answer in time: " + why
 	}
@@ -325,6 +382,7 @@ const fallback = "fallback"
 
 // read asks the source, and the fallback if the source cannot be asked. The problem says why it could not.
 func (r *run) read(ctx context.Context, query guard.Query) (reading guard.Reading, problem string) {
+	defer func() { reading = r.pace.translate(reading) }()
 	first, cancel := ctx, context.CancelFunc(func() {})
 	if deadline, limited := ctx.Deadline(); limited && r.Parts.Fallback != nil { // which needs time, too
 		half := time.Until(deadline) / 2

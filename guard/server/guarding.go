@@ -220,7 +220,7 @@ func (g *guarding) guard(ctx context.Context) (guard.State, error) {
 			g.server.metrics.saw(g.lease.Rollout, h.plan, e, s)
 			g.server.traced(g.lease.Rollout, e, s)
 		},
-		Away: g.away,
+		Away: g.away, MayAdvance: g.lease.Deadline,
 	}
 	g.server.metrics.begin(g.lease.Rollout)
 	defer g.server.metrics.end(g.lease.Rollout)

@@ -102,6 +102,8 @@ const (
 	hearEvery  = time.Second
 	// claimAtMost is how many rollouts are taken on at once: what a dead server leaves is shared by the others.
 	claimAtMost = 200
+	// skewAtMost is by how much the clock of the store may differ before a server says so.
+	skewAtMost = 2 * time.Second
 	// leaveWithin bounds saying goodbye to the store.
 	leaveWithin = 5 * time.Second
 	// standDownWithin bounds waiting for parts that should let go.
@@ -134,6 +136,9 @@ func (s *Server) Run(ctx context.Context) {
 // after the session has lapsed. While the store is away nothing is given up: whoever guarded last goes on.
 func (s *Server) serve(ctx context.Context, session *store.Session) {
 	s.Log.Info("joined the store", "session", session.ID())
+	if skew, err := s.Store.Skew(ctx); err == nil && skew.Abs() > skewAtMost {
+		s.Log.Warn("the clocks of this machine and of the store differ: set them, for a server that takes rollouts over cannot tell that from a time in which nobody watched", "store_ahead_by", skew)
+	}
 	ctx, end := context.WithCancel(ctx)
 	s.setSession(session)
 	var running sync.WaitGroup // rollouts under guard

@@ -35,6 +35,10 @@ func (l *Lease) Seq() int64 {
 	return l.head.Seq
 }
 
+// Deadline is until when no other process owns the rollout, as far as this one knows: that of the session. It does not
+// wait for an Append that is under way.
+func (l *Lease) Deadline() time.Time { return l.session.Deadline() }
+
 // Append adds a record, and returns once it is durable. A record that a journal would refuse (broken JSON, or longer than
 // journal.MaxRecord), and data that is not UTF-8, is an error that changes nothing.
 //

@@ -35,6 +35,7 @@ func postgresEngine(config *pgx.ConnConfig) engine {
 			"{skip}", "FOR UPDATE OF r SKIP LOCKED", "{share}", "FOR SHARE",
 			"{names}", "json_array_elements_text(CAST(CAST($1 AS TEXT) AS JSON)) AS l(value)",
 		),
+		clock:   `SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)`,
 		writers: 3,
 		batch:   postgresBatch,
 		collided: func(err error) bool {

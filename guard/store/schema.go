@@ -11,6 +11,7 @@ import (
 type engine struct {
 	name     string
 	words    *strings.Replacer // writes the words in braces of a statement as the engine wants them
+	clock    string            // asks for its time, in microseconds since 1970; empty: it has that of this machine
 	writers  int               // how many goroutines write appends
 	batch    func(batch []*appending) (values string, args []any)
 	collided func(error) bool // nothing was changed, since another transaction was in the way

@@ -203,3 +203,30 @@ func TestJoinRefuses(t *testing.T) {
 		t.Error("a session of less than MinTTL joins")
 	}
 }
+
+// TestSkew has a store on this machine, whose clock is this one, and one that is ahead.
+func TestSkew(t *testing.T) {
+	each(t, func(t *testing.T, address string) {
+		s := open(t, address)
+		began := time.Now()
+		skew, err := s.Skew(t.Context())
+		must(t, err)
+		if took := time.Since(began); skew.Abs() > took { // the answer is from some time in between
+			t.Errorf("this machine is %s away from itself, after %s", skew, took)
+		}
+		if s.engine.clock == "" {
+			return
+		}
+		s.engine.clock = "SELECT CAST(60000000 AS BIGINT) + (" + s.engine.clock + ")"
+		began = time.Now()
+		skew, err = s.Skew(t.Context())
+		must(t, err)
+		if took := time.Since(began); (skew - time.Minute).Abs() > took {
+			t.Errorf("a store that is a minute ahead is ahead by %s, after %s", skew, took)
+		}
+		must(t, s.Close())
+		if _, err := s.Skew(t.Context()); err == nil {
+			t.Error("a store that was closed tells the time")
+		}
+	})
+}

@@ -171,6 +171,23 @@ func (s *Store) Ping(ctx context.Context) error {
 	return nil
 }
 
+// Skew is how far the clock of the store is ahead of that of this machine; negative: behind. It is right to within half of
+// the time that the answer takes. It is 0 where the store has no clock of its own, which is the case with SQLite. It waits
+// for Patience at most, and may be repeated.
+func (s *Store) Skew(ctx context.Context) (time.Duration, error) {
+	if s.engine.clock == "" {
+		return 0, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, Patience)
+	defer cancel()
+	var micros int64
+	sent := time.Now()
+	if err := s.db.QueryRowContext(ctx, s.engine.clock).Scan(&micros); err != nil {
+		return 0, fmt.Errorf("ask the store for its time: %w", s.explain(err))
+	}
+	return time.UnixMicro(micros).Sub(sent.Add(time.Since(sent) / 2)), nil
+}
+
 // explain says that a store was closed where database/sql says it in its own words.
 func (s *Store) explain(err error) error {
 	if s.closing.Err() != nil {
