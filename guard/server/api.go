@@ -362,7 +362,8 @@ func read(r *http.Request, into any) error {
 	return nil
 }
 
-// delivery is a request as the records keep it. A caller that may send it again names it with Idempotency-Key.
+// delivery is a request as the records keep it. A caller that may send it again names it with Idempotency-Key. The body
+// belongs to the name: a key that a caller uses for something else as well must not have that taken for a repeat.
 func (s *Server) delivery(r *http.Request, value any) (guard.Delivery, error) {
 	body, err := json.Marshal(value)
 	if err != nil {
@@ -372,7 +373,16 @@ func (s *Server) delivery(r *http.Request, value any) (guard.Delivery, error) {
 	if key == "" {
 		key = newName(time.Now(), "request")
 	}
-	sum := sha256.Sum256([]byte(strings.Join([]string{who(r.Context()), r.Method, r.URL.Path, key}, "\x00")))
+	said := body
+	if o, is := value.(opening); is && o.Guard != nil {
+		// A client that guards by itself says what time it is, which every repeat of it says differently.
+		timeless := *o.Guard
+		timeless.At, o.Guard = time.Time{}, &timeless
+		if said, err = json.Marshal(o); err != nil {
+			return guard.Delivery{}, err
+		}
+	}
+	sum := sha256.Sum256([]byte(strings.Join([]string{who(r.Context()), r.Method, r.URL.Path, key, string(said)}, "\x00")))
 	return guard.Delivery{ID: "api/" + hex.EncodeToString(sum[:16]), Source: "api", At: clock(), Body: body}, nil
 }
 
@@ -616,7 +626,11 @@ func (s *Server) noteRollout(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) acknowledgeRollout(w http.ResponseWriter, r *http.Request) error {
-	return s.tell(w, r, struct{}{}, guard.Acknowledged{By: "somebody"})
+	var by string
+	if who(r.Context()) == "" {
+		by = "somebody" // whom nothing names, and it has to be seen all the same that there is one
+	}
+	return s.tell(w, r, struct{}{}, guard.Acknowledged{By: by})
 }
 
 // tell has a rollout told something, durably, and answers.

@@ -52,7 +52,7 @@ func (s *Server) openAPI() object {
 		} else {
 			parameters = append(parameters, object{
 				"name": "Idempotency-Key", "in": "header", "schema": object{"type": "string"},
-				"description": "the same for every repeat of one request: a repeat changes nothing",
+				"description": "the same for every repeat of one request, with the same body: a repeat changes nothing",
 			})
 		}
 		if parameters != nil {

@@ -374,6 +374,7 @@ func TestOnce(t *testing.T) {
 		r.want(202, "POST", "/v1/rollouts/"+o.ID+"/notes", `{"text": "seen"}`, "Idempotency-Key: n")
 	}
 	r.want(202, "POST", "/v1/rollouts/"+o.ID+"/notes", `{"text": "seen"}`, "Idempotency-Key: m")
+	r.want(202, "POST", "/v1/rollouts/"+o.ID+"/notes", `{"text": "seen again"}`, "Idempotency-Key: n") // no repeat: it says something else
 	r.over(o.ID, guard.Live)
 	var events []struct{ Kind string }
 	if err := json.Unmarshal([]byte(r.want(200, "GET", "/v1/rollouts/"+o.ID+"/events", "")), &events); err != nil {
@@ -385,8 +386,8 @@ func TestOnce(t *testing.T) {
 			notes++
 		}
 	}
-	if notes != 2 {
-		t.Errorf("%d notes are in the journal, want 2", notes)
+	if notes != 3 {
+		t.Errorf("%d notes are in the journal, want 3", notes)
 	}
 }
 
