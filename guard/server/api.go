@@ -45,6 +45,7 @@ type route struct {
 
 // routes is the table of the API.
 func (s *Server) routes() []route {
+	metrics := s.metrics.handler() // one for all requests, for it bounds how many are served at once
 	return []route{
 		{"POST", "/v1/rollouts", Operate, "Open a rollout of a release", opening{}, opened{}, 201, s.openRollout},
 		{"GET", "/v1/rollouts", View, "List rollouts, the newest first", nil, listed{}, 200, s.listRollouts},
@@ -62,6 +63,10 @@ func (s *Server) routes() []route {
 		{"DELETE", "/v1/leases/{lease}", Operate, "Guard no longer: it is over, or a server is to go on", nil, told{}, 200, s.endLease},
 		{"GET", "/v1/backup", Operate, "Copy the whole store, as it is now, while everything goes on (of SQLite; PostgreSQL has pg_dump)", nil, nil, 200, s.backup},
 		{"GET", "/v1/openapi.json", "", "Describe this API", nil, nil, 200, s.describe},
+		{"GET", "/metrics", View, "Count what the server does, as Prometheus reads it", nil, nil, 200, func(w http.ResponseWriter, r *http.Request) error {
+			metrics.ServeHTTP(w, r)
+			return nil
+		}},
 		{"GET", "/healthz", "", "Say that the server runs", nil, nil, 200, s.healthy},
 		{"GET", "/readyz", "", "Say whether the server can take rollouts on", nil, nil, 200, s.ready},
 	}
@@ -79,7 +84,6 @@ func (s *Server) Handler() http.Handler {
 	for _, r := range s.routes() {
 		mux.Handle(r.method+" "+r.path, s.allow(r.right, s.answering(r.serve)))
 	}
-	mux.Handle("GET /metrics", s.allow(View, s.metrics.handler()))
 	for _, h := range s.Hooks {
 		prefix := "/v1/hooks/" + h.Name
 		handler := http.StripPrefix(prefix, slashed(s.tracedHook(h.Name, s.counting(h))))
