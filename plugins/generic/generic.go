@@ -1,7 +1,7 @@
 // Package generic hears whatever has no hook of its own: a script, a pipeline, a deploy tool that can send JSON and sign
 // it. One message opens a rollout, or tells one something:
 //
-//	SECRET=...   # one of those that golive serve has for this hook
+//	SECRET=...   # one of those in GOLIVE_HOOK_SECRET where golive serve runs
 //	BODY='{"action":"open","service":"checkout","environment":"prod","from":"v1","to":"v2"}'
 //	T=$(date +%s)
 //	V1=$(printf '%s.%s' "$T" "$BODY" | openssl dgst -sha256 -hmac "$SECRET" -r | cut -d' ' -f1)
@@ -24,7 +24,8 @@
 // person who may approve, whom the secret of a hook does not name: POST /v1/rollouts/NAME/orders with such a token. It is
 // answered 403 here.
 //
-// The secrets are those of GOLIVE_HOOK_SECRET where golive serve runs, parted by commas.
+// GOLIVE_HOOK_SECRET has one secret, or several parted by commas while one takes the place of another. Without any, the
+// hook is answered 404.
 //
 // It answers 202 {"rollout":"NAME"} to open, 200 to the rest, 409 with the name of what is under way, or because the
 // rollout is over, 401 to a signature that does not hold, other 4xx to what will never work, and 503 to what should be sent again.
