@@ -1,6 +1,7 @@
 package guard_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -40,6 +41,92 @@ func TestAlerts(t *testing.T) {
 		if (s.Alarm != "") != (len(tt.want) > 0) {
 			t.Errorf("%s: alarm %q", tt.name, s.Alarm)
 		}
+	}
+}
+
+// TestUnnamedAlerts sees that alerts which a group did not name end with a vote of the same group of the same system alone.
+func TestUnnamedAlerts(t *testing.T) {
+	plan := shopPlan(t, "")
+	now := time.Date(2026, 11, 24, 3, 0, 0, 0, time.UTC)
+	s := guard.Next(plan, guard.State{}, guard.Event{At: now, Fact: guard.Opened{Release: guard.Release{ID: "1", From: "v1", To: "v2"}, Purpose: guard.ToRollout}})
+	for n, tt := range []struct {
+		vote  guard.Voted
+		alarm string
+	}{
+		{guard.Voted{By: "a", Group: "disk", Unseen: 2}, "alerts fire that were not named: 2"},
+		{guard.Voted{By: "a", Group: "errors"}, "alerts fire that were not named: 2"},
+		{guard.Voted{By: "b", Group: "disk"}, "alerts fire that were not named: 2"},
+		{guard.Voted{By: "a", Group: "cpu", Unseen: 3}, "alerts fire that were not named: 5"},
+		{guard.Voted{By: "b", Group: "disk", Unseen: -7}, "alerts fire that were not named: 5"},
+		{guard.Voted{By: "a", Group: "disk", Unseen: 1}, "alerts fire that were not named: 4"},
+		{guard.Voted{By: "a", Group: "disk"}, "alerts fire that were not named: 3"},
+		{guard.Voted{By: "a", Group: "disk"}, "alerts fire that were not named: 3"},
+		{guard.Voted{By: "a", Group: "cpu"}, ""},
+	} {
+		before := fmt.Sprintf("%+v", s)
+		next := guard.Next(plan, s, guard.Event{At: now, Fact: tt.vote})
+		if after := fmt.Sprintf("%+v", s); before != after {
+			t.Errorf("vote %d changed what came before it:\n%s\n%s", n, before, after)
+		}
+		if s = next; s.Alarm != tt.alarm {
+			t.Errorf("after vote %d: %q, want %q", n, s.Alarm, tt.alarm)
+		}
+	}
+	if len(s.Unnamed) > 0 {
+		t.Errorf("nothing fires, and this is remembered: %v", s.Unnamed)
+	}
+}
+
+// TestManyAlerts sees that a rollout remembers a bounded number of alerts, those that it was told of first, and that the
+// others count until their own group says that they have ended.
+func TestManyAlerts(t *testing.T) {
+	const most = 200
+	plan := shopPlan(t, "")
+	now := time.Date(2026, 11, 24, 3, 0, 0, 0, time.UTC)
+	s := guard.Next(plan, guard.State{}, guard.Event{At: now, Fact: guard.Opened{Release: guard.Release{ID: "1", From: "v1", To: "v2"}, Purpose: guard.ToRollout}})
+	vote := func(f guard.Voted) { s = guard.Next(plan, s, guard.Event{At: now, Fact: f}) }
+	alerts := func(from, to int, ended bool) (all []guard.Alert) {
+		for n := from; n < to; n++ {
+			all = append(all, guard.Alert{Key: fmt.Sprint(n), Name: fmt.Sprint(n), Since: now, Ended: ended})
+		}
+		return all
+	}
+	want := func(what string, first string, named, unnamed int) {
+		t.Helper()
+		n := 0
+		for _, u := range s.Unnamed {
+			n += u.N
+		}
+		if len(s.Alerts) != named || n != unnamed || named > 0 && s.Alerts[0].Key != first || (s.Alarm == "") != (named+unnamed == 0) {
+			t.Errorf("%s: %d alerts are remembered and %d counted, want %d and %d; alarm %q", what, len(s.Alerts), n, named, unnamed, s.Alarm)
+		}
+	}
+	vote(guard.Voted{Group: "many", Alerts: alerts(0, most+50, false)})
+	want("too many", "0", most, 50)
+	vote(guard.Voted{Group: "old", Alerts: []guard.Alert{{Key: "x", Since: now.Add(-time.Hour)}}})
+	want("one from before", "0", most, 50)
+	vote(guard.Voted{Group: "other", Alerts: alerts(1000, 1001, false)})
+	want("one more", "0", most, 51)
+	vote(guard.Voted{Group: "many", Alerts: alerts(0, most+50, false)})
+	want("told again", "0", most, 51)
+	vote(guard.Voted{Group: "many", Alerts: alerts(0, most+50, true)})
+	want("ended", "", 0, 1)
+	vote(guard.Voted{Group: "other", Alerts: alerts(1000, 1001, false)})
+	want("there is room", "1000", 1, 0)
+	vote(guard.Voted{Group: "other", Alerts: alerts(1000, 1001, true)})
+	want("all ended", "", 0, 0)
+
+	for n := range 2 * most {
+		vote(guard.Voted{Group: fmt.Sprint(n), Unseen: 1})
+	}
+	if len(s.Unnamed) != most {
+		t.Errorf("%d groups are remembered", len(s.Unnamed))
+	}
+	for n := range 2 * most {
+		vote(guard.Voted{Group: fmt.Sprint(n)})
+	}
+	if len(s.Unnamed) != 0 || s.Alarm == "" {
+		t.Errorf("%d groups are remembered, alarm %q: those that were too many were taken for ended", len(s.Unnamed), s.Alarm)
 	}
 }
 

@@ -54,8 +54,11 @@ type (
 	Voted struct {
 		Alerts []Alert `json:"alerts"`
 		Unseen int     `json:"unseen,omitempty"` // so many more that it did not name
-		By     string  `json:"by,omitempty"`
-		Offset int64   `json:"offset,omitempty"` // as in Ordered
+		// Group is what the vote is complete about, in the words of the system: its alerts that were not named are those of
+		// its latest vote.
+		Group  string `json:"group,omitempty"`
+		By     string `json:"by,omitempty"`
+		Offset int64  `json:"offset,omitempty"` // as in Ordered
 	}
 	// Noted is what somebody wants to be remembered. It changes nothing.
 	Noted struct {

@@ -161,7 +161,7 @@ func (h *history) vote() guard.Fact {
 	case 1:
 		return guard.Acknowledged{By: "ada"}
 	case 2:
-		return guard.Voted{Unseen: 1}
+		return guard.Voted{Unseen: 1, Group: pick(h.rand, "", "", "g")}
 	case 3, 4:
 		return guard.Voted{Alerts: []guard.Alert{a}}
 	}

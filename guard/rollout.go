@@ -37,9 +37,12 @@ type State struct {
 	Held    string        // who or what forbids further steps; empty: nobody
 	Extra   time.Duration // time on this step beyond its at_most before evidence is called scarce: somebody gave it more
 	Alerts  []Alert       // that fire now and began after the rollout, the latest last
-	Alarm   string        // why alerts forbid further steps; empty: they do not
-	Alarmed bool          // people know that alerts hold this step
-	Asked   bool          // people know that this step needs them
+	Unnamed []Unnamed     // by system and group: alerts that fire now and were not named
+	// Uncounted is how many alerts fired, unnamed, in the largest of the groups that are too many to remember.
+	Uncounted int
+	Alarm     string // why alerts forbid further steps; empty: they do not
+	Alarmed   bool   // people know that alerts hold this step
+	Asked     bool   // people know that this step needs them
 	// Acknowledged is who has taken notice last, and looks after it; empty: nobody.
 	Acknowledged string
 	Cause        Cause // why it goes back, or would in observe mode; empty: it does not

@@ -168,11 +168,19 @@ func parseEvent(t *testing.T, line string, words []string, s guard.State, now ti
 			return guard.Event{Fact: guard.Ordered{Verb: guard.OrderExtend, By: word(2), For: more}}
 		}
 		return guard.Event{Fact: guard.Ordered{Verb: guard.Verb(word(1)), By: word(2), Why: rest(3)}}
-	case "vote": // vote [more=2] NAME NAME@5s NAME:ended: fires since now, fires for 5s, fires no more
+	case "vote": // vote [by=SYSTEM] [group=GROUP] [more=2] NAME NAME@5s NAME:ended: fires since now, fires for 5s, fires no more
 		var f guard.Voted
 		for _, w := range words[1:] {
 			if more, ok := strings.CutPrefix(w, "more="); ok {
 				f.Unseen, _ = strconv.Atoi(more)
+				continue
+			}
+			if by, ok := strings.CutPrefix(w, "by="); ok {
+				f.By = by
+				continue
+			}
+			if group, ok := strings.CutPrefix(w, "group="); ok {
+				f.Group = group
 				continue
 			}
 			name, ended := strings.CutSuffix(w, ":ended")
