@@ -19,6 +19,7 @@ import (
 const (
 	tool       = "alertmanager"
 	alertsMost = 1000 // in one message; more make Alertmanager truncate with max_alerts
+	groupMost  = 500  // characters of a group's key that are kept
 )
 
 // NewHook receives the webhooks of Alertmanager (version 4 of its messages), so that alerts have a vote in the
@@ -63,6 +64,7 @@ func NewHook(desk guard.Desk) http.Handler {
 // A message is what Alertmanager sends.
 type message struct {
 	Version   string         `json:"version"`
+	Group     string         `json:"groupKey"`
 	Truncated int            `json:"truncatedAlerts"`
 	Alerts    []notification `json:"alerts"`
 }
@@ -73,6 +75,15 @@ type notification struct {
 	Annotations map[string]string `json:"annotations"`
 	Starts      time.Time         `json:"startsAt"`
 	Fingerprint string            `json:"fingerprint"`
+}
+
+// group is the name of the group that a message is complete about. One that is too long to keep, or no line, has a hash in
+// its place: cut off, it could be taken for another.
+func (m message) group() string {
+	if guard.Line(m.Group, groupMost) != m.Group {
+		return hook.ID(tool, "group", m.Group)
+	}
+	return m.Group
 }
 
 // check refuses a message that cannot be understood.
@@ -248,7 +259,7 @@ func receive(w http.ResponseWriter, r *http.Request, desk guard.Desk, seen *unhe
 			return reception{}, fmt.Errorf("find the rollout of %s: %w", guard.Line(subject.Service, 80), temporary(err))
 		}
 		if voted[id] == nil {
-			rollouts, voted[id] = append(rollouts, id), &guard.Voted{Unseen: m.Truncated, By: tool}
+			rollouts, voted[id] = append(rollouts, id), &guard.Voted{Unseen: m.Truncated, Group: m.group(), By: tool}
 		}
 		voted[id].Alerts = append(voted[id].Alerts, alerts...)
 	}

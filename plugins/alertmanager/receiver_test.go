@@ -90,7 +90,7 @@ func vote(key string, ended bool) guard.Alert {
 func TestReceiver(t *testing.T) {
 	const checkout, cart = `"service":"checkout"`, `"service":"cart","environment":"prod"`
 	voted := func(unseen int, alerts ...guard.Alert) []guard.Fact {
-		return []guard.Fact{guard.Voted{Alerts: alerts, Unseen: unseen, By: "alertmanager"}}
+		return []guard.Fact{guard.Voted{Alerts: alerts, Unseen: unseen, Group: `{}:{alertname="X"}`, By: "alertmanager"}}
 	}
 	for name, c := range map[string]struct {
 		target, body   string
@@ -161,6 +161,37 @@ func TestComesBack(t *testing.T) {
 	} {
 		if w, _ := post(t, d, "/", c.body); w.Code != http.StatusOK || fires() != c.want {
 			t.Errorf("message %d: %d %s, %d alerts fire, want %d", i+1, w.Code, w.Body, fires(), c.want)
+		}
+	}
+}
+
+// TestGroups: a group answers for the alerts of its own that it did not name, however long its name is.
+func TestGroups(t *testing.T) {
+	d := desk(t)
+	long := strings.Repeat("x", 2000)
+	began := strings.Replace(firing("a1", `"service":"checkout"`), "2026-11-30T01:00:00Z", time.Now().Add(time.Hour).UTC().Format(time.RFC3339), 1)
+	for i, c := range []struct {
+		group     string
+		truncated int
+		want      int
+	}{
+		{"one", 2, 2}, {long + "1", 3, 5}, {long + "2", 4, 9}, {"one", 0, 7}, {long + "1", 0, 4}, {`two\nlines`, 1, 5},
+	} {
+		body := strings.Replace(webhook(c.truncated, began), `{}:{alertname=\"X\"}`, c.group, 1)
+		w, _ := post(t, d, "/", body)
+		_, s, err := d.Get(t.Context(), "checkout-1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		unnamed := 0
+		for _, u := range s.Unnamed {
+			unnamed += u.N
+			if len(u.Group) > 500 || strings.Contains(u.Group, "\n") {
+				t.Errorf("the group %q is kept", u.Group)
+			}
+		}
+		if w.Code != http.StatusOK || unnamed != c.want {
+			t.Errorf("message %d: %d %s, %d alerts fire unnamed, want %d", i+1, w.Code, w.Body, unnamed, c.want)
 		}
 	}
 }
