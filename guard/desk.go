@@ -12,6 +12,7 @@ type Desk interface {
 	// Open begins a rollout of r by the plan of its service and environment, and returns its name. An empty environment
 	// stands for the only plan that the service has. ErrNoPlan: there is none, or more than one to choose from;
 	// an UnderWayError: another rollout of the service is not over; it names that. Any other error is temporary.
+	// A watch that is in the way of the watch of another version is concluded first, for that version is deployed.
 	Open(ctx context.Context, d Delivery, r Release, purpose Purpose) (id string, err error)
 	// Tell hands a fact from outside to a rollout: Ordered, Voted, Noted or Acknowledged. ErrNoRollout: it is not
 	// known; ErrOver: it is over, and nothing can be told to it any more. Any other error is temporary.

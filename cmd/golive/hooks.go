@@ -17,7 +17,7 @@ import (
 )
 
 // hooks is the table of what deploy tools call, under /v1/hooks. Those that sign their messages are heard only where
-// their secret is known.
+// their secret is known, and say so where it is not.
 func (p *program) hooks(desk guard.Desk, log *slog.Logger) []server.Hook {
 	hooks := []server.Hook{
 		{Name: "alertmanager", Handler: alertmanager.NewHook(desk)},
@@ -26,11 +26,19 @@ func (p *program) hooks(desk guard.Desk, log *slog.Logger) []server.Hook {
 		{Name: "flagger", Handler: flagger.NewHook(desk)},
 		{Name: "spinnaker", Handler: spinnaker.NewHook(desk)},
 	}
-	if secrets := p.settings.HookSecrets; len(secrets) > 0 {
-		hooks = append(hooks, server.Hook{Name: "generic", Signed: true, Handler: generic.NewHook(desk, bytesOf(secrets)...)})
-	}
-	if secrets := p.settings.GitHubSecrets; len(secrets) > 0 {
-		hooks = append(hooks, server.Hook{Name: "github", Signed: true, Handler: github.NewHook(desk, bytesOf(secrets)...)})
+	for _, signed := range []struct {
+		name, variable string
+		secrets        []string
+		make           func(guard.Desk, ...[]byte) http.Handler
+	}{
+		{"generic", "GOLIVE_HOOK_SECRET", p.settings.HookSecrets, generic.NewHook},
+		{"github", "GOLIVE_GITHUB_SECRET", p.settings.GitHubSecrets, github.NewHook},
+	} {
+		handler := deaf(signed.variable)
+		if secrets := bytesOf(signed.secrets); len(secrets) > 0 {
+			handler = signed.make(desk, secrets...)
+		}
+		hooks = append(hooks, server.Hook{Name: signed.name, Signed: true, Handler: handler})
 	}
 	for i, h := range hooks {
 		hooks[i].Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -43,9 +51,19 @@ func (p *program) hooks(desk guard.Desk, log *slog.Logger) []server.Hook {
 	return hooks
 }
 
+// deaf answers for a hook whose secret is not set.
+func deaf(variable string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		hook.Fail(w, r, hook.Refuse(http.StatusNotFound, "this hook hears nothing without a secret: set %s where golive serve runs", variable))
+	})
+}
+
+// bytesOf leaves out what is empty, with which everybody could sign.
 func bytesOf(texts []string) (all [][]byte) {
 	for _, text := range texts {
-		all = append(all, []byte(text))
+		if text != "" {
+			all = append(all, []byte(text))
+		}
 	}
 	return all
 }

@@ -54,16 +54,9 @@ With --server it is for a rollout that a server guards, and the name is that of 
 		case far:
 			return p.orderAtServer(c.Context(), id, order, f)
 		}
-		h, err := p.history(id)
+		h, err := p.heldHistory(id)
 		if err != nil {
 			return err
-		}
-		switch {
-		case h.over():
-			return fail(exitUsage, "the rollout of %s (%s) is over: %s", h.State.Release.To, h.ID(), h.State.Outcome)
-		case h.Holder == (journal.Holder{}):
-			return fail(exitUsage, "no process goes on with the %s of %s (%s); this one does: %s",
-				h.State.Purpose, h.State.Release.To, h.ID(), p.goOnWith(h))
 		}
 		if err := post(h, order); err != nil {
 			return err
@@ -110,14 +103,14 @@ func (p *program) orderAtServer(ctx context.Context, id string, o guard.Ordered,
 	return nil
 }
 
-// post leaves an order for the process that holds a history.
-func post(h *history, o guard.Ordered) error {
-	kind, data, err := guard.Event{Fact: o}.Encode()
+// post leaves a fact from outside for the process that holds a history.
+func post(h *history, f guard.Fact) error {
+	kind, data, err := guard.Event{Fact: f}.Encode()
 	if err == nil {
 		_, err = journal.Post(h.Path, kind, time.Now(), data)
 	}
 	if err != nil {
-		return fail(exitInternal, "order %s: %w", o.Verb, err)
+		return fail(exitInternal, "tell %s that it is %s: %w", h.ID(), kind, err)
 	}
 	return nil
 }

@@ -219,6 +219,26 @@ func checkDeployment(t *testing.T, d apps.Deployment, s core.Service, n networki
 	if s.Spec.Ports[0].TargetPort.String() != c.Ports[0].Name {
 		t.Error("the service goes to a port that the pod has not")
 	}
+	// The comments of the hooks' packages name this port.
+	if s.Spec.Ports[0].Port != 8457 || c.Ports[0].ContainerPort != 8457 || !slices.Contains(c.Args, ":8457") {
+		t.Errorf("golive listens in %v, and is at %d for the others", c.Args, s.Spec.Ports[0].Port)
+	}
+	var let []string
+	for _, peer := range n.Spec.Ingress[0].From {
+		let = append(let, peer.NamespaceSelector.MatchLabels["kubernetes.io/metadata.name"])
+	}
+	for _, tool := range []string{"flagger-system", "argo-rollouts", "argocd", "spinnaker", "monitoring"} {
+		if !slices.Contains(let, tool) {
+			t.Errorf("%s cannot reach it: only %v can", tool, let)
+		}
+	}
+	for _, name := range []string{"GOLIVE_HOOK_SECRET", "GOLIVE_GITHUB_SECRET"} {
+		if !slices.ContainsFunc(c.Env, func(e core.EnvVar) bool {
+			return e.Name == name && e.ValueFrom.SecretKeyRef.Optional != nil && *e.ValueFrom.SecretKeyRef.Optional
+		}) {
+			t.Errorf("it has no %s from a secret that may be missing", name)
+		}
+	}
 	var volumes []string
 	for _, v := range pod.Volumes {
 		volumes = append(volumes, v.Name)

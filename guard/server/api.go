@@ -45,6 +45,7 @@ type route struct {
 
 // routes is the table of the API.
 func (s *Server) routes() []route {
+	metrics := s.metrics.handler() // one for all requests, for it bounds how many are served at once
 	return []route{
 		{"POST", "/v1/rollouts", Operate, "Open a rollout of a release", opening{}, opened{}, 201, s.openRollout},
 		{"GET", "/v1/rollouts", View, "List rollouts, the newest first", nil, listed{}, 200, s.listRollouts},
@@ -62,6 +63,10 @@ func (s *Server) routes() []route {
 		{"DELETE", "/v1/leases/{lease}", Operate, "Guard no longer: it is over, or a server is to go on", nil, told{}, 200, s.endLease},
 		{"GET", "/v1/backup", Operate, "Copy the whole store, as it is now, while everything goes on (of SQLite; PostgreSQL has pg_dump)", nil, nil, 200, s.backup},
 		{"GET", "/v1/openapi.json", "", "Describe this API", nil, nil, 200, s.describe},
+		{"GET", "/metrics", View, "Count what the server does, as Prometheus reads it", nil, nil, 200, func(w http.ResponseWriter, r *http.Request) error {
+			metrics.ServeHTTP(w, r)
+			return nil
+		}},
 		{"GET", "/healthz", "", "Say that the server runs", nil, nil, 200, s.healthy},
 		{"GET", "/readyz", "", "Say whether the server can take rollouts on", nil, nil, 200, s.ready},
 	}
@@ -79,7 +84,6 @@ func (s *Server) Handler() http.Handler {
 	for _, r := range s.routes() {
 		mux.Handle(r.method+" "+r.path, s.allow(r.right, s.answering(r.serve)))
 	}
-	mux.Handle("GET /metrics", s.allow(View, s.metrics.handler()))
 	for _, h := range s.Hooks {
 		prefix := "/v1/hooks/" + h.Name
 		handler := http.StripPrefix(prefix, slashed(s.tracedHook(h.Name, s.counting(h))))
@@ -362,7 +366,8 @@ func read(r *http.Request, into any) error {
 	return nil
 }
 
-// delivery is a request as the records keep it. A caller that may send it again names it with Idempotency-Key.
+// delivery is a request as the records keep it. A caller that may send it again names it with Idempotency-Key. The body
+// belongs to the name: a key that a caller uses for something else as well must not have that taken for a repeat.
 func (s *Server) delivery(r *http.Request, value any) (guard.Delivery, error) {
 	body, err := json.Marshal(value)
 	if err != nil {
@@ -372,7 +377,16 @@ func (s *Server) delivery(r *http.Request, value any) (guard.Delivery, error) {
 	if key == "" {
 		key = newName(time.Now(), "request")
 	}
-	sum := sha256.Sum256([]byte(strings.Join([]string{who(r.Context()), r.Method, r.URL.Path, key}, "\x00")))
+	said := body
+	if o, is := value.(opening); is && o.Guard != nil {
+		// A client that guards by itself says what time it is, which every repeat of it says differently.
+		timeless := *o.Guard
+		timeless.At, o.Guard = time.Time{}, &timeless
+		if said, err = json.Marshal(o); err != nil {
+			return guard.Delivery{}, err
+		}
+	}
+	sum := sha256.Sum256([]byte(strings.Join([]string{who(r.Context()), r.Method, r.URL.Path, key, string(said)}, "\x00")))
 	return guard.Delivery{ID: "api/" + hex.EncodeToString(sum[:16]), Source: "api", At: clock(), Body: body}, nil
 }
 
@@ -621,7 +635,11 @@ func (s *Server) noteRollout(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) acknowledgeRollout(w http.ResponseWriter, r *http.Request) error {
-	return s.tell(w, r, struct{}{}, guard.Acknowledged{By: "somebody"})
+	var by string
+	if who(r.Context()) == "" {
+		by = "somebody" // whom nothing names, and it has to be seen all the same that there is one
+	}
+	return s.tell(w, r, struct{}{}, guard.Acknowledged{By: by})
 }
 
 // tell has a rollout told something, durably, and answers.

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -37,7 +38,8 @@ var _ guard.Desk = desk{}
 // Desk is where hooks and the API speak to the server.
 func (s *Server) Desk() guard.Desk { return desk{s} }
 
-// Open implements guard.Desk. A release that is under way already is not opened again: its name is the answer.
+// Open implements guard.Desk. A release that is under way already is not opened again: its name is the answer. A watch
+// that is in the way of the watch of another version is concluded first, whatever rollout.on_new_release says.
 func (d desk) Open(ctx context.Context, delivery guard.Delivery, r guard.Release, purpose guard.Purpose) (id string, err error) {
 	defer func() { d.temporary(ctx, "open a rollout", err) }()
 	chosen, err := d.Plans.For(r.Service, r.Environment)
@@ -58,13 +60,20 @@ func (d desk) Open(ctx context.Context, delivery guard.Delivery, r guard.Release
 		return "", err
 	}
 	var repeated bool
-	inTheWay, old, err := d.whenFree(ctx, func() (err error) {
+	open := func() (err error) {
 		id, repeated, err = d.Store.Accept(ctx, d.stamped(ctx, delivery), store.Opening{
 			Rollout: r.ID, Target: target(r.Service, r.Environment),
 			Records: []store.Entry{{At: opened.At, Kind: kind, Data: data}},
 		})
 		return err
-	})
+	}
+	inTheWay, old, err := d.whenFree(ctx, open)
+	if inTheWay != "" && outdated(old.state, purpose, r.To) {
+		if err := d.conclude(ctx, delivery, inTheWay, r.To); err != nil {
+			return "", err
+		}
+		inTheWay, old, err = d.whenFree(ctx, open)
+	}
 	if inTheWay != "" {
 		return d.underWay(ctx, delivery, inTheWay, old, opened.Fact.(guard.Opened), chosen.Plan)
 	}
@@ -97,6 +106,38 @@ const (
 	putAwayLook = 50 * time.Millisecond
 )
 
+// outdated says whether a rollout that is in the way of another is a watch of what was deployed before. A watch follows
+// what another tool does, and that this tool has gone on to the next version is a fact: to go back to an older one, or to
+// refuse, would be to act against it.
+func outdated(old guard.State, purpose guard.Purpose, to string) bool {
+	return purpose == guard.ToWatch && old.Purpose == guard.ToWatch && old.Release.To != to && old.Phase != guard.Over
+}
+
+// conclude ends a watch because another version was deployed, and waits until it is over or its time is up. It does not
+// hear of that before it watches, and no more once it takes the traffic back, which is to be finished first.
+func (d desk) conclude(ctx context.Context, delivery guard.Delivery, id, to string) error {
+	delivery.ID = "conclude/" + id + "/" + delivery.ID
+	order := guard.Ordered{Verb: guard.OrderConclude, By: "golive", Why: to + " was deployed"}
+	told := false
+	for began := time.Now(); ; {
+		old, err := d.histories.read(ctx, id)
+		if err != nil {
+			return err
+		}
+		phase := old.state.Phase
+		if !told && (phase == guard.Watching || phase == guard.Baking) {
+			if err := d.Tell(ctx, delivery, id, order); err != nil && !errors.Is(err, guard.ErrOver) {
+				return err
+			}
+			told = true
+		}
+		settled := phase == guard.Over || phase == guard.Restoring || phase == guard.Verifying
+		if settled || time.Since(began) > putAway || !pause(ctx, putAwayLook) {
+			return nil
+		}
+	}
+}
+
 // underWay deals with a rollout that is in the way of another: where both are the same release its name is the answer, and
 // a plan may want the old one taken back.
 func (d desk) underWay(ctx context.Context, delivery guard.Delivery, id string, old history, opened guard.Opened, plan *guard.Plan) (string, error) {
@@ -104,7 +145,8 @@ func (d desk) underWay(ctx context.Context, delivery guard.Delivery, id string, 
 	if was.To == r.To && was.From == r.From && old.state.Purpose == opened.Purpose && old.state.Phase != guard.Over {
 		return id, nil
 	}
-	if plan.Rollout.OnNewRelease == "supersede" {
+	watches := old.state.Purpose == guard.ToWatch && opened.Purpose == guard.ToWatch
+	if plan.Rollout.OnNewRelease == "supersede" && !watches {
 		delivery.ID = "supersede/" + id + "/" + delivery.ID
 		err := d.Tell(ctx, delivery, id, guard.Ordered{
 			Verb: guard.OrderRollback, By: "golive", Why: fmt.Sprintf("%s supersedes it (rollout.on_new_release)", r.To),
@@ -276,48 +318,81 @@ func (d desk) Check(ctx context.Context, r guard.Release) (findings []guard.Find
 	})
 }
 
-// answers remembers what checks have answered, and lets one at a time ask the same.
+// answers remembers what checks have answered, and lets one at a time ask the same. The asking does not depend on who
+// has asked first: that one may leave, and the others still want to know.
 type answers struct {
 	mu    sync.Mutex
 	known map[string]*answered
 }
 
 type answered struct {
-	mu       sync.Mutex
-	at       time.Time
+	done     chan struct{} // closed once the rest is known
 	findings []guard.Finding
+	err      error
+	until    time.Time // when it holds no more
 }
 
+const (
+	errorsHold   = 5 * time.Second // how long it is remembered that the checks could not be asked
+	checksAtMost = 2 * time.Minute // how long the checks may take
+)
+
 func (a *answers) get(ctx context.Context, key string, ask func(context.Context) ([]guard.Finding, error)) ([]guard.Finding, error) {
+	one := a.asked(ctx, key, ask)
+	select {
+	case <-one.done:
+		return one.findings, one.err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// asked finds an answer that holds or is being waited for, or begins to ask.
+func (a *answers) asked(ctx context.Context, key string, ask func(context.Context) ([]guard.Finding, error)) *answered {
 	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := time.Now()
+	maps.DeleteFunc(a.known, func(_ string, one *answered) bool {
+		select {
+		case <-one.done:
+			return !now.Before(one.until)
+		default:
+			return false
+		}
+	})
+	if one := a.known[key]; one != nil {
+		return one
+	}
 	if a.known == nil {
 		a.known = map[string]*answered{}
 	}
-	for k, old := range a.known {
-		if k != key && old.mu.TryLock() {
-			if time.Since(old.at) > checksHold {
-				delete(a.known, k)
-			}
-			old.mu.Unlock()
+	one := &answered{done: make(chan struct{})}
+	a.known[key] = one
+	go func() {
+		defer close(one.done)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), checksAtMost)
+		defer cancel()
+		one.findings, one.err = whole(ctx, ask)
+		one.until = time.Now().Add(checksHold)
+		if one.err != nil {
+			one.until = time.Now().Add(errorsHold)
 		}
+	}()
+	return one
+}
+
+// whole asks the checks. What they say when their time is up is no answer, for it is of the time and not of the release.
+// A panic outside of the goroutine of a request would end the server, so it becomes an error.
+func whole(ctx context.Context, ask func(context.Context) ([]guard.Finding, error)) (findings []guard.Finding, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			findings, err = nil, fmt.Errorf("ask the checks: %v", p)
+		}
+	}()
+	if findings, err = ask(ctx); err == nil && ctx.Err() != nil {
+		return nil, fmt.Errorf("ask the checks: they were cut off after %s", checksAtMost)
 	}
-	one := a.known[key]
-	if one == nil {
-		one = &answered{}
-		a.known[key] = one
-	}
-	a.mu.Unlock()
-	one.mu.Lock()
-	defer one.mu.Unlock()
-	if time.Since(one.at) < checksHold {
-		return one.findings, nil
-	}
-	findings, err := ask(ctx)
-	if err != nil {
-		return nil, err
-	}
-	one.at, one.findings = time.Now(), findings
-	return findings, nil
+	return findings, err
 }
 
 func clock() time.Time { return time.Now().UTC().Round(0) }

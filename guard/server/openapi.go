@@ -52,7 +52,7 @@ func (s *Server) openAPI() object {
 		} else {
 			parameters = append(parameters, object{
 				"name": "Idempotency-Key", "in": "header", "schema": object{"type": "string"},
-				"description": "the same for every repeat of one request: a repeat changes nothing",
+				"description": "the same for every repeat of one request, with the same body: a repeat changes nothing",
 			})
 		}
 		if parameters != nil {
@@ -68,12 +68,34 @@ func (s *Server) openAPI() object {
 		}
 		item[strings.ToLower(r.method)] = operation
 	}
+	for _, h := range s.Hooks {
+		paths["/v1/hooks/"+h.Name+"/"] = object{"post": h.operation()}
+	}
 	return object{
 		"openapi":    "3.1.0",
 		"info":       object{"title": "golive", "version": "1", "description": "Open rollouts, follow them, and take them back."},
 		"paths":      paths,
 		"components": object{"securitySchemes": object{"token": object{"type": "http", "scheme": "bearer"}}},
 	}
+}
+
+// operation describes a hook, of which the server knows neither what a tool sends nor what it may send below the path.
+func (h Hook) operation() object {
+	operation := object{
+		"summary":     "Hear " + h.Name,
+		"description": "What is sent here and below, and what is answered, is described by the package plugins/" + h.Name + ".",
+		"operationId": "post_hooks_" + h.Name,
+		"requestBody": object{"required": true, "content": object{"application/json": object{"schema": object{"type": "object"}}}},
+		"responses":   object{"2XX": object{"description": "it was heard"}, "default": described("what went wrong", trouble{})},
+	}
+	if h.Signed {
+		operation["security"] = []object{}
+		operation["x-golive-signed"] = true // by the secret of the hook, which takes the place of a token
+		return operation
+	}
+	operation["security"] = []object{{"token": []string{}}}
+	operation["x-golive-right"] = Deliver
+	return operation
 }
 
 func described(title string, value any) object {

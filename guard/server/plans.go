@@ -192,6 +192,9 @@ func (p *Plans) For(service, environment string) (Chosen, error) {
 	switch {
 	case len(found) == 1:
 		return found[0], nil
+	case len(found) > 1 && found[0].Plan.Environment == found[1].Plan.Environment:
+		return Chosen{}, fmt.Errorf("%w: %s and %s are both for %s, so remove one of them", guard.ErrNoPlan, found[0].File, found[1].File,
+			target(service, found[0].Plan.Environment))
 	case len(found) > 1:
 		return Chosen{}, fmt.Errorf("%w: %d plans fit, so say which environment (%s and %s are two of them)", guard.ErrNoPlan, len(found), found[0].File, found[1].File)
 	case len(known) == 0:

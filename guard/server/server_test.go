@@ -13,11 +13,14 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/golive-dev/golive/guard"
 	"github.com/golive-dev/golive/guard/engine"
@@ -457,6 +460,7 @@ func TestOnce(t *testing.T) {
 		r.want(202, "POST", "/v1/rollouts/"+o.ID+"/notes", `{"text": "seen"}`, "Idempotency-Key: n")
 	}
 	r.want(202, "POST", "/v1/rollouts/"+o.ID+"/notes", `{"text": "seen"}`, "Idempotency-Key: m")
+	r.want(202, "POST", "/v1/rollouts/"+o.ID+"/notes", `{"text": "seen again"}`, "Idempotency-Key: n") // no repeat: it says something else
 	r.over(o.ID, guard.Live)
 	var events []struct{ Kind string }
 	if err := json.Unmarshal([]byte(r.want(200, "GET", "/v1/rollouts/"+o.ID+"/events", "")), &events); err != nil {
@@ -468,8 +472,8 @@ func TestOnce(t *testing.T) {
 			notes++
 		}
 	}
-	if notes != 2 {
-		t.Errorf("%d notes are in the journal, want 2", notes)
+	if notes != 3 {
+		t.Errorf("%d notes are in the journal, want 3", notes)
 	}
 }
 
@@ -652,6 +656,68 @@ func TestDescription(t *testing.T) {
 		if err := fits(value, content.Schema); err != nil {
 			t.Errorf("GET %s: %v\n%s", path, err, text)
 		}
+	}
+}
+
+// literal is a pattern that stands in the source by itself, beside the table that the description is made of.
+var literal = regexp.MustCompile(`"(GET|POST|PUT|PATCH|DELETE) (/[^"]*)"`)
+
+// TestAllDescribed: what programs can ask for is described, with the hooks and the metrics. The pages are for people.
+func TestAllDescribed(t *testing.T) {
+	r := newSite(t).start("one", func(o *server.Options) { o.Access = known(t) })
+	r.Hooks = hooks(r.Server)
+	t.Cleanup(r.web.Close)
+	r.web = httptest.NewServer(r.Handler())
+	type operation struct {
+		Security []map[string]any
+		Right    server.Right `json:"x-golive-right"`
+		Signed   bool         `json:"x-golive-signed"`
+	}
+	var d struct {
+		Paths map[string]map[string]operation
+	}
+	if err := json.Unmarshal([]byte(r.want(200, "GET", "/v1/openapi.json", "")), &d); err != nil {
+		t.Fatal(err)
+	}
+	token := []map[string]any{{"token": []any{}}}
+	for path, want := range map[string]operation{
+		"get /metrics":           {token, server.View, false},
+		"post /v1/hooks/plain/":  {token, server.Deliver, false},
+		"post /v1/hooks/signed/": {[]map[string]any{}, "", true},
+	} {
+		method, path, _ := strings.Cut(path, " ")
+		got, found := d.Paths[path][method]
+		if diff := cmp.Diff(want, got); !found || diff != "" {
+			t.Errorf("%s %s (-want +got):\n%s", method, path, diff)
+		}
+		status, _ := r.ask(strings.ToUpper(method), path, `{}`)
+		if signed := got.Signed; status == 404 || signed != (status != 401) {
+			t.Errorf("%s %s is answered %d without a token", method, path, status)
+		}
+	}
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages := regexp.MustCompile(`^/(\{\$\}|rollouts/.*|assets/.*|login.*|logout)$`)
+	found := 0
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, pattern := range literal.FindAllStringSubmatch(string(text), -1) {
+			found++
+			if _, described := d.Paths[pattern[2]][strings.ToLower(pattern[1])]; !described && !pages.MatchString(pattern[2]) {
+				t.Errorf("%s serves %s, which is not described", name, pattern[0])
+			}
+		}
+	}
+	if found < 10 {
+		t.Errorf("only %d patterns were found in the source", found)
 	}
 }
 

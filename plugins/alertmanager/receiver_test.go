@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -89,7 +90,7 @@ func vote(key string, ended bool) guard.Alert {
 func TestReceiver(t *testing.T) {
 	const checkout, cart = `"service":"checkout"`, `"service":"cart","environment":"prod"`
 	voted := func(unseen int, alerts ...guard.Alert) []guard.Fact {
-		return []guard.Fact{guard.Voted{Alerts: alerts, Unseen: unseen, By: "alertmanager"}}
+		return []guard.Fact{guard.Voted{Alerts: alerts, Unseen: unseen, Group: `{}:{alertname="X"}`, By: "alertmanager"}}
 	}
 	for name, c := range map[string]struct {
 		target, body   string
@@ -100,8 +101,9 @@ func TestReceiver(t *testing.T) {
 		"resolved":         {"/", webhook(0, resolved(firing("a1", checkout))), voted(0, vote("a1", true)), nil, ""},
 		"of two services":  {"/", webhook(3, firing("a1", checkout), firing("b1", cart), firing("a2", checkout)), voted(3, vote("a1", false), vote("a2", false)), voted(3, vote("b1", false)), ""},
 		"of a version":     {"/", webhook(0, firing("a1", checkout+`,"version":"v2"`), firing("a2", checkout)), voted(0, vote("a1", false), vote("a2", false)), nil, ""},
-		"another version":  {"/", webhook(0, firing("a1", checkout+`,"version":"v9"`)), nil, nil, `{"told":[],"ignored":[{"alerts":1,"reason":"there is no rollout of \"checkout\""}]}`},
-		"elsewhere":        {"/", webhook(0, firing("a1", checkout+`,"environment":"test"`)), nil, nil, `there is no rollout`},
+		"another version":  {"/", webhook(0, firing("a1", checkout+`,"version":"v9"`)), nil, nil, `{"told":[],"ignored":[{"alerts":1,"reason":"the label \"version\" is \"v9\", and the latest rollout of \"checkout\" is of \"v2\""}]}`},
+		"elsewhere":        {"/", webhook(0, firing("a1", checkout+`,"environment":"test"`)), nil, nil, `the label \"environment\" is \"test\", and the latest rollout of \"checkout\" is in \"prod\"`},
+		"both":             {"/", webhook(0, firing("a1", checkout+`,"environment":"test","version":"v9"`)), nil, nil, `the label \"environment\" is \"test\"`},
 		"of another":       {"/", webhook(0, firing("a1", `"service":"mail"`)), nil, nil, `there is no rollout of \"mail\"`},
 		"of none":          {"/", webhook(0, firing("a1", `"job":"checkout"`)), nil, nil, `no label \"service\" says which service it is about`},
 		"other labels":     {"/?service=app&environment=env&version=release", webhook(0, firing("a1", `"app":"checkout","env":"prod","release":"v2"`)), voted(0, vote("a1", false)), nil, ""},
@@ -109,11 +111,12 @@ func TestReceiver(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := desk(t)
-			for range 2 { // a repeat changes nothing
-				w, _ := post(t, d, c.target, c.body)
-				if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), c.says) {
-					t.Fatalf("%d %s", w.Code, w.Body)
-				}
+			w, reported := post(t, d, c.target, c.body)
+			if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), c.says) {
+				t.Fatalf("%d %s", w.Code, w.Body)
+			}
+			if vanished := c.checkout == nil && c.cart == nil; vanished != (len(reported) > 0) {
+				t.Errorf("reported %v", reported)
 			}
 			if diff := cmp.Diff(c.checkout, d.Told("checkout-1")); diff != "" {
 				t.Errorf("checkout (-want +got)\n%s", diff)
@@ -137,6 +140,89 @@ func TestOver(t *testing.T) {
 	if w, _ := post(t, d, "/", body); w.Code != http.StatusOK || len(d.Told(id)) != 1 {
 		t.Errorf("%d %s, told %v", w.Code, w.Body, d.Told(id))
 	}
+}
+
+// TestComesBack: what fires, ends and fires again in the very same words fires, and saying it twice changes nothing.
+func TestComesBack(t *testing.T) {
+	d := desk(t)
+	began := strings.Replace(firing("a1", `"service":"checkout"`), "2026-11-30T01:00:00Z", time.Now().Add(time.Hour).UTC().Format(time.RFC3339), 1)
+	fires := func() int {
+		_, s, err := d.Get(t.Context(), "checkout-1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(s.Alerts)
+	}
+	for i, c := range []struct {
+		body string
+		want int
+	}{
+		{webhook(0, began), 1}, {webhook(0, began), 1}, {webhook(0, resolved(began)), 0}, {webhook(0, resolved(began)), 0}, {webhook(0, began), 1},
+	} {
+		if w, _ := post(t, d, "/", c.body); w.Code != http.StatusOK || fires() != c.want {
+			t.Errorf("message %d: %d %s, %d alerts fire, want %d", i+1, w.Code, w.Body, fires(), c.want)
+		}
+	}
+}
+
+// TestGroups: a group answers for the alerts of its own that it did not name, however long its name is.
+func TestGroups(t *testing.T) {
+	d := desk(t)
+	long := strings.Repeat("x", 2000)
+	began := strings.Replace(firing("a1", `"service":"checkout"`), "2026-11-30T01:00:00Z", time.Now().Add(time.Hour).UTC().Format(time.RFC3339), 1)
+	for i, c := range []struct {
+		group     string
+		truncated int
+		want      int
+	}{
+		{"one", 2, 2}, {long + "1", 3, 5}, {long + "2", 4, 9}, {"one", 0, 7}, {long + "1", 0, 4}, {`two\nlines`, 1, 5},
+	} {
+		body := strings.Replace(webhook(c.truncated, began), `{}:{alertname=\"X\"}`, c.group, 1)
+		w, _ := post(t, d, "/", body)
+		_, s, err := d.Get(t.Context(), "checkout-1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		unnamed := 0
+		for _, u := range s.Unnamed {
+			unnamed += u.N
+			if len(u.Group) > 500 || strings.Contains(u.Group, "\n") {
+				t.Errorf("the group %q is kept", u.Group)
+			}
+		}
+		if w.Code != http.StatusOK || unnamed != c.want {
+			t.Errorf("message %d: %d %s, %d alerts fire unnamed, want %d", i+1, w.Code, w.Body, unnamed, c.want)
+		}
+	}
+}
+
+// TestReportedOnce: the operator hears once an hour that an alert is about no rollout.
+func TestReportedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := plugintest.NewDesk(t, planOf("checkout"))
+		h := NewHook(d)
+		var reported []string
+		send := func(body string, want int) {
+			t.Helper()
+			r := httptest.NewRequest("POST", "/", strings.NewReader(body))
+			r = r.WithContext(hook.WithReport(r.Context(), func(err error) { reported = append(reported, err.Error()) }))
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			if w.Code != http.StatusOK || len(reported) != want {
+				t.Errorf("%d %s, reported %q, want %d", w.Code, w.Body, reported, want)
+			}
+		}
+		one, other := firing("a1", `"service":"checkout"`), firing("a2", `"service":"checkout"`)
+		send(webhook(0, one), 1)
+		send(webhook(0, resolved(one)), 1)
+		send(webhook(0, one, other), 2)
+		send(webhook(0, one, other), 2)
+		time.Sleep(time.Hour)
+		send(webhook(0, one, other), 3)
+		if !strings.Contains(reported[2], "2 alerts") || !strings.Contains(reported[2], `there is no rollout of "checkout"`) {
+			t.Errorf("%q", reported)
+		}
+	})
 }
 
 // An alert that ends and begins again is another one.

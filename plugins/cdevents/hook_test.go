@@ -255,8 +255,12 @@ func TestInTheWay(t *testing.T) {
 	post(t, d, header, body)
 	d.Watch(t, "checkout-1", 10, judge.Continue)
 	header, body = binary("e2", upgraded, eventOf(upgraded, "pkg:oci/checkout@v43", ""))
-	if w, reported := post(t, d, header, body); w.Code != 409 || !strings.Contains(w.Body.String(), `"rollout":"checkout-1"`) || len(reported) != 1 {
-		t.Errorf("%d %s, reported %v", w.Code, w.Body, reported)
+	if w, reported := post(t, d, header, body); w.Code != 202 || !strings.Contains(w.Body.String(), `"rollout":"checkout-2"`) || len(reported) != 0 {
+		t.Errorf("the next version: %d %s, reported %v", w.Code, w.Body, reported)
+	}
+	header, body = binary("e4", upgraded, eventOf(upgraded, "pkg:oci/checkout@v44", ""))
+	if w, reported := post(t, d, header, body); w.Code != 409 || !strings.Contains(w.Body.String(), `"rollout":"checkout-2"`) || len(reported) != 1 {
+		t.Errorf("before that is watched: %d %s, reported %v", w.Code, w.Body, reported)
 	}
 	d.Away(errors.New("the disk is full"))
 	for _, kind := range []string{upgraded, rolledBack} {

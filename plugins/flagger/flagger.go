@@ -13,14 +13,14 @@
 //	    maxWeight: 50
 //	    stepWeight: 10
 //	    webhooks:
-//	      - {name: gate, type: confirm-rollout, url: "http://golive.golive:8080/v1/hooks/flagger/confirm-rollout?token=TOKEN", metadata: &golive {environment: prod}}
-//	      - {name: begin, type: pre-rollout, timeout: 60s, url: "http://golive.golive:8080/v1/hooks/flagger/pre-rollout?token=TOKEN", metadata: *golive}
-//	      - {name: watch, type: rollout, url: "http://golive.golive:8080/v1/hooks/flagger/rollout?token=TOKEN", metadata: *golive}
-//	      - {name: hold, type: confirm-traffic-increase, url: "http://golive.golive:8080/v1/hooks/flagger/confirm-traffic-increase?token=TOKEN", metadata: *golive}
-//	      - {name: promote, type: confirm-promotion, url: "http://golive.golive:8080/v1/hooks/flagger/confirm-promotion?token=TOKEN", metadata: *golive}
-//	      - {name: back, type: rollback, url: "http://golive.golive:8080/v1/hooks/flagger/rollback?token=TOKEN", metadata: *golive}
-//	      - {name: end, type: post-rollout, url: "http://golive.golive:8080/v1/hooks/flagger/post-rollout?token=TOKEN", metadata: *golive}
-//	      - {name: story, type: event, url: "http://golive.golive:8080/v1/hooks/flagger/event?token=TOKEN", metadata: *golive}
+//	      - {name: gate, type: confirm-rollout, url: "http://golive.golive:8457/v1/hooks/flagger/confirm-rollout?token=TOKEN", metadata: &golive {environment: prod}}
+//	      - {name: begin, type: pre-rollout, timeout: 60s, url: "http://golive.golive:8457/v1/hooks/flagger/pre-rollout?token=TOKEN", metadata: *golive}
+//	      - {name: watch, type: rollout, url: "http://golive.golive:8457/v1/hooks/flagger/rollout?token=TOKEN", metadata: *golive}
+//	      - {name: hold, type: confirm-traffic-increase, url: "http://golive.golive:8457/v1/hooks/flagger/confirm-traffic-increase?token=TOKEN", metadata: *golive}
+//	      - {name: promote, type: confirm-promotion, url: "http://golive.golive:8457/v1/hooks/flagger/confirm-promotion?token=TOKEN", metadata: *golive}
+//	      - {name: back, type: rollback, url: "http://golive.golive:8457/v1/hooks/flagger/rollback?token=TOKEN", metadata: *golive}
+//	      - {name: end, type: post-rollout, url: "http://golive.golive:8457/v1/hooks/flagger/post-rollout?token=TOKEN", metadata: *golive}
+//	      - {name: story, type: event, url: "http://golive.golive:8457/v1/hooks/flagger/event?token=TOKEN", metadata: *golive}
 //
 // The Canary's name is the service of the plan, its namespace the environment, the checksum that Flagger makes of the
 // pods the new version, and "primary" the old one; metadata.service, metadata.environment, metadata.to and metadata.from
@@ -39,7 +39,7 @@
 //	kind: MetricTemplate
 //	metadata: {name: golive}
 //	spec:
-//	  provider: {type: prometheus, address: "http://golive.golive:8080/v1/hooks/flagger/metrics", secretRef: {name: golive}}
+//	  provider: {type: prometheus, address: "http://golive.golive:8457/v1/hooks/flagger/metrics", secretRef: {name: golive}}
 //	  query: golive_verdict{service="{{ target }}", environment="{{ namespace }}"}
 //
 // with thresholdRange {min: 0.25}, and the rollout begun by the hooks.

@@ -253,8 +253,16 @@ func TestSameVersionLater(t *testing.T) {
 	if n := len(d.Rollouts()); n != 3 {
 		t.Errorf("there are %d rollouts", n)
 	}
-	if w := post(t, h, "/pre-rollout", bodyOf("pre-rollout", "d")); w.Code != 409 || !strings.Contains(w.Body.String(), `"rollout":"podinfo-3"`) {
+	// Flagger begins the canary anew when another version comes in the middle of it.
+	if w := post(t, h, "/pre-rollout", bodyOf("pre-rollout", "d")); w.Code != 200 || !strings.Contains(w.Body.String(), `"rollout":"podinfo-4"`) {
 		t.Errorf("d while b is under way: %d %s", w.Code, w.Body)
+	}
+	if _, s, err := d.Get(t.Context(), "podinfo-3"); err != nil || s.Phase != guard.Over || s.Cause != "" {
+		t.Errorf("b is %s because of %q, %v", s.Phase, s.Cause, err)
+	}
+	// What does not watch yet is in the way.
+	if w := post(t, h, "/pre-rollout", bodyOf("pre-rollout", "e")); w.Code != 409 || !strings.Contains(w.Body.String(), `"rollout":"podinfo-4"`) {
+		t.Errorf("e while d begins: %d %s", w.Code, w.Body)
 	}
 }
 

@@ -1,16 +1,16 @@
 // Package generic hears whatever has no hook of its own: a script, a pipeline, a deploy tool that can send JSON and sign
 // it. One message opens a rollout, or tells one something:
 //
-//	SECRET=...   # one of those that golive serve has for this hook
+//	SECRET=...   # one of those in GOLIVE_HOOK_SECRET where golive serve runs
 //	BODY='{"action":"open","service":"checkout","environment":"prod","from":"v1","to":"v2"}'
 //	T=$(date +%s)
 //	V1=$(printf '%s.%s' "$T" "$BODY" | openssl dgst -sha256 -hmac "$SECRET" -r | cut -d' ' -f1)
 //	curl --fail-with-body --retry 5 --data-binary "$BODY" -H "X-Golive-Signature-256: t=$T,v1=$V1" \
-//	  -H "X-Golive-Delivery: $CI_JOB_ID" https://golive.example.com/v1/hooks/generic/
+//	  -H "X-Golive-Delivery: $CI_JOB_ID-open" https://golive.example.com/v1/hooks/generic/
 //
 // The fields, all of them strings:
 //
-//	action       open, rollback, hold, resume, proceed, extend, note or acknowledge
+//	action       open, rollback, hold, resume, extend, conclude, note or acknowledge
 //	service      of the rollout; what is told goes to the latest rollout of the service
 //	environment  of it; may be missing if the service has one plan
 //	from, to     versions; open needs to, and without from there is nothing to compare with and to go back to
@@ -20,11 +20,20 @@
 //	for          of extend: how much longer the step may take, such as 10m
 //	text         of note; 1000 characters are kept
 //
+// To conclude is to say that whoever moves the traffic of a watch is done. To proceed without enough evidence takes a
+// person who may approve, whom the secret of a hook does not name: POST /v1/rollouts/NAME/orders with such a token. It is
+// answered 403 here.
+//
+// GOLIVE_HOOK_SECRET has one secret, or several parted by commas while one takes the place of another. Without any, the
+// hook is answered 404.
+//
 // It answers 202 {"rollout":"NAME"} to open, 200 to the rest, 409 with the name of what is under way, or because the
 // rollout is over, 401 to a signature that does not hold, other 4xx to what will never work, and 503 to what should be sent again.
 //
-// A message that comes again changes nothing: it has the same X-Golive-Delivery (200 bytes at most), or without that the
-// same time of signing and the same body. So give each message a name of its own, and keep it when you try again.
+// A message that comes again changes nothing: it has the same X-Golive-Delivery (200 bytes at most) and the same body, or
+// without that name the same time of signing and the same body. So give each message a name of its own, such as the job's
+// with what it does, and keep it when you try again: of two equal orders under one name, the second is not obeyed. Another
+// body under the same name is another message.
 package generic
 
 import (
@@ -56,6 +65,10 @@ const (
 	// Tolerance is how far the time of signing may be from now, either way.
 	Tolerance = 5 * time.Minute
 )
+
+// accepted are the verbs that this hook passes on, beside extend, which has a time of its own. A verb that guard learns
+// later is not among them by itself, for it may take more than the secret of a hook.
+var accepted = []guard.Verb{guard.OrderRollback, guard.OrderHold, guard.OrderResume, guard.OrderConclude}
 
 // Sign returns the value of the header Signature for a body that is sent at a time.
 func Sign(secret []byte, at time.Time, body []byte) string {
@@ -186,7 +199,9 @@ func (h *handler) verify(header http.Header, body []byte, now time.Time) (guard.
 	if !h.sentAs(name, t, body, at.Add(Tolerance), now) {
 		return none, unsigned("the same signed message has come under another " + Delivery)
 	}
-	by := guard.Delivery{ID: hook.ID(source, "named", name), Source: source, By: source, At: now, Body: body}
+	// The body belongs to the ID, for a job that gives all its messages its own name must not have its rollback taken for a
+	// repeat of its opening.
+	by := guard.Delivery{ID: hook.ID(source, "named", name, string(body)), Source: source, By: source, At: now, Body: body}
 	if name == "" {
 		by.ID = hook.ID(source, "signed", t, string(body))
 	}
@@ -282,10 +297,12 @@ func (m message) fact() (guard.Fact, error) {
 			return nil, hook.Refuse(http.StatusBadRequest, "for is %s, and extend needs how much longer, such as 10m", hook.Quote(m.For))
 		}
 		return guard.Ordered{Verb: verb, By: source, Why: hook.Cut(m.Why, kept), For: more}, nil
-	case slices.Contains(guard.Verbs, verb):
+	case verb == guard.OrderProceed:
+		return nil, hook.Refuse(http.StatusForbidden, "proceed takes a person who may approve: POST /v1/rollouts/NAME/orders with a token of such a one")
+	case slices.Contains(accepted, verb):
 		return guard.Ordered{Verb: verb, By: source, Why: hook.Cut(m.Why, kept)}, nil
 	}
-	return nil, hook.Refuse(http.StatusBadRequest, "action is %s, and has to be open, rollback, hold, resume, proceed, extend, note or acknowledge", hook.Quote(m.Action))
+	return nil, hook.Refuse(http.StatusBadRequest, "action is %s, and has to be open, rollback, hold, resume, extend, conclude, note or acknowledge", hook.Quote(m.Action))
 }
 
 // rollout is what a message is for. One that names a rollout and a service that do not belong together is a slip, and an

@@ -155,11 +155,12 @@ func TestActions(t *testing.T) {
 		{`{"action":"hold","rollout":"shop-1"}`, 200, "", guard.Ordered{Verb: guard.OrderHold, By: "generic"}},
 		{`{"action":"hold","rollout":"shop-1","service":"shop","environment":"prod","from":"v1","to":"v2"}`, 200, "", guard.Ordered{Verb: guard.OrderHold, By: "generic"}},
 		{`{"action":"resume","service":"shop","environment":"prod"}`, 200, "", guard.Ordered{Verb: guard.OrderResume, By: "generic"}},
-		{`{"action":"proceed","service":"shop","to":"v2"}`, 200, "", guard.Ordered{Verb: guard.OrderProceed, By: "generic"}},
+		{`{"action":"conclude","service":"shop","why":"all traffic is there"}`, 200, "", guard.Ordered{Verb: guard.OrderConclude, By: "generic", Why: "all traffic is there"}},
 		{`{"action":"extend","service":"shop","for":"10m"}`, 200, "", guard.Ordered{Verb: guard.OrderExtend, By: "generic", For: guard.Duration(10 * time.Minute)}},
 		{`{"action":"note","service":"shop","text":"a job ran"}`, 200, "", guard.Noted{Text: "a job ran", By: "generic"}},
 		{`{"action":"acknowledge","service":"shop","by":"eve","unknown":[1]}`, 200, "", guard.Acknowledged{By: "generic"}},
 
+		{`{"action":"proceed","service":"shop","to":"v2"}`, 403, "a token", nil},
 		{`{"action":"rollback","service":"cart"}`, 404, "no such rollout", nil},
 		{`{"action":"rollback","service":"shop","to":"v9"}`, 404, "no such rollout", nil},
 		{`{"action":"rollback","rollout":"shop-9"}`, 404, "no such rollout", nil},
@@ -260,6 +261,9 @@ func TestRepeats(t *testing.T) {
 		expect("named, and signed anew", request(note, sign(), "job-7"), 200, 0)
 		time.Sleep(time.Second)
 		expect("of another name", request(note, sign(), "job-8"), 200, 1)
+		other := `{"action":"rollback","service":"shop"}`
+		expect("another message under a name that was used", request(other, generic.Sign(secret, time.Now(), []byte(other)), "job-8"), 200, 1)
+		expect("which comes again", request(other, generic.Sign(secret, time.Now(), []byte(other)), "job-8"), 200, 0)
 		time.Sleep(generic.Tolerance - 3*time.Second)
 		expect("replayed as late as can be", request(note, second, "late"), 401, 0)
 		time.Sleep(2*time.Second + time.Millisecond)

@@ -28,7 +28,7 @@ const tool = "github"
 //
 //	Payload URL   https://golive.example.org/v1/hooks/github/
 //	Content type  application/json
-//	Secret        that of the hook, such as from: openssl rand -hex 32
+//	Secret        one of those in GOLIVE_GITHUB_SECRET where golive serve runs (parted by commas), from: openssl rand -hex 32
 //	Events        Deployments, Deployment statuses
 //
 // The service is called as the repository, the new version is the commit. Where they differ, or golive is to know which

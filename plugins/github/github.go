@@ -88,8 +88,9 @@ func (s settings) open() (*repository, error) {
 	if err != nil {
 		return nil, err
 	}
-	made.Transport = bounded{made.Transport}
-	api, err := github.NewClient(made).WithEnterpriseURLs(s.Address, s.Address)
+	own := *made // all who are set up alike share what was made
+	own.Transport = bounded{own.Transport}
+	api, err := github.NewClient(&own).WithEnterpriseURLs(s.Address, s.Address)
 	if err != nil {
 		return nil, errors.New("address: cannot be read")
 	}

@@ -218,7 +218,8 @@ func (d *Desk) open(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// Open is a call of guard.Desk.
+// Open is a call of guard.Desk. As in a server, a watch is concluded when the watch of another version comes. One that
+// does not watch yet is in the way; a server waits until it does.
 func (d *Desk) Open(ctx context.Context, by guard.Delivery, r guard.Release, purpose guard.Purpose) (string, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -235,6 +236,13 @@ func (d *Desk) Open(ctx context.Context, by guard.Delivery, r guard.Release, pur
 	r.Environment = s.plan.Environment
 	for _, other := range d.rollouts {
 		if o := other.state.Release; o.Service == r.Service && o.Environment == r.Environment && other.state.Phase != guard.Over {
+			follows := purpose == guard.ToWatch && other.state.Purpose == guard.ToWatch
+			if phase := other.state.Phase; follows && o.To != r.To && (phase == guard.Watching || phase == guard.Baking) {
+				other.next(0, guard.Ordered{Verb: guard.OrderConclude, By: "golive", Why: r.To + " was deployed"})
+			}
+			if other.state.Phase == guard.Over {
+				continue
+			}
 			return "", &guard.UnderWayError{ID: o.ID}
 		}
 	}

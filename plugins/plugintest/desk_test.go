@@ -86,6 +86,23 @@ func TestDesk(t *testing.T) {
 		t.Errorf("told a rollout that is not known: %v", err)
 	}
 
+	next := func(delivery, to string, purpose guard.Purpose) string {
+		id, err := d.Open(ctx, guard.Delivery{ID: delivery, Source: "test", At: time.Now()}, guard.Release{Service: "shop", To: to}, purpose)
+		if err != nil && !errors.As(err, &underWay) {
+			t.Fatal(err)
+		}
+		return id
+	}
+	old := next("6", "v3", guard.ToWatch)
+	d.Watch(t, old, 10, judge.Continue)
+	if id := next("7", "v4", guard.ToRollout); id != "" {
+		t.Errorf("a rollout pushes a watch out: %s", id)
+	}
+	id = next("8", "v4", guard.ToWatch)
+	if _, s, err := d.Get(ctx, old); err != nil || id == "" || s.Outcome != guard.Overdue {
+		t.Errorf("the next watch is %q, and the old one %s, %v", id, s.Outcome, err)
+	}
+
 	gone, asked := errors.New("gone"), d.Asked()
 	d.Away(gone)
 	if _, err := d.Check(ctx, v2); !errors.Is(err, gone) || d.Asked() != asked+1 {
