@@ -119,7 +119,9 @@ func (s *Server) Run(ctx context.Context) {
 	plans.Go(func() { s.Plans.watch(ctx, s.Log) })
 	defer plans.Wait()
 	for ctx.Err() == nil {
-		session, err := s.Store.Join(ctx, s.Node, s.TTL)
+		limited, joined := context.WithTimeout(ctx, storeAnswers)
+		session, err := s.Store.Join(limited, s.Node, s.TTL)
+		joined()
 		if err != nil {
 			s.Log.Warn("the store cannot be joined", "error", err)
 			pause(ctx, claimEvery)
@@ -136,7 +138,10 @@ func (s *Server) Run(ctx context.Context) {
 // after the session has lapsed. While the store is away nothing is given up: whoever guarded last goes on.
 func (s *Server) serve(ctx context.Context, session *store.Session) {
 	s.Log.Info("joined the store", "session", session.ID())
-	if skew, err := s.Store.Skew(ctx); err == nil && skew.Abs() > skewAtMost {
+	limited, done := context.WithTimeout(ctx, storeAnswers)
+	skew, err := s.Store.Skew(limited)
+	done()
+	if err == nil && skew.Abs() > skewAtMost {
 		s.Log.Warn("the clocks of this machine and of the store differ: set them, for a server that takes rollouts over cannot tell that from a time in which nobody watched", "store_ahead_by", skew)
 	}
 	ctx, end := context.WithCancel(ctx)
@@ -157,8 +162,8 @@ func (s *Server) serve(ctx context.Context, session *store.Session) {
 		s.Log.Error("a rollout does not let go of its parts; the others go on without it")
 	}
 	s.setSession(nil)
-	goodbye, done := context.WithTimeout(context.WithoutCancel(ctx), leaveWithin)
-	defer done()
+	goodbye, left := context.WithTimeout(context.WithoutCancel(ctx), leaveWithin)
+	defer left()
 	if err := session.Leave(goodbye); err != nil {
 		s.Log.Warn("left without a goodbye to the store: others wait until the session has lapsed", "error", err)
 	}
@@ -196,7 +201,12 @@ func (s *Server) beat(ctx context.Context, session *store.Session, end func()) {
 // untilKept waits until the store answers and every rollout has told it what happened in the meantime, or was told that
 // it belongs to another server by now. It says whether ctx goes on.
 func (s *Server) untilKept(ctx context.Context) bool {
-	for s.Store.Ping(ctx) != nil {
+	answers := func() bool {
+		limited, done := context.WithTimeout(ctx, storeAnswers)
+		defer done()
+		return s.Store.Ping(limited) == nil
+	}
+	for !answers() {
 		if !pause(ctx, claimEvery) {
 			return false
 		}
