@@ -213,17 +213,25 @@ func lineOf(n *yaml.Node, path []any) int {
 // Identity says whose a token is, for Access. A token of another issuer, or of none, is ErrUnknownToken; one whose
 // issuer cannot be asked is ErrIssuerAway. A caller whom no grant fits has no rights.
 func (all Issuers) Identity(ctx context.Context, token string) (Caller, error) {
-	named := issuerOf(token)
+	issuer := all.named(issuerOf(token))
+	if issuer == nil {
+		return Caller{}, ErrUnknownToken
+	}
+	claims, err := issuer.verify(ctx, token, issuer.Audience, "")
+	if err != nil {
+		return Caller{}, err
+	}
+	return issuer.callerOf(claims), nil
+}
+
+// named is the issuer of this URL; nil: none is.
+func (all Issuers) named(url string) *Issuer {
 	for _, issuer := range all {
-		if issuer.URL == named {
-			claims, err := issuer.verify(ctx, token, issuer.Audience, "")
-			if err != nil {
-				return Caller{}, err
-			}
-			return issuer.callerOf(claims), nil
+		if issuer.URL == url {
+			return issuer
 		}
 	}
-	return Caller{}, ErrUnknownToken
+	return nil
 }
 
 // issuerOf is the issuer that a token names, which nothing has proved yet.

@@ -55,6 +55,8 @@ func (s *Server) person(right Right, serve func(http.ResponseWriter, *http.Reque
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		protect(w.Header())
 		r.Body = http.MaxBytesReader(w, r.Body, largestBody)
+		r, done := bounded(r)
+		defer done()
 		caller, err := s.Access.caller(r)
 		if status := statusOf(err); err != nil && status != http.StatusUnauthorized {
 			s.refused(r, "", err.Error())

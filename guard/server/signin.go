@@ -143,6 +143,8 @@ func (s *Server) signIn(mux *http.ServeMux) {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			protect(w.Header())
 			r.Body = http.MaxBytesReader(w, r.Body, largestBody)
+			r, done := bounded(r)
+			defer done()
 			if !s.Access.Guarded() {
 				http.Redirect(w, r, "/", http.StatusSeeOther) // there is nobody to be
 				return
