@@ -357,6 +357,38 @@ func (i *Issuer) callerOf(claims map[string]any) Caller {
 	return c
 }
 
+// asked are the claims that grants ask for, of lists the entries that fit one of them: a person may be in more groups than
+// a cookie holds.
+func (i *Issuer) asked(claims map[string]any) map[string]any {
+	asked := map[string]any{}
+	for _, claim := range []string{"sub", "email", "email_verified"} {
+		if value, found := claims[claim]; found {
+			asked[claim] = value
+		}
+	}
+	for _, g := range i.Grants {
+		if value, found := claims[g.Name]; found {
+			asked[g.Name] = value
+		}
+		for claim, want := range g.Match {
+			list, is := claims[claim].([]any)
+			if value, found := claims[claim]; found && !is {
+				asked[claim] = value
+			}
+			kept, _ := asked[claim].([]any)
+			for _, one := range list {
+				if matches([]any{one}, want) && !slices.Contains(kept, one) {
+					kept = append(kept, one)
+				}
+			}
+			if is {
+				asked[claim] = kept
+			}
+		}
+	}
+	return asked
+}
+
 // longestName is as much of a name as stands in journals.
 const longestName = 200
 
