@@ -38,6 +38,24 @@ func (s *settings) read(ctx context.Context, env envconfig.Lookuper) error {
 	return nil
 }
 
+// leastSecret is how many characters a secret has that signs messages and cannot be guessed.
+const leastSecret = 20
+
+// signed says which secrets of the environment can be guessed. Its error holds none of them.
+func (s *settings) signed() error {
+	for _, v := range []struct {
+		name    string
+		secrets []string
+	}{{"GOLIVE_HOOK_SECRET", s.HookSecrets}, {"GOLIVE_GITHUB_SECRET", s.GitHubSecrets}} {
+		for _, secret := range v.secrets {
+			if len(secret) < leastSecret {
+				return fail(exitUsage, "%s holds a secret of %d characters, and one of less than %d can be guessed: openssl rand -hex 32 makes one (a comma stands between two secrets, and is part of none)", v.name, len(secret), leastSecret)
+			}
+		}
+	}
+	return nil
+}
+
 // output is the form of an answer.
 type output string
 

@@ -208,7 +208,7 @@ func (p *program) backupOfServer(ctx context.Context, to string) error {
 	if _, err := os.Lstat(to); err == nil {
 		return fail(exitUsage, "%s is there already: name a new file", to)
 	}
-	request, err := s.request(ctx, errand{method: http.MethodGet, path: "/v1/backup"})
+	request, err := s.request(ctx, errand{method: http.MethodPost, path: "/v1/backup"})
 	if err != nil {
 		return fail(exitUsage, "%w", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,7 +54,12 @@ of a CI system, service accounts of a cluster, and people:
         - match: {repository: acme/shop, ref: refs/heads/main}
           rights: [hook, operate]
           name: repository
- Plans are read again when they change; a rollout keeps the plan it began with.
+
+Hooks that sign their messages (/v1/hooks/generic, /v1/hooks/github) are heard if $GOLIVE_HOOK_SECRET or $GOLIVE_GITHUB_SECRET
+holds their secret, of 20 characters or more (openssl rand -hex 32). While a new one takes the place of an old one both count,
+with a comma between them; so no secret holds a comma.
+
+Plans are read again when they change; a rollout keeps the plan it began with.
 
 Traces go where OTEL_EXPORTER_OTLP_ENDPOINT says, by OTLP over HTTP; the other variables of OpenTelemetry count as well.
 
@@ -118,6 +124,9 @@ approve (proceed without enough evidence).`,
 func (p *program) serve(ctx context.Context, o serving) error {
 	log, err := p.log(o.logs)
 	if err != nil {
+		return err
+	}
+	if err := errors.Join(o.check(), p.settings.signed()); err != nil {
 		return err
 	}
 	access, err := p.access(o)
@@ -209,19 +218,45 @@ func (p *program) plansOf(o serving) string {
 	return p.settings.Plan
 }
 
+// leastTTL is how short a time a server may stand still: in a shorter one a machine that is busy loses its rollouts.
+const leastTTL = 3 * time.Second
+
+// check says what of the flags makes no sense.
+func (o serving) check() error {
+	_, port, err := net.SplitHostPort(o.listen)
+	switch {
+	case err != nil || port == "":
+		return fail(exitUsage, "--listen is HOST:PORT, such as 127.0.0.1:8457 or :8457, and %q is not", o.listen)
+	case o.ttl < leastTTL:
+		return fail(exitUsage, "--ttl is %s or more, not %s: others would take the rollouts of a server that is busy", leastTTL, o.ttl)
+	case o.rate < 1:
+		return fail(exitUsage, "--rate is 1 or more, not %d: nobody could ask", o.rate)
+	}
+	return nil
+}
+
 // access says who may call. Beyond this machine nobody may whom the server does not know.
 func (p *program) access(o serving) (server.Access, error) {
 	lines, _ := p.env.Lookup("GOLIVE_TOKENS")
+	tokens, err := server.ParseTokens(lines)
+	if err != nil {
+		return server.Access{}, fail(exitUsage, "GOLIVE_TOKENS: %w", err)
+	}
 	if o.tokens != "" {
 		text, err := readAtMost(o.tokens, planHolds)
 		if err != nil {
 			return server.Access{}, fail(exitUsage, "read the tokens: %w", err)
 		}
-		lines += "\n" + string(text)
-	}
-	tokens, err := server.ParseTokens(lines)
-	if err != nil {
-		return server.Access{}, fail(exitUsage, "%w", err)
+		more, err := server.ParseTokens(string(text))
+		if err != nil {
+			return server.Access{}, fail(exitUsage, "%s: %w", o.tokens, err)
+		}
+		for _, t := range more {
+			if slices.ContainsFunc(tokens, func(other server.Token) bool { return other.Name == t.Name }) {
+				return server.Access{}, fail(exitUsage, "%s and GOLIVE_TOKENS both hold a token of %s: give each its own name, which stands in the journal", o.tokens, t.Name)
+			}
+		}
+		tokens = append(tokens, more...)
 	}
 	if o.tokens != "" && len(tokens) == 0 {
 		return server.Access{}, fail(exitUsage, "%s lets nobody in: it holds no token. golive serve token NAME RIGHT,RIGHT >>%s makes one", o.tokens, quote(o.tokens))

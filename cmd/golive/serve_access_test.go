@@ -54,6 +54,76 @@ func TestAccess(t *testing.T) {
 	}
 }
 
+// TestTokenLines names the line of a mistake as it stands where the line is.
+func TestTokenLines(t *testing.T) {
+	const token = " hook sha256:0000000000000000000000000000000000000000000000000000000000000000\n"
+	for _, c := range []struct{ name, env, file, problem string }{
+		{"a mistake in the file", "", "# who\nci" + token + "oops\n", "tokens: line 3 of the tokens"},
+		{"a mistake in the file, and good ones before", "a" + token + "b" + token, "oops\n", "tokens: line 1 of the tokens"},
+		{"a mistake in the environment", "ci" + token + "oops\n", "a" + token, "GOLIVE_TOKENS: line 2 of the tokens"},
+		{"one name twice", "ci" + token, "ci" + token, "both hold a token of ci"},
+		{"none", "a" + token, "b" + token, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			o := serving{listen: "127.0.0.1:0", tokens: filepath.Join(t.TempDir(), "tokens")}
+			if err := os.WriteFile(o.tokens, []byte(c.file), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			access, err := (&program{env: envconfig.MapLookuper(map[string]string{"GOLIVE_TOKENS": c.env})}).access(o)
+			switch {
+			case c.problem == "" && (err != nil || len(access.Tokens) != 2):
+				t.Errorf("%d tokens (%v), want 2", len(access.Tokens), err)
+			case c.problem != "" && (err == nil || !strings.Contains(err.Error(), c.problem)):
+				t.Errorf("the error is %v, want %q", err, c.problem)
+			}
+		})
+	}
+}
+
+// TestServeFlags refuses what makes no sense before anything is opened.
+func TestServeFlags(t *testing.T) {
+	good := serving{listen: ":8457", ttl: 3 * time.Second, rate: 1}
+	for problem, change := range map[string]func(*serving){
+		"":                       func(*serving) {},
+		"--listen is HOST:PORT":  func(o *serving) { o.listen = "localhost" },
+		"such as 127.0.0.1:8457": func(o *serving) { o.listen = "127.0.0.1:" },
+		"--ttl is 3s or more":    func(o *serving) { o.ttl = 2999 * time.Millisecond },
+		"--rate is 1 or more":    func(o *serving) { o.rate = 0 },
+	} {
+		o := good
+		change(&o)
+		if err := o.check(); (err == nil) != (problem == "") || err != nil && !strings.Contains(err.Error(), problem) {
+			t.Errorf("%+v: %v, want %q", o, err, problem)
+		}
+	}
+}
+
+// TestHookSecrets takes no secret that can be guessed, such as the pieces of one that holds a comma.
+func TestHookSecrets(t *testing.T) {
+	const long = "0123456789abcdef0123"
+	for _, c := range []struct {
+		value, problem string
+		secrets        int
+	}{
+		{"", "", 0}, {long, "", 1}, {long + "," + long + "x", "", 2},
+		{"x", "a secret of 1 characters", 0}, {long + ",hunter2", "a secret of 7 characters", 0}, {long + ",", "a secret of 0 characters", 0},
+	} {
+		for _, name := range []string{"GOLIVE_HOOK_SECRET", "GOLIVE_GITHUB_SECRET"} {
+			var s settings
+			if err := s.read(t.Context(), envconfig.MapLookuper(map[string]string{name: c.value})); err != nil {
+				t.Fatal(err)
+			}
+			err := s.signed()
+			switch {
+			case c.problem == "" && (err != nil || len(s.HookSecrets)+len(s.GitHubSecrets) != c.secrets):
+				t.Errorf("%s=%q: %q, %q (%v)", name, c.value, s.HookSecrets, s.GitHubSecrets, err)
+			case c.problem != "" && (err == nil || !strings.Contains(err.Error(), name+" holds "+c.problem) || strings.Contains(err.Error(), "hunter2")):
+				t.Errorf("%s=%q: %v, want %q", name, c.value, err, c.problem)
+			}
+		}
+	}
+}
+
 // TestOpenedBy has the story begin with who asked for the rollout.
 func TestOpenedBy(t *testing.T) {
 	source, err := os.ReadFile("../../examples/kubernetes/golive.yaml")

@@ -85,6 +85,8 @@ func TestTokens(t *testing.T) {
 // A host that guesses waits; a token that it has proved is good goes on.
 func TestGuessesAreSlow(t *testing.T) {
 	r := newSite(t).start("one", func(o *server.Options) { o.Access = known(t) })
+	r.Hooks = hooks(r.Server)
+	r.web.Config.Handler = r.Handler()
 	r.want(200, "GET", "/v1/rollouts", "", as(viewSecret))
 	for n := range 10 {
 		r.want(401, "GET", "/v1/rollouts", "", as(fmt.Sprint(wrong, n)))
@@ -93,8 +95,10 @@ func TestGuessesAreSlow(t *testing.T) {
 	if !strings.Contains(text, "wait a minute") {
 		t.Errorf("it is told %s", text)
 	}
-	r.want(429, "GET", "/v1/rollouts", "", as(hookSecret))
+	r.want(403, "GET", "/v1/rollouts", "", as(hookSecret)) // it is good, and was not seen before
 	r.want(200, "GET", "/v1/rollouts", "", as(viewSecret))
+	r.want(503, "POST", "/v1/hooks/plain", "an alert", as(wrong)) // after anything else Alertmanager does not try again
+	r.want(200, "POST", "/v1/hooks/plain", "an alert", as(hookSecret))
 	r.want(401, "GET", "/v1/rollouts", "")
 }
 
@@ -195,4 +199,47 @@ func TestSlowCallers(t *testing.T) {
 		}
 	}
 	r.want(200, "GET", "/v1/rollouts", "", as(viewSecret))
+}
+
+// However many send half of something, who brings a token is heard at the same time, and none of them lasts.
+func TestManySlowCallers(t *testing.T) {
+	r := newSite(t).start("one", func(o *server.Options) { o.Access, o.PerSecond = known(t), 10_000 })
+	id := strings.Split(r.want(201, "POST", "/v1/rollouts", `{"service": "shop", "from": "v1", "to": "v2"}`, as(allSecret)), `"`)[3]
+	const many = 560
+	var conns []net.Conn
+	for range many {
+		conn, err := net.Dial("tcp", r.web.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err := io.WriteString(conn, "POST /login HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 1000\r\n\r\ntoken="); err != nil {
+			t.Fatal(err)
+		}
+		conns = append(conns, conn)
+	}
+	r.want(202, "POST", "/v1/rollouts/"+id+"/orders", `{"verb": "rollback"}`, as(allSecret))
+	for _, conn := range conns {
+		if answer, err := http.ReadResponse(bufio.NewReader(conn), nil); err != nil || answer.StatusCode/100 < 4 {
+			t.Fatalf("half a form is answered %v (%v)", answer, err)
+		}
+	}
+}
+
+// A copy of the store holds everything, so that it takes the rights to see and to approve, and no page can ask for it.
+func TestBackupRights(t *testing.T) {
+	tokens, err := server.ParseTokens("ann view,approve " + allSecret + "\nopi view,operate " + viewSecret + "\napp approve " + hookSecret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newSite(t).start("one", func(o *server.Options) { o.Access = server.Access{Tokens: tokens} })
+	r.want(403, "POST", "/v1/backup", "", as(viewSecret))
+	r.want(403, "POST", "/v1/backup", "", as(hookSecret))
+	r.want(405, "GET", "/v1/backup", "", as(allSecret))
+	if text := r.want(200, "POST", "/v1/backup", "", as(allSecret)); !strings.HasPrefix(text, "SQLite format 3") {
+		t.Errorf("the copy begins with %.20q", text)
+	}
+	open := newSite(t).start("open", nil)
+	open.want(403, "POST", "/v1/backup", "", "Sec-Fetch-Site: cross-site")
+	open.want(200, "POST", "/v1/backup", "")
 }

@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/golive-dev/golive/guard"
@@ -61,7 +62,7 @@ func (s *Server) routes() []route {
 		{"POST", "/v1/leases/{lease}/beat", Operate, "Say that the caller still guards", nil, told{}, 200, s.beatLease},
 		{"GET", "/v1/leases/{lease}/told", Operate, "Hear what is told to a rollout that the caller guards, as server-sent events", nil, nil, 200, s.tellLease},
 		{"DELETE", "/v1/leases/{lease}", Operate, "Guard no longer: it is over, or a server is to go on", nil, told{}, 200, s.endLease},
-		{"GET", "/v1/backup", Operate, "Copy the whole store, as it is now, while everything goes on (of SQLite; PostgreSQL has pg_dump)", nil, nil, 200, s.backup},
+		{"POST", "/v1/backup", Approve, "Copy the whole store, as it is now, while everything goes on (of SQLite; PostgreSQL has pg_dump); it takes the right to view as well", nil, nil, 200, alone(s.backup)},
 		{"GET", "/v1/openapi.json", "", "Describe this API", nil, nil, 200, s.describe},
 		{"GET", "/metrics", View, "Count what the server does, as Prometheus reads it", nil, nil, 200, func(w http.ResponseWriter, r *http.Request) error {
 			metrics.ServeHTTP(w, r)
@@ -76,6 +77,8 @@ func (s *Server) routes() []route {
 const (
 	largestBody   = 1 << 20
 	answersWithin = 30 * time.Second // but for those who follow
+	readyWithin   = 5 * time.Second  // /readyz: who asks does not wait longer
+	backupWithin  = 10 * time.Minute
 )
 
 // Handler is everything that the server answers.
@@ -167,7 +170,13 @@ func (s *Server) allow(right Right, next http.Handler) http.Handler {
 // deny answers a caller of whom nothing is proved. Tools send again what could not be known.
 func (s *Server) deny(w http.ResponseWriter, r *http.Request, err error) {
 	s.refused(r, "", err.Error())
-	switch status := statusOf(err); status {
+	status := statusOf(err)
+	if status == http.StatusTooManyRequests && strings.HasPrefix(r.URL.Path, "/v1/hooks/") {
+		w.Header().Set("Retry-After", "60")
+		refuse(w, tooFast(r), err.Error())
+		return
+	}
+	switch status {
 	case http.StatusServiceUnavailable:
 		w.Header().Set("Retry-After", "5")
 		refuse(w, status, ErrIssuerAway.Error())
@@ -175,7 +184,11 @@ func (s *Server) deny(w http.ResponseWriter, r *http.Request, err error) {
 		w.Header().Set("Retry-After", "60")
 		refuse(w, status, err.Error())
 	default:
-		w.Header().Set("WWW-Authenticate", `Bearer realm="golive", Basic realm="golive"`)
+		schemes := `Bearer realm="golive"`
+		if r.Header.Get("Sec-Fetch-Mode") == "" { // a browser would ask the person who looks at a page for a password
+			schemes += `, Basic realm="golive"`
+		}
+		w.Header().Set("WWW-Authenticate", schemes)
 		refuse(w, status, err.Error())
 	}
 }
@@ -285,10 +298,40 @@ func (s *Server) answering(serve func(http.ResponseWriter, *http.Request) error)
 			largest += journal.MaxRecord
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, largest)
+		r, done := bounded(r)
+		defer done()
 		if err := serve(w, r); err != nil {
 			s.fail(w, r, err)
 		}
 	})
+}
+
+// bounded is a request that ends in time, unless its answer has no end.
+func bounded(r *http.Request) (*http.Request, context.CancelFunc) {
+	longest := answersWithin
+	switch {
+	case follows(r):
+		return r, func() {}
+	case r.URL.Path == "/readyz":
+		longest = readyWithin
+	case r.URL.Path == "/v1/backup":
+		longest = backupWithin
+	}
+	ctx, done := context.WithTimeout(r.Context(), longest)
+	return r.WithContext(ctx), done
+}
+
+// alone serves one request at a time, and refuses others meanwhile.
+func alone(serve func(http.ResponseWriter, *http.Request) error) func(http.ResponseWriter, *http.Request) error {
+	var busy sync.Mutex
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if !busy.TryLock() {
+			refuse(w, http.StatusConflict, "somebody else asks for the same just now: try again when that is done")
+			return nil
+		}
+		defer busy.Unlock()
+		return serve(w, r)
+	}
 }
 
 // A badRequest is a mistake of the caller's.
@@ -675,6 +718,12 @@ func (s *Server) exportJournal(w http.ResponseWriter, r *http.Request) error {
 
 // backup sends a copy of the store, which is whole or not sent.
 func (s *Server) backup(w http.ResponseWriter, r *http.Request) error {
+	if c := callerOf(r.Context()); !c.May(View) {
+		s.refused(r, c.Name, "has not the right "+string(View))
+		refuse(w, http.StatusForbidden, fmt.Sprintf("%s may not do this: it takes the rights %q and %q", cmp.Or(c.Name, "this caller"), View, Approve))
+		return nil
+	}
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(backupWithin))
 	dir, err := os.MkdirTemp("", "golive-backup-")
 	if err != nil {
 		return err

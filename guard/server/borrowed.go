@@ -188,6 +188,7 @@ func (s *Server) lendRollout(w http.ResponseWriter, r *http.Request, o opening) 
 	release.ID = newName(time.Now(), release.To)
 	begins := guard.Event{At: o.Guard.At.UTC().Round(0), Fact: guard.Opened{
 		Release: release, Purpose: cmp.Or(o.Purpose, guard.ToRollout), Mode: chosen.Plan.Mode, Plan: chosen.Text, File: chosen.File, Version: s.Version,
+		By: sender(ctx, delivery),
 	}}
 	kind, data, err := begins.Encode()
 	if err != nil {
@@ -215,6 +216,9 @@ func (s *Server) lendRollout(w http.ResponseWriter, r *http.Request, o opening) 
 	}
 	if err != nil {
 		return err
+	}
+	if inTheWay == "" {
+		desk.audit(ctx, delivery, id, kind, id != release.ID, nil)
 	}
 	w.Header().Set("Location", "/v1/rollouts/"+id)
 	if lease == nil { // the same release is under way
@@ -247,9 +251,6 @@ func (s *Server) keepRecord(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return badRequest("the record is none of a rollout: " + guard.Line(err.Error(), longestText))
 	}
-	if _, again := e.Fact.(guard.Opened); again {
-		return badRequest("the rollout is opened already")
-	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	lease := b.guarding.lease
@@ -260,7 +261,18 @@ func (s *Server) keepRecord(w http.ResponseWriter, r *http.Request) error {
 	case in.Seq != next:
 		return badRequest(fmt.Sprintf("record %d was sent, and %d is the next", in.Seq, next))
 	}
-	err = lease.Append(in.At, in.Kind, in.Data)
+	h, err := s.histories.read(r.Context(), lease.Rollout)
+	if err != nil {
+		return err
+	}
+	if e, err = s.believed(r.Context(), b, h, e); err != nil {
+		return err
+	}
+	kind, data, err := e.Encode()
+	if err != nil {
+		return err
+	}
+	err = lease.Append(e.At, kind, data)
 	switch {
 	case errors.Is(err, store.ErrFenced):
 		return s.takeAway(r.Context(), b)
@@ -271,6 +283,70 @@ func (s *Server) keepRecord(w http.ResponseWriter, r *http.Request) error {
 	}
 	b.last = in
 	answer(w, http.StatusOK, told{lease.Rollout})
+	return nil
+}
+
+// believed is a record of a client as it is kept. What a client says of its own work is its to say; what people and tools
+// have said it can only hand on, or say in the name of its caller, who may not say more there than elsewhere.
+func (s *Server) believed(ctx context.Context, b *borrowed, h history, e guard.Event) (guard.Event, error) {
+	caller := callerOf(ctx)
+	switch f := e.Fact.(type) {
+	case guard.Opened:
+		return e, badRequest("the rollout is opened already")
+	case guard.Resumed:
+		if fence := b.guarding.lease.Fence; f.Fence != fence {
+			return e, badRequest(fmt.Sprintf("the fence of this lease is %d, and not %d", fence, f.Fence))
+		}
+	}
+	switch {
+	case e.At.Before(h.state.At):
+		return e, badRequest("the record is from before the last one")
+	case time.Until(e.At) > recordsAhead:
+		return e, badRequest("the record is from a time to come: set the clocks of client and server")
+	}
+	if offset := e.Offset(); offset != 0 {
+		return e, s.handedOn(ctx, h, e, offset)
+	}
+	if o, ok := e.Fact.(guard.Ordered); ok && o.Verb == guard.OrderProceed && !caller.May(Approve) {
+		return e, errApprove
+	}
+	e.Fact = by(e.Fact, caller.Name)
+	return e, nil
+}
+
+// recordsAhead is how far the clock of a client may have run ahead by the time of a record. How long ago a record was made
+// has no bound but the record before: a client keeps what happened while nobody could take it.
+const recordsAhead = 5 * time.Minute
+
+// handedOn says why a record is not what was told to the rollout at a place of its inbox; nil: it is, for the first time.
+func (s *Server) handedOn(ctx context.Context, h history, e guard.Event, offset int64) error {
+	if h.taken()[offset] {
+		return badRequest(fmt.Sprintf("what was told as number %d stands in the journal already", offset))
+	}
+	pending, err := s.Store.Pending(ctx, h.state.Release.ID)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(pending, func(t store.Told) bool { return t.N == offset })
+	if i < 0 {
+		return badRequest(fmt.Sprintf("nothing was told to this rollout as number %d", offset))
+	}
+	told, err := guard.Decode(pending[i].At, pending[i].Kind, pending[i].Data)
+	if err != nil {
+		return badRequest("what was told cannot be read by this server, which is older than the one that took it")
+	}
+	told.Fact = guard.Taken(told.Fact, offset)
+	_, was, err := told.Encode()
+	if err != nil {
+		return err
+	}
+	kind, is, err := e.Encode()
+	if err != nil {
+		return err
+	}
+	if kind != pending[i].Kind || !bytes.Equal(was, is) {
+		return badRequest(fmt.Sprintf("what was told as number %d says something else", offset))
+	}
 	return nil
 }
 
@@ -316,7 +392,7 @@ func (s *Server) endLease(w http.ResponseWriter, r *http.Request) error {
 
 // giveUp ends a lease. Of a rollout that is over nothing is left to do; one that is not is anybody's.
 func (s *Server) giveUp(ctx context.Context, b *borrowed) error {
-	g := b.guarding
+	g := newGuarding(s, b.guarding.lease) // each try has a context of its own: one that was cut off ends no other
 	h, err := s.histories.read(ctx, g.lease.Rollout)
 	if err != nil {
 		return err

@@ -2,15 +2,19 @@ package server_test
 
 import (
 	"bufio"
+	"context"
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/golive-dev/golive/guard"
 	"github.com/golive-dev/golive/guard/server"
+	"github.com/golive-dev/golive/guard/store"
 )
 
 // A borrower is a client that guards by itself, told by hand what to do.
@@ -260,4 +264,178 @@ func TestBorrowedByWhom(t *testing.T) {
 		r.want(status, "POST", "/v1/leases/"+b.Lease+"/records", record(t, 2, guard.Noted{Text: "x"}), secrets[name])
 	}
 	b.keep(200, guard.Noted{Text: "mine"})
+}
+
+// TestBorrowedAndForged has a client write what nobody has said, and what it may not say.
+func TestBorrowedAndForged(t *testing.T) {
+	tokens, err := server.ParseTokens("step operate,view " + viewSecret + "\nann view,operate,approve " + allSecret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newSite(t)
+	r := s.start("one", func(o *server.Options) {
+		accepting(o)
+		o.Access = server.Access{Tokens: tokens}
+	})
+	b := r.borrow(planOf("shop", ""), "v2", as(viewSecret))
+	events := func() string { return r.want(200, "GET", "/v1/rollouts/"+b.ID+"/events", "", as(allSecret)) }
+	if text := events(); !strings.Contains(text, `"by":"step"`) {
+		t.Errorf("it does not say who has opened it: %s", text)
+	}
+	if text := s.log.String(); !strings.Contains(text, "msg=changed") || !strings.Contains(text, "what=opened by=step") {
+		t.Error("the log does not say who has opened it")
+	}
+	b.keep(400, guard.Resumed{Fence: b.Fence + 1})
+	b.keep(200, guard.Resumed{Fence: b.Fence})
+	b.keep(403, guard.Ordered{Verb: guard.OrderProceed, By: "ann", Why: "all is well"})
+	b.keep(200, guard.Noted{Text: "mine", By: "ann"})
+	if text := events(); !strings.Contains(text, `"by":"step (ann)"`) {
+		t.Errorf("a client speaks in the name of another: %s", text)
+	}
+	at := func(seq int64, at time.Time) string {
+		return fmt.Sprintf(`{"seq": %d, "at": %q, "kind": "noted", "data": {"fact": {"text": "x"}}}`, seq, at.UTC().Format(time.RFC3339Nano))
+	}
+	for _, wrong := range []time.Duration{time.Hour, -time.Hour} {
+		r.want(400, "POST", "/v1/leases/"+b.Lease+"/records", at(b.seq+1, time.Now().Add(wrong)), as(viewSecret))
+	}
+
+	// What was told is handed on as it was told, once, by whom it was told.
+	r.want(202, "POST", "/v1/rollouts/"+b.ID+"/orders", `{"verb": "proceed", "why": "seen"}`, as(allSecret))
+	pending, err := s.store.Pending(t.Context(), b.ID)
+	if err != nil || len(pending) != 1 {
+		t.Fatalf("%v, %v", pending, err)
+	}
+	n := pending[0].N
+	b.keep(400, guard.Ordered{Verb: guard.OrderProceed, By: "ann", Why: "seen", Offset: n + 1})
+	b.keep(400, guard.Ordered{Verb: guard.OrderProceed, By: "bob", Why: "seen", Offset: n})
+	b.keep(400, guard.Noted{Text: "seen", By: "ann", Offset: n})
+	b.keep(200, guard.Ordered{Verb: guard.OrderProceed, By: "ann", Why: "seen", Offset: n})
+	b.keep(400, guard.Ordered{Verb: guard.OrderProceed, By: "ann", Why: "seen", Offset: n})
+	if text := events(); !strings.Contains(text, `"by":"ann"`) {
+		t.Errorf("what ann has ordered is handed on as another's: %s", text)
+	}
+
+	// Who may approve may do so where he guards, too.
+	s.write("other.yaml", planOf("other", ""))
+	var o borrower
+	text := r.want(201, "POST", "/v1/rollouts", lendBody("other", "v2", "1m", planOf("other", ""), time.Now()), as(allSecret))
+	if err := json.Unmarshal([]byte(text), &o); err != nil {
+		t.Fatal(err)
+	}
+	r.want(200, "POST", "/v1/leases/"+o.Lease+"/records", record(t, 2, guard.Ordered{Verb: guard.OrderProceed}), as(allSecret))
+}
+
+// TestBorrowedAndUnchecked gives back what nobody has checked, and what was watched by a client: the server checks, and
+// watches the step from its beginning.
+func TestBorrowedAndUnchecked(t *testing.T) {
+	s := newSite(t)
+	r := s.start("one", accepting)
+	events := func(id string) string { return r.want(200, "GET", "/v1/rollouts/"+id+"/events", "") }
+	unchecked := r.borrow(planOf("shop", ""), "v2")
+	unchecked.answer(guard.Checked{Findings: []guard.Finding{{Verdict: guard.Pass, Reason: "said by the client"}}})
+	if text := events(unchecked.ID); strings.Contains(text, `"fine"`) || len(r.state(unchecked.ID).Findings) != 1 {
+		t.Fatalf("what the client has found is not kept: %s", text)
+	}
+	r.want(200, "DELETE", "/v1/leases/"+unchecked.Lease, "")
+	r.await(unchecked.ID, "watching", watching)
+	if text := events(unchecked.ID); !strings.Contains(text, `"reason":"fine"`) {
+		t.Errorf("the server has not checked by itself: %s", text)
+	}
+	r.over(unchecked.ID, guard.Live)
+
+	s.write("other.yaml", planOf("other", ""))
+	watched := &borrower{running: r, seq: 1}
+	text := r.want(201, "POST", "/v1/rollouts", lendBody("other", "v2", "1m", planOf("other", ""), time.Now()))
+	if err := json.Unmarshal([]byte(text), watched); err != nil {
+		t.Fatal(err)
+	}
+	standing := guard.Standing{Undo: guard.Undo{Open: true}}
+	watched.answer(guard.Checked{Findings: []guard.Finding{{Verdict: guard.Pass, Reason: "said by the client"}}})
+	watched.answer(guard.Inspected{Standing: standing})
+	watched.answer(guard.Shifted{Percent: 50})
+	standing.Percent = 50
+	watched.answer(guard.Inspected{Standing: standing})
+	before := r.state(watched.ID)
+	if before.Phase != guard.Watching || before.Seen != 50 {
+		t.Fatalf("the client has come to %s at %d %%", before.Phase, before.Seen)
+	}
+	s.world.mu.Lock()
+	s.world.at("other").percent = 50
+	s.world.mu.Unlock()
+	r.want(200, "DELETE", "/v1/leases/"+watched.Lease, "")
+	r.await(watched.ID, "watched by the server", func(s guard.State) bool {
+		return s.Phase == guard.Watching && s.Fence > before.Fence && s.Began.After(before.Began)
+	})
+	r.over(watched.ID, guard.Live)
+}
+
+// TestBorrowedAndCutOff gives a lease back whose rollout is over, again after the first try was cut off.
+func TestBorrowedAndCutOff(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "golive.db")
+	kept, err := store.Open(t.Context(), "sqlite:"+path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = kept.Close() })
+	s := newSite(t)
+	s.store = kept
+	r := s.start("one", accepting)
+	var b borrower
+	text := r.want(201, "POST", "/v1/rollouts", lendBody("shop", "v2", "1m", planOf("shop", ""), time.Now()))
+	if err := json.Unmarshal([]byte(text), &b); err != nil {
+		t.Fatal(err)
+	}
+	r.want(200, "POST", "/v1/leases/"+b.Lease+"/records", record(t, 2, guard.Interrupted{Signal: "terminated"}))
+	if s := r.state(b.ID); s.Phase != guard.Over {
+		t.Fatalf("it is %s", s.Phase)
+	}
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	lock, err := db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	if _, err := lock.ExecContext(t.Context(), "PRAGMA busy_timeout = 30000; BEGIN IMMEDIATE"); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cut := context.WithTimeout(t.Context(), time.Second)
+	defer cut()
+	request, err := http.NewRequestWithContext(ctx, "DELETE", r.web.URL+"/v1/leases/"+b.Lease, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if response, err := http.DefaultClient.Do(request); err == nil {
+		response.Body.Close()
+		t.Fatalf("it is given back while nothing can be written: %s", response.Status)
+	}
+	if _, err := lock.ExecContext(t.Context(), "ROLLBACK"); err != nil {
+		t.Fatal(err)
+	}
+	r.want(200, "DELETE", "/v1/leases/"+b.Lease, "")
+	if one, err := kept.Find(t.Context(), b.ID); err != nil || one.Open {
+		t.Errorf("it is open still: %v (%v)", one.Open, err)
+	}
+}
+
+// answer has an answer kept to what its rollout waits for.
+func (b *borrower) answer(f guard.Fact) {
+	b.Helper()
+	task := 0
+	for _, todo := range b.state(b.ID).Todo {
+		if _, waits := todo.Deed.(guard.Wait); !waits {
+			task = todo.ID
+		}
+	}
+	at := time.Now().UTC()
+	kind, data, err := guard.Event{At: at, Task: task, Fact: f}.Encode()
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.seq++
+	b.want(200, "POST", "/v1/leases/"+b.Lease+"/records",
+		fmt.Sprintf(`{"seq": %d, "at": %q, "kind": %q, "data": %s}`, b.seq, at.Format(time.RFC3339Nano), kind, data), b.headers...)
 }

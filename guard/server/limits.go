@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,9 +20,18 @@ import (
 const (
 	perSecond   = 50 // unless Options.PerSecond says otherwise
 	burst       = 4 * perSecond
-	atOnce      = 512
+	atOnce      = 512 // of callers who have proved who they are, and as many again of all others
+	atOnceHost  = 32  // of those others, from one host
 	mostCallers = 10_000
 	forgotten   = 5 * time.Minute
+	slotWithin  = 2 * time.Second // how long a request waits until others are answered
+)
+
+// How long the body of a request may take. A request is under way while its body comes, so that who sends slowly keeps
+// others waiting.
+const (
+	bodyWithin       = 10 * time.Second
+	strangerBodyTime = 5 * time.Second // of who has proved nothing
 )
 
 // HTTP serves with bounds on how long a caller may take to say what it wants, and on how much it may say before it has
@@ -35,10 +46,28 @@ func HTTP(h http.Handler) *http.Server {
 // nobody more.
 type limiter struct {
 	tries   *tries
-	rate    int // of one caller, per second
+	tokens  func([sha256.Size]byte) bool // says that a hash is of a token that lets somebody in; nil: none is
+	rate    int                          // of one caller, per second
 	mu      sync.Mutex
 	callers map[[sha256.Size]byte]*pace
-	all     chan struct{} // one for each request under way
+
+	// One for each request under way: of callers that are known, and of strangers, who so can keep nobody else waiting.
+	known, strangers chan struct{}
+	hosts            map[string]*slots // of strangers
+}
+
+// slots are the requests under way of one host.
+type slots struct {
+	taken chan struct{}
+	users int // that have one or wait for one
+}
+
+func (s *Server) newLimiter() *limiter {
+	return &limiter{
+		tries: s.Access.tries, rate: cmp.Or(s.PerSecond, perSecond), callers: map[[sha256.Size]byte]*pace{}, hosts: map[string]*slots{},
+		tokens: func(sum [sha256.Size]byte) bool { _, good := s.Access.listed(sum); return good },
+		known:  make(chan struct{}, atOnce), strangers: make(chan struct{}, atOnce),
+	}
 }
 
 type pace struct {
@@ -48,11 +77,22 @@ type pace struct {
 
 // limited lets requests through that do not come too fast. Those who follow events do not count as under way.
 func (s *Server) limited(next http.Handler) http.Handler {
-	l := &limiter{tries: s.Access.tries, rate: cmp.Or(s.PerSecond, perSecond), callers: map[[sha256.Size]byte]*pace{}, all: make(chan struct{}, atOnce)}
+	l := s.newLimiter()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/healthz" || r.URL.Path == "/readyz" {
 			next.ServeHTTP(w, r)
 			return
+		}
+		out := http.NewResponseController(w)
+		known := s.Access.Open || l.knows(r, time.Now())
+		if r.ContentLength != 0 { // also of what is refused: net/http reads on to its end before it answers
+			longest := bodyWithin
+			if !known {
+				longest = strangerBodyTime
+			}
+			if out.SetReadDeadline(time.Now().Add(longest)) == nil {
+				r.Body = &promptBody{r.Body, out}
+			}
 		}
 		if !l.allow(r, time.Now()) {
 			s.metrics.limited()
@@ -60,23 +100,107 @@ func (s *Server) limited(next http.Handler) http.Handler {
 			refuse(w, tooFast(r), "too many requests: wait a second")
 			return
 		}
-		if !follows(r) {
-			select {
-			case l.all <- struct{}{}:
-				defer func() { <-l.all }()
-			case <-r.Context().Done():
-				return
-			}
+		if follows(r) {
+			_ = out.SetReadDeadline(time.Time{}) // net/http takes the end of a deadline for the end of its client
+			next.ServeHTTP(w, r)
+			return
 		}
+		release := l.enter(r, known)
+		if release == nil {
+			s.metrics.limited()
+			w.Header().Set("Retry-After", "2")
+			refuse(w, http.StatusServiceUnavailable, "too many requests are under way: try again")
+			return
+		}
+		defer release()
 		next.ServeHTTP(w, r)
 	})
+}
+
+// A promptBody has to come within a deadline, which ends with it: the answer may take longer.
+type promptBody struct {
+	io.ReadCloser
+	out *http.ResponseController
+}
+
+func (b *promptBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if errors.Is(err, io.EOF) {
+		_ = b.out.SetReadDeadline(time.Time{}) // net/http takes the end of a deadline for the end of its client
+	}
+	return n, err
+}
+
+// enter waits until a request may be under way, and returns what says that it is not any more; nil: others take too long.
+func (l *limiter) enter(r *http.Request, known bool) (release func()) {
+	patience := time.NewTimer(slotWithin)
+	defer patience.Stop()
+	take := func(slots chan struct{}) bool {
+		select {
+		case slots <- struct{}{}:
+			return true
+		default:
+		}
+		select {
+		case slots <- struct{}{}:
+			return true
+		case <-patience.C:
+		case <-r.Context().Done():
+		}
+		return false
+	}
+	if known {
+		if !take(l.known) {
+			return nil
+		}
+		return func() { <-l.known }
+	}
+	name := hostOf(r)
+	host := l.of(name)
+	if !take(host.taken) {
+		l.leave(name, host)
+		return nil
+	}
+	if !take(l.strangers) {
+		<-host.taken
+		l.leave(name, host)
+		return nil
+	}
+	return func() {
+		<-l.strangers
+		<-host.taken
+		l.leave(name, host)
+	}
+}
+
+// of are the slots of a host, for as long as it has requests.
+func (l *limiter) of(host string) *slots {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.hosts[host]
+	if s == nil {
+		s = &slots{taken: make(chan struct{}, atOnceHost)}
+		l.hosts[host] = s
+	}
+	s.users++
+	return s
+}
+
+func (l *limiter) leave(host string, s *slots) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if s.users--; s.users == 0 {
+		delete(l.hosts, host)
+	}
 }
 
 // tooFast is the status for who comes too fast. Tools send again after a 503, and Alertmanager only then.
 func tooFast(*http.Request) int { return http.StatusServiceUnavailable }
 
+// follows says that a request is one whose answer has no end.
 func follows(r *http.Request) bool {
-	return r.Method == http.MethodGet && r.Header.Get("Accept") == "text/event-stream"
+	return r.Method == http.MethodGet && (strings.HasSuffix(r.URL.Path, "/told") ||
+		strings.HasSuffix(r.URL.Path, "/events") && strings.Contains(r.Header.Get("Accept"), "text/event-stream"))
 }
 
 func (l *limiter) allow(r *http.Request, now time.Time) bool {
@@ -109,12 +233,20 @@ func (l *limiter) forget(now time.Time) {
 
 // keyOf tells callers apart before they have proved anything.
 func (l *limiter) keyOf(r *http.Request, now time.Time) [sha256.Size]byte {
-	if secret := secretOf(r); secret != "" {
-		if sum := sha256.Sum256([]byte(secret)); l.tries.knows(sum, now) {
-			return sum
-		}
+	if l.knows(r, now) {
+		return sha256.Sum256([]byte(secretOf(r)))
 	}
 	return sha256.Sum256([]byte(hostOf(r)))
+}
+
+// knows says that a request brings a token of the list, or one that was good lately.
+func (l *limiter) knows(r *http.Request, now time.Time) bool {
+	secret := secretOf(r)
+	if secret == "" {
+		return false
+	}
+	sum := sha256.Sum256([]byte(secret))
+	return l.tries.knows(sum, now) || l.tokens != nil && l.tokens(sum)
 }
 
 // hostOf is where a request comes from. Who has one address of IPv6 has 2^64 of them, which count as one.
@@ -132,10 +264,13 @@ func hostOf(r *http.Request) string {
 	return host
 }
 
-// How many tokens that nobody knows a host may try, and how long one that was proved is let through all the same.
+// How many tokens that nobody knows a host may try, and how long one that was proved is let through all the same. What
+// carries a signature or a seal cannot be guessed, and costs little to refuse: of that a host may bring more, for its
+// tools come with many that have expired.
 const (
-	triesPerMinute = 10
-	provedFor      = time.Hour
+	triesPerMinute  = 10
+	forgedPerMinute = 100
+	provedFor       = time.Hour
 )
 
 // errTooOften says that a host has tried too many tokens. It is not known whether this one is good.
@@ -146,17 +281,18 @@ var errTooOften = errors.New("too many tokens from your host that nobody knows: 
 type tries struct {
 	mu     sync.Mutex
 	hosts  map[string]*allowance
+	forged map[string]*allowance // of hosts, for what carries a signature or a seal
 	proved map[[sha256.Size]byte]time.Time
 }
 
-// An allowance is how many tries a host has left; it grows back with time.
+// An allowance is how many tries a host has left; it grows back in a minute.
 type allowance struct {
-	left float64
-	at   time.Time
+	left, most float64
+	at         time.Time
 }
 
 func newTries() *tries {
-	return &tries{hosts: map[string]*allowance{}, proved: map[[sha256.Size]byte]time.Time{}}
+	return &tries{hosts: map[string]*allowance{}, forged: map[string]*allowance{}, proved: map[[sha256.Size]byte]time.Time{}}
 }
 
 // begin takes a try from the host, or refuses. The function that it returns is told what the token proved to be, and
@@ -169,7 +305,7 @@ func (t *tries) begin(host string, sum [sha256.Size]byte, now time.Time) (settle
 	defer t.mu.Unlock()
 	at, proved := t.proved[sum]
 	proved = proved && now.Sub(at) < provedFor
-	a := t.of(host, now)
+	a := allowanceOf(t.hosts, host, triesPerMinute, now)
 	if !proved {
 		if a.left < 1 {
 			return nil, errTooOften
@@ -182,13 +318,39 @@ func (t *tries) begin(host string, sum [sha256.Size]byte, now time.Time) (settle
 		wrong := err != nil && !errors.Is(err, ErrIssuerAway)
 		switch {
 		case !wrong && !proved:
-			a.left = min(a.left+1, triesPerMinute)
+			a.left = min(a.left+1, a.most)
 		case wrong && proved: // it was good, and has expired
 			delete(t.proved, sum)
 			a.left = max(a.left-1, 0)
 		}
 		if err == nil {
 			t.prove(sum, now)
+		}
+	}, nil
+}
+
+// beginSigned is begin for what carries a signature or a seal: only those that do not hold are counted, so that however
+// many good ones come at once, none is refused for the others.
+func (t *tries) beginSigned(host string, sum [sha256.Size]byte, now time.Time) (settle func(error), err error) {
+	if t == nil {
+		return func(error) {}, nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	at, proved := t.proved[sum]
+	a := allowanceOf(t.forged, host, forgedPerMinute, now)
+	if a.left < 1 && (!proved || now.Sub(at) >= provedFor) {
+		return nil, errTooOften
+	}
+	return func(err error) {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		switch {
+		case err == nil:
+			t.prove(sum, now)
+		case !errors.Is(err, ErrIssuerAway):
+			delete(t.proved, sum)
+			a.left = max(a.left-1, 0)
 		}
 	}, nil
 }
@@ -212,22 +374,22 @@ func (t *tries) prove(sum [sha256.Size]byte, now time.Time) {
 	t.proved[sum] = now
 }
 
-// of is the allowance of a host. Where there are too many hosts, those that are new share one.
-func (t *tries) of(host string, now time.Time) *allowance {
-	if t.hosts[host] == nil && len(t.hosts) >= mostCallers {
-		for other, a := range t.hosts {
-			if a.grown(now) >= triesPerMinute {
-				delete(t.hosts, other)
+// allowanceOf is the allowance of a host. Where there are too many hosts, those that are new share one.
+func allowanceOf(hosts map[string]*allowance, host string, most float64, now time.Time) *allowance {
+	if hosts[host] == nil && len(hosts) >= mostCallers {
+		for other, a := range hosts {
+			if a.grown(now) >= a.most {
+				delete(hosts, other)
 			}
 		}
-		if len(t.hosts) >= mostCallers {
+		if len(hosts) >= mostCallers {
 			host = ""
 		}
 	}
-	a := t.hosts[host]
+	a := hosts[host]
 	if a == nil {
-		a = &allowance{left: triesPerMinute}
-		t.hosts[host] = a
+		a = &allowance{left: most, most: most}
+		hosts[host] = a
 	}
 	a.left, a.at = a.grown(now), now
 	return a
@@ -238,5 +400,5 @@ func (a *allowance) grown(now time.Time) float64 {
 	if a.at.IsZero() {
 		return a.left
 	}
-	return min(triesPerMinute, a.left+now.Sub(a.at).Minutes()*triesPerMinute)
+	return min(a.most, a.left+now.Sub(a.at).Minutes()*a.most)
 }

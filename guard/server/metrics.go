@@ -40,6 +40,8 @@ type metrics struct {
 type tick struct {
 	at    time.Time
 	began time.Time // of the step
+
+	service, environment string // empty: nothing was measured yet
 }
 
 func newMetrics(s *Server) *metrics {
@@ -127,8 +129,13 @@ func (m *metrics) begin(rollout string) {
 func (m *metrics) end(rollout string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	last := m.ticks[rollout]
 	delete(m.ticks, rollout)
 	delete(m.absent, rollout)
+	if last.service != "" { // evidence that nobody gathers any more would look like evidence of today
+		m.odds.DeleteLabelValues(last.service, last.environment)
+		m.oddsLimit.DeleteLabelValues(last.service, last.environment)
+	}
 }
 
 func (m *metrics) over(s guard.State) { m.outcomes.WithLabelValues(string(s.Outcome)).Inc() }
@@ -161,7 +168,7 @@ func (m *metrics) saw(rollout string, p *guard.Plan, e guard.Event, s guard.Stat
 	}
 	m.mu.Lock()
 	before := m.ticks[rollout]
-	m.ticks[rollout] = tick{e.At, s.Began}
+	m.ticks[rollout] = tick{e.At, s.Began, service, environment}
 	m.mu.Unlock()
 	if before.at.IsZero() || before.began != s.Began {
 		return // the first of its step

@@ -5,8 +5,11 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/golive-dev/golive/guard"
 )
 
 // What the dashboard and the alerts in examples/server ask for is what a server says, to the letter: a name that is
@@ -61,4 +64,37 @@ func TestOutcomesBeginAtZero(t *testing.T) {
 		}
 	}
 	t.Error(`there is no golive_rollouts_over_total{outcome="rollback failed"} before one has failed`)
+}
+
+// Evidence is of a rollout that is guarded here: it goes with it, and that of others stays.
+func TestEvidenceEnds(t *testing.T) {
+	m := New(Options{}).metrics
+	shown := func() (n int) {
+		families, err := m.registry.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range families {
+			if strings.HasPrefix(f.GetName(), "golive_evidence_log_odds") {
+				n += len(f.GetMetric())
+			}
+		}
+		return n
+	}
+	for _, id := range []string{"a", "b", "unmeasured"} {
+		m.begin(id)
+	}
+	for _, id := range []string{"a", "b"} {
+		state := guard.State{Release: guard.Release{Service: id, Environment: "test"}}
+		m.saw(id, &guard.Plan{}, guard.Event{At: time.Now(), Fact: guard.Measured{}}, state)
+	}
+	for _, c := range []struct {
+		ends string
+		want int
+	}{{"none", 4}, {"a", 2}, {"unmeasured", 2}, {"b", 0}} {
+		m.end(c.ends)
+		if n := shown(); n != c.want {
+			t.Errorf("after %s has ended %d values are shown, want %d", c.ends, n, c.want)
+		}
+	}
 }

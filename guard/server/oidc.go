@@ -213,17 +213,25 @@ func lineOf(n *yaml.Node, path []any) int {
 // Identity says whose a token is, for Access. A token of another issuer, or of none, is ErrUnknownToken; one whose
 // issuer cannot be asked is ErrIssuerAway. A caller whom no grant fits has no rights.
 func (all Issuers) Identity(ctx context.Context, token string) (Caller, error) {
-	named := issuerOf(token)
+	issuer := all.named(issuerOf(token))
+	if issuer == nil {
+		return Caller{}, ErrUnknownToken
+	}
+	claims, err := issuer.verify(ctx, token, issuer.Audience, "")
+	if err != nil {
+		return Caller{}, err
+	}
+	return issuer.callerOf(claims), nil
+}
+
+// named is the issuer of this URL; nil: none is.
+func (all Issuers) named(url string) *Issuer {
 	for _, issuer := range all {
-		if issuer.URL == named {
-			claims, err := issuer.verify(ctx, token, issuer.Audience, "")
-			if err != nil {
-				return Caller{}, err
-			}
-			return issuer.callerOf(claims), nil
+		if issuer.URL == url {
+			return issuer
 		}
 	}
-	return Caller{}, ErrUnknownToken
+	return nil
 }
 
 // issuerOf is the issuer that a token names, which nothing has proved yet.
@@ -347,6 +355,38 @@ func (i *Issuer) callerOf(claims map[string]any) Caller {
 		c.Name = guard.Line(subject, longestName)
 	}
 	return c
+}
+
+// asked are the claims that grants ask for, of lists the entries that fit one of them: a person may be in more groups than
+// a cookie holds.
+func (i *Issuer) asked(claims map[string]any) map[string]any {
+	asked := map[string]any{}
+	for _, claim := range []string{"sub", "email", "email_verified"} {
+		if value, found := claims[claim]; found {
+			asked[claim] = value
+		}
+	}
+	for _, g := range i.Grants {
+		if value, found := claims[g.Name]; found {
+			asked[g.Name] = value
+		}
+		for claim, want := range g.Match {
+			list, is := claims[claim].([]any)
+			if value, found := claims[claim]; found && !is {
+				asked[claim] = value
+			}
+			kept, _ := asked[claim].([]any)
+			for _, one := range list {
+				if matches([]any{one}, want) && !slices.Contains(kept, one) {
+					kept = append(kept, one)
+				}
+			}
+			if is {
+				asked[claim] = kept
+			}
+		}
+	}
+	return asked
 }
 
 // longestName is as much of a name as stands in journals.

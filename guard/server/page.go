@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"cmp"
+	"crypto/rand"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
@@ -55,6 +56,8 @@ func (s *Server) person(right Right, serve func(http.ResponseWriter, *http.Reque
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		protect(w.Header())
 		r.Body = http.MaxBytesReader(w, r.Body, largestBody)
+		r, done := bounded(r)
+		defer done()
 		caller, err := s.Access.caller(r)
 		if status := statusOf(err); err != nil && status != http.StatusUnauthorized {
 			s.refused(r, "", err.Error())
@@ -72,6 +75,9 @@ func (s *Server) person(right Right, serve func(http.ResponseWriter, *http.Reque
 			http.Redirect(w, r, to, http.StatusSeeOther)
 			return
 		}
+		if s.takeFromAddress(w, r, caller) {
+			return
+		}
 		r = r.WithContext(withOrigin(as(r.Context(), caller), origin{r.RemoteAddr, right}))
 		if !caller.May(right) {
 			s.refused(r, caller.Name, "has not the right "+string(right))
@@ -83,6 +89,23 @@ func (s *Server) person(right Right, serve func(http.ResponseWriter, *http.Reque
 			s.troubled(w, r, err)
 		}
 	})
+}
+
+// takeFromAddress has the browser keep a token that came in the address of a page, and look at the page without it: what the
+// page itself asks for has no token in its address, and an address is kept and shown in many places. What a page of another
+// site has the browser ask for signs nobody in.
+func (s *Server) takeFromAddress(w http.ResponseWriter, r *http.Request, c Caller) bool {
+	q := r.URL.Query()
+	token := q.Get("token")
+	if !s.Access.Guarded() || token == "" || r.Method != http.MethodGet || r.Header.Get("Sec-Fetch-Site") == "cross-site" || !keepable(token) {
+		return false
+	}
+	if secretOf(r) == token {
+		s.signedIn(w, r, c, token, signedInFor)
+	}
+	q.Del("token")
+	http.Redirect(w, r, (&url.URL{Path: r.URL.Path, RawQuery: q.Encode()}).String(), http.StatusSeeOther)
+	return true
 }
 
 // protect says to the browser what it may do with a page. The origin goes along with forms, for without it the server
@@ -266,12 +289,12 @@ func form(r *http.Request) error {
 // somebody is who has sent a form, where that is not known.
 func somebody(r *http.Request) string { return cmp.Or(who(r.Context()), "somebody") }
 
-// take has a rollout told what a form said, durably, and sends the browser back to it. A form that is sent twice, by
-// the same person with the same words from the same state of the page, is one.
+// take has a rollout told what a form said, durably, and sends the browser back to it. A form that is sent twice is one:
+// each has a number of its own, from the moment when it was shown.
 func (s *Server) take(w http.ResponseWriter, r *http.Request, f guard.Fact, word string) error {
 	id := r.PathValue("id")
 	said := r.PostForm.Encode()
-	if r.PostForm.Get("seen") == "" {
+	if r.PostForm.Get("form") == "" {
 		said += newName(time.Now(), "form")
 	}
 	sum := sha256.Sum256([]byte(strings.Join([]string{who(r.Context()), r.URL.Path, said}, "\x00")))
@@ -330,7 +353,7 @@ var templates = parsed(pageFiles)
 
 func parsed(from fs.FS) map[string]*template.Template {
 	all := map[string]*template.Template{}
-	frame := template.Must(template.New("frame.html").Funcs(words).ParseFS(from, "page/frame.html"))
+	frame := template.Must(template.New("frame.html").Funcs(words).Funcs(template.FuncMap{"nonce": rand.Text}).ParseFS(from, "page/frame.html"))
 	for _, name := range []string{"list.html", "rollout.html", "trouble.html", "login.html"} {
 		all[name] = template.Must(template.Must(frame.Clone()).ParseFS(from, "page/"+name))
 	}

@@ -405,7 +405,7 @@ func TestBrowser(t *testing.T) {
 		Open, Same          bool
 	}
 	const look = `const why = document.getElementById("why-rollback");
-return {Records: document.querySelector("#act-rollback [name=seen]").value, Why: why.value, Focus: document.activeElement.id,
+return {Records: document.querySelector("#act-rollback [name=form]").value, Why: why.value, Focus: document.activeElement.id,
 Open: document.getElementById("act-rollback").open, Same: window.sameDocument === true}`
 	b.run(&before, look)
 	b.until("the form is a newer one", func() bool { b.run(&after, look); return after.Records != before.Records })

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -91,9 +92,9 @@ func TestForms(t *testing.T) {
 		{"no time", "ann", "/orders", form("verb", "extend", "for", "soon"), nil, 400, ""},
 		{"too much time", "ann", "/orders", form("verb", "extend", "for", "1000h"), nil, 400, ""},
 		{"an empty note", "ann", "/notes", form("text", " \n"), nil, 400, ""},
-		{"a note", "opi", "/notes", form("text", "asked <b>the</b>\ndatabase people", "seen", "9"), nil, 303, page + "?told=note"},
-		{"the same note", "opi", "/notes", form("text", "asked <b>the</b>\ndatabase people", "seen", "9"), nil, 303, page + "?told=note"},
-		{"mine", "opi", "/acknowledgement", form("seen", "9"), nil, 303, page + "?told=acknowledge"},
+		{"a note", "opi", "/notes", form("text", "asked <b>the</b>\ndatabase people", "form", "9"), nil, 303, page + "?told=note"},
+		{"the same note", "opi", "/notes", form("text", "asked <b>the</b>\ndatabase people", "form", "9"), nil, 303, page + "?told=note"},
+		{"mine", "opi", "/acknowledgement", form("form", "9"), nil, 303, page + "?told=acknowledge"},
 		{"hold", "opi", "/orders", form("verb", "hold", "why", "lunch"), nil, 303, page + "?told=hold"},
 		{"more time", "opi", "/orders", form("verb", "extend", "for", "30m"), nil, 303, page + "?told=extend"},
 	} {
@@ -168,5 +169,81 @@ func TestPages(t *testing.T) {
 		if c.who == "vic" && strings.Contains(string(text), "Roll back") {
 			t.Errorf("%s: who may only look is offered to act", c.path)
 		}
+	}
+}
+
+// TestFormsAgain sends what is shown: one form twice is one order, and the same words from another one are another.
+func TestFormsAgain(t *testing.T) {
+	r, secrets := startGuarded(t)
+	id := r.openAs(secrets["ann"])
+	number := regexp.MustCompile(`name="form" value="([^"]+)"`)
+	show := func() string {
+		found := number.FindStringSubmatch(r.want(200, "GET", "/rollouts/"+id, "", "Cookie: golive="+secrets["ann"]))
+		if found == nil {
+			t.Fatal("no form has a number")
+		}
+		return found[1]
+	}
+	order := func(verb, form string) {
+		t.Helper()
+		f := url.Values{"verb": {verb}, "why": {"lunch"}, "form": {form}}
+		if status, _, text := r.send("/rollouts/"+id+"/orders", secrets["ann"], f); status != 303 {
+			t.Fatalf("%s: %d %s", verb, status, text)
+		}
+	}
+	first := show()
+	order("hold", first)
+	order("hold", first)
+	order("resume", show())
+	order("hold", show())
+	pending, err := r.store.Pending(t.Context(), id)
+	if err != nil || len(pending) != 3 {
+		t.Errorf("hold, resume, hold have told it %d times (%v)", len(pending), err)
+	}
+}
+
+// TestTokenInAddress opens a page by an address with a token: the browser keeps it, so that the page goes live.
+func TestTokenInAddress(t *testing.T) {
+	r, secrets := startGuarded(t)
+	ask := func(path string, headers ...string) *http.Response {
+		request, err := http.NewRequestWithContext(t.Context(), "GET", r.web.URL+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := 0; i+1 < len(headers); i += 2 {
+			request.Header.Set(headers[i], headers[i+1])
+		}
+		response, err := http.DefaultTransport.RoundTrip(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		return response
+	}
+	came := ask("/?show=open&token=" + secrets["vic"])
+	if to := came.Header.Get("Location"); came.StatusCode != 303 || to != "/?show=open" || len(came.Cookies()) != 1 {
+		t.Fatalf("it is sent to %q with %v (%s)", to, came.Cookies(), came.Status)
+	}
+	cookie := came.Cookies()[0]
+	if cookie.Value != secrets["vic"] || !cookie.HttpOnly || cookie.SameSite != http.SameSiteStrictMode {
+		t.Errorf("the cookie is %v", cookie)
+	}
+	if went := ask("/?show=open", "Cookie", cookie.Name+"="+cookie.Value); went.StatusCode != 200 {
+		t.Errorf("without the token the page is answered %s", went.Status)
+	}
+	if other := ask("/?token="+secrets["ann"], "Cookie", cookie.Name+"="+cookie.Value); other.StatusCode != 303 || len(other.Cookies()) != 0 {
+		t.Errorf("who is signed in becomes somebody else: %s %v", other.Status, other.Cookies())
+	}
+	if foreign := ask("/?token="+secrets["ann"], "Sec-Fetch-Site", "cross-site"); len(foreign.Cookies()) != 0 {
+		t.Error("a page of another site signs somebody in")
+	}
+	if wrong := ask("/?token=glv_nobody-knows-this-token"); len(wrong.Cookies()) != 0 || wrong.Header.Get("Location") != "/login?next=%2F" {
+		t.Errorf("a wrong token is sent to %s with %v", wrong.Header.Get("Location"), wrong.Cookies())
+	}
+	if asked := ask("/v1/rollouts").Header.Get("WWW-Authenticate"); !strings.Contains(asked, "Basic") {
+		t.Errorf("a program is asked for %s", asked)
+	}
+	if asked := ask("/v1/rollouts", "Sec-Fetch-Mode", "cors").Header.Get("WWW-Authenticate"); strings.Contains(asked, "Basic") || asked == "" {
+		t.Errorf("a browser is asked for %s", asked)
 	}
 }

@@ -93,13 +93,16 @@ func (s *sealer) open(purpose, sealed string, into any) bool {
 	return err == nil && json.Unmarshal(plain, into) == nil
 }
 
-// A signedIn is what the browser of a person keeps, sealed, whom an issuer has vouched for.
+// A signedIn is what the browser of a person keeps, sealed, whom an issuer has vouched for: what it claims, and not what
+// the person may do, which the grants of today say.
 type signedIn struct {
-	Name    string    `json:"name"`
-	Rights  []Right   `json:"rights"`
-	Issuer  string    `json:"issuer"`
-	Expires time.Time `json:"expires"`
+	Claims  map[string]any `json:"claims"` // those that grants ask for
+	Issuer  string         `json:"issuer"`
+	Expires time.Time      `json:"expires"`
 }
+
+// sessions is the purpose of the cookies that hold a signedIn. Those of an older golive, which held rights, are of no use.
+const sessions = "session of claims"
 
 // sealedBy is how the value of the cookie begins that holds a signedIn. No token does: it has a character that none of
 // golive's own has, and is no JWT.
@@ -109,18 +112,21 @@ const sealedBy = "sealed~"
 func (a Access) person(cookie string, now time.Time) (Caller, error) {
 	sealed, ours := strings.CutPrefix(cookie, sealedBy)
 	var p signedIn
-	if !ours || a.sealer == nil || !a.sealer.open("session", sealed, &p) {
+	if !ours || a.sealer == nil || !a.sealer.open(sessions, sealed, &p) {
 		return Caller{}, ErrUnknownToken
 	}
 	if !now.Before(p.Expires) {
 		return Caller{}, errors.New("you have been signed in for long: sign in again")
 	}
-	for _, i := range a.Issuers {
-		if i.URL == p.Issuer {
-			return Caller{p.Name, p.Rights}, nil
-		}
+	issuer := a.Issuers.named(p.Issuer)
+	if issuer == nil {
+		return Caller{}, ErrUnknownToken
 	}
-	return Caller{}, ErrUnknownToken
+	c := issuer.callerOf(p.Claims)
+	if len(c.Rights) == 0 {
+		return Caller{}, errors.New("no grant fits you any more: sign in again")
+	}
+	return c, nil
 }
 
 // A leaving is what the browser keeps, sealed, while a person signs in at an issuer.
@@ -143,6 +149,8 @@ func (s *Server) signIn(mux *http.ServeMux) {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			protect(w.Header())
 			r.Body = http.MaxBytesReader(w, r.Body, largestBody)
+			r, done := bounded(r)
+			defer done()
 			if !s.Access.Guarded() {
 				http.Redirect(w, r, "/", http.StatusSeeOther) // there is nobody to be
 				return
@@ -328,12 +336,12 @@ func (s *Server) comeBack(w http.ResponseWriter, r *http.Request) error {
 		s.refused(r, caller.Name, "no grant fits")
 		return forbidden(fmt.Sprintf("%s knows you as %s, and no grant of golive fits. Ask who keeps its file of issuers.", issuer.Title, caller.Name))
 	}
-	sealed, err := s.Access.sealer.seal("session", signedIn{caller.Name, caller.Rights, issuer.URL, time.Now().Add(signedInFor)})
+	sealed, err := s.Access.sealer.seal(sessions, signedIn{issuer.asked(claims), issuer.URL, time.Now().Add(signedInFor)})
 	if err != nil {
 		return err
 	}
 	if len(sealed) > largestCookie {
-		return forbidden("your name is too long for a cookie")
+		return forbidden("what is known of you is too long for a cookie: have grants match fewer of your groups")
 	}
 	s.signedIn(w, r, caller, sealedBy+sealed, signedInFor)
 	// A redirect would be the last step of a way from another site, on which no browser sends a cookie that is strict.

@@ -2,16 +2,20 @@ package server
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 const personSecret = "glv_the-token-that-a-person-types-in"
@@ -222,7 +226,7 @@ func TestSignedInEnds(t *testing.T) {
 	i := newIssuer(t)
 	trusted := i.trusted(t)
 	a := Access{Issuers: trusted, sealer: newSealer("")}
-	sealed, err := a.sealer.seal("session", signedIn{"ann", []Right{View}, i.URL, time.Now().Add(signedInFor)})
+	sealed, err := a.sealer.seal(sessions, signedIn{map[string]any{"sub": "ann", "groups": "oncall"}, i.URL, time.Now().Add(signedInFor)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -237,11 +241,49 @@ func TestSignedInEnds(t *testing.T) {
 		t.Error("its issuer is not trusted any more, and it lasts")
 	}
 	a.Issuers = trusted
-	if sealed, err = a.sealer.seal("login", signedIn{"ann", []Right{View}, i.URL, time.Now().Add(signedInFor)}); err != nil {
+	if sealed, err = a.sealer.seal("login", signedIn{map[string]any{"sub": "ann", "groups": "oncall"}, i.URL, time.Now().Add(signedInFor)}); err != nil {
 		t.Fatal(err)
 	}
 	if c, err := a.person(sealedBy+sealed, time.Now()); err == nil || c.May(View) {
 		t.Error("a cookie for another purpose lets somebody in")
+	}
+}
+
+// What a person may do is what the grants of today say of what the issuer said of him.
+func TestSignedInByGrantsOfToday(t *testing.T) {
+	i := newIssuer(t)
+	trusted := i.trusted(t)
+	trusted[0].Grants = append(trusted[0].Grants, Grant{Match: map[string]string{"groups": "team-*"}, Rights: []Right{View}})
+	a := Access{Issuers: trusted, sealer: newSealer("")}
+	var groups []any
+	for n := range 1000 {
+		groups = append(groups, fmt.Sprint("group-", n))
+	}
+	groups = append(groups, "oncall", "team-shop", "team-shop", map[string]any{"odd": []any{1.0}})
+	claims := trusted[0].asked(map[string]any{"sub": "7", "email": "ann@acme.example", "email_verified": true, "groups": groups, "picture": "x"})
+	if diff := cmp.Diff(map[string]any{"sub": "7", "email": "ann@acme.example", "email_verified": true, "groups": []any{"oncall", "team-shop"}}, claims); diff != "" {
+		t.Errorf("kept (-want +got):\n%s", diff)
+	}
+	sealed, err := a.sealer.seal(sessions, signedIn{claims, i.URL, time.Now().Add(signedInFor)})
+	if err != nil || len(sealed) > largestCookie {
+		t.Fatalf("%d characters (%v)", len(sealed), err)
+	}
+	for _, c := range []struct {
+		name   string
+		change func(*Issuer)
+		want   []Right
+	}{
+		{"as they were", func(*Issuer) {}, []Right{View, Operate}},
+		{"with a right more", func(i *Issuer) { i.Grants[1].Rights = []Right{View, Operate, Approve} }, []Right{View, Operate, Approve}},
+		{"with a right less", func(i *Issuer) { i.Grants[1].Rights = []Right{View} }, []Right{View}},
+		{"without that of the group", func(i *Issuer) { i.Grants = slices.Delete(i.Grants, 1, 2) }, []Right{View}},
+		{"without any", func(i *Issuer) { i.Grants = i.Grants[:1] }, nil},
+	} {
+		c.change(trusted[0])
+		got, err := a.person(sealedBy+sealed, time.Now())
+		if !slices.Equal(got.Rights, c.want) || (err == nil) != (c.want != nil) || c.want != nil && got.Name != "ann@acme.example" {
+			t.Errorf("grants %s: %+v (%v), want %v", c.name, got, err, c.want)
+		}
 	}
 }
 
@@ -337,8 +379,9 @@ func FuzzWithin(f *testing.F) {
 
 // Whatever comes as a cookie, nobody is let in, and nothing panics.
 func FuzzPerson(f *testing.F) {
-	a := Access{Issuers: Issuers{{URL: "x"}}, sealer: newSealer("")}
-	sealed, err := newSealer("").seal("session", signedIn{"ann", Rights, "x", time.Now().Add(time.Hour)})
+	everybody := []Grant{{Match: map[string]string{"iss": "x"}, Rights: Rights}}
+	a := Access{Issuers: Issuers{{URL: "x", Grants: everybody}}, sealer: newSealer("")}
+	sealed, err := newSealer("").seal(sessions, signedIn{map[string]any{"iss": "x", "sub": "ann"}, "x", time.Now().Add(time.Hour)})
 	if err != nil {
 		f.Fatal(err)
 	}
