@@ -371,7 +371,11 @@ func (s *Server) Ready(ctx context.Context) error {
 		return errors.New("the store was not joined yet, or gives no answer")
 	}
 	for what, last := range map[string]*atomic.Int64{"what rollouts there are": &s.claimed, "what was told to them": &s.heard} {
-		if since := time.Since(time.Unix(0, last.Load())); since > s.TTL+storeAnswers {
+		at := last.Load()
+		if at == 0 {
+			return fmt.Errorf("the store has not said yet %s", what)
+		}
+		if since := time.Since(time.Unix(0, at)); since > s.TTL+storeAnswers {
 			return fmt.Errorf("the store has not said %s for %s", what, since.Round(time.Second))
 		}
 	}

@@ -201,6 +201,11 @@ func (s *site) start(node string, change func(*server.Options)) *running {
 	}()
 	r.end = sync.OnceFunc(func() { cancel(); <-ended; r.web.Close() })
 	s.Cleanup(r.end)
+	for began := time.Now(); r.Ready(s.Context()) != nil; time.Sleep(10 * time.Millisecond) {
+		if time.Since(began) > time.Minute {
+			s.Fatalf("the server is not ready: %v", r.Ready(s.Context()))
+		}
+	}
 	return r
 }
 
@@ -279,6 +284,18 @@ func (r *running) over(id string, want guard.Outcome) {
 	s := r.await(id, "over", func(s guard.State) bool { return s.Phase == guard.Over })
 	if s.Outcome != want {
 		r.Errorf("%s is %s (%s), want %s", id, s.Outcome, s.Why, want)
+	}
+	for began := time.Now(); ; time.Sleep(20 * time.Millisecond) { // until it is put away
+		one, err := r.store.Find(r.Context(), id)
+		if err != nil {
+			r.Fatal(err)
+		}
+		if !one.Open {
+			return
+		}
+		if time.Since(began) > 2*time.Minute {
+			r.Fatalf("%s is over, and not put away", id)
+		}
 	}
 }
 
