@@ -365,8 +365,6 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		refuse(w, http.StatusGone, err.Error())
 	case errors.As(err, &fenced):
 		answer(w, http.StatusConflict, trouble{Error: err.Error(), Rollout: fenced.rollout})
-	case errors.Is(err, errApprove):
-		refuse(w, http.StatusForbidden, err.Error())
 	case r.Context().Err() != nil:
 		refuse(w, http.StatusServiceUnavailable, "it took too long")
 	default:
@@ -641,7 +639,7 @@ func (s *Server) orderRollout(w http.ResponseWriter, r *http.Request) error {
 	return s.tell(w, r, o, guard.Ordered{Verb: o.Verb, Why: guard.Line(o.Why, longestText), For: o.For})
 }
 
-// A forbidden order takes a right that the caller has not.
+// errApprove says that an order takes a right that the caller has not.
 var errApprove = errors.New(`this takes the right "approve"`)
 
 func (o order) check(c Caller) error {

@@ -157,6 +157,10 @@ func (s *Server) chosenBy(o opening) (Chosen, bool, error) {
 	return Chosen{plan, o.Guard.Plan, file}, true, nil
 }
 
+// errLendsEvidence: who guards by itself also says what it has measured. A watch moves no traffic forward by that; a rollout
+// does, and its client could claim any evidence.
+var errLendsEvidence = fmt.Errorf(`who guards a rollout by itself says what the evidence is, so %w; a watch does not ("purpose": "watch")`, errApprove)
+
 // lendRollout opens a rollout that its client guards.
 func (s *Server) lendRollout(w http.ResponseWriter, r *http.Request, o opening) error {
 	ctx := r.Context()
@@ -166,6 +170,9 @@ func (s *Server) lendRollout(w http.ResponseWriter, r *http.Request, o opening) 
 	}
 	if ahead := time.Until(o.Guard.At).Abs(); ahead > clocksDiffer {
 		return badRequest(fmt.Sprintf("the clocks of client and server differ by %s, and the records of a rollout follow one another: set them", guard.Duration(ahead.Round(time.Second))))
+	}
+	if o.Purpose != guard.ToWatch && !callerOf(ctx).May(Approve) {
+		return errLendsEvidence
 	}
 	asked := *o.Guard
 	asked.Plan = "" // it stands in the first record
@@ -201,7 +208,7 @@ func (s *Server) lendRollout(w http.ResponseWriter, r *http.Request, o opening) 
 	desk := desk{s}
 	var lease *store.Lease
 	var id string
-	inTheWay, old, err := desk.whenFree(ctx, func() (err error) {
+	inTheWay, old, err := desk.makeRoom(ctx, delivery, o.Purpose, release.To, func() (err error) {
 		lease, id, err = s.Store.Lend(ctx, desk.stamped(ctx, delivery), store.Opening{
 			Rollout: release.ID, Target: target(release.Service, release.Environment),
 			Records: []store.Entry{{At: begins.At, Kind: kind, Data: data}},

@@ -31,8 +31,19 @@ type borrower struct {
 // borrow opens a rollout by this plan of its own.
 func (r *running) borrow(plan, to string, headers ...string) *borrower {
 	r.Helper()
+	return r.borrowBy(lendBody("shop", to, "1s", plan, time.Now()), headers...)
+}
+
+// borrowWatch is borrow for who may not say what the evidence is.
+func (r *running) borrowWatch(plan, to string, headers ...string) *borrower {
+	r.Helper()
+	return r.borrowBy(strings.Replace(lendBody("shop", to, "1s", plan, time.Now()), "{", `{"purpose": "watch", `, 1), headers...)
+}
+
+func (r *running) borrowBy(body string, headers ...string) *borrower {
+	r.Helper()
 	b := &borrower{running: r, seq: 1, headers: headers}
-	text := r.want(201, "POST", "/v1/rollouts", lendBody("shop", to, "1s", plan, time.Now()), headers...)
+	text := r.want(201, "POST", "/v1/rollouts", body, headers...)
 	if err := json.Unmarshal([]byte(text), b); err != nil || b.ID == "" {
 		r.Fatalf("%s: %v", text, err)
 	}
@@ -256,7 +267,8 @@ func TestBorrowedByWhom(t *testing.T) {
 		o.Access = server.Access{Tokens: tokens}
 	})
 	r.want(403, "POST", "/v1/rollouts", lendBody("shop", "v2", "1s", planOf("shop", ""), time.Now()), secrets["reader"])
-	b := r.borrow(planOf("shop", ""), "v2", secrets["step"])
+	r.want(403, "POST", "/v1/rollouts", lendBody("shop", "v2", "1s", planOf("shop", ""), time.Now()), secrets["step"])
+	b := r.borrowWatch(planOf("shop", ""), "v2", secrets["step"])
 	for name, status := range map[string]int{"other": 410, "reader": 403} {
 		r.want(status, "POST", "/v1/leases/"+b.Lease+"/beat", "", secrets[name])
 		r.want(status, "DELETE", "/v1/leases/"+b.Lease, "", secrets[name])
@@ -277,7 +289,7 @@ func TestBorrowedAndForged(t *testing.T) {
 		accepting(o)
 		o.Access = server.Access{Tokens: tokens}
 	})
-	b := r.borrow(planOf("shop", ""), "v2", as(viewSecret))
+	b := r.borrowWatch(planOf("shop", ""), "v2", as(viewSecret))
 	events := func() string { return r.want(200, "GET", "/v1/rollouts/"+b.ID+"/events", "", as(allSecret)) }
 	if text := events(); !strings.Contains(text, `"by":"step"`) {
 		t.Errorf("it does not say who has opened it: %s", text)
@@ -438,4 +450,18 @@ func (b *borrower) answer(f guard.Fact) {
 	b.seq++
 	b.want(200, "POST", "/v1/leases/"+b.Lease+"/records",
 		fmt.Sprintf(`{"seq": %d, "at": %q, "kind": %q, "data": %s}`, b.seq, at.Format(time.RFC3339Nano), kind, data), b.headers...)
+}
+
+// TestBorrowedMakesRoom: a watch that a client guards by itself takes the place of the watch of an older version.
+func TestBorrowedMakesRoom(t *testing.T) {
+	r := newSite(t).start("one", accepting)
+	var old struct{ ID string }
+	text := r.want(201, "POST", "/v1/rollouts", `{"service": "shop", "from": "v1", "to": "v2", "purpose": "watch"}`)
+	if err := json.Unmarshal([]byte(text), &old); err != nil {
+		t.Fatal(err)
+	}
+	r.await(old.ID, "watching", watching)
+	b := r.borrowWatch(planOf("shop", ""), "v3")
+	r.over(old.ID, guard.Overdue)
+	b.keep(200, guard.Noted{Text: "mine"})
 }

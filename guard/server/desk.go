@@ -60,25 +60,30 @@ func (d desk) Open(ctx context.Context, delivery guard.Delivery, r guard.Release
 		return "", err
 	}
 	var repeated bool
-	open := func() (err error) {
+	inTheWay, old, err := d.makeRoom(ctx, delivery, purpose, r.To, func() (err error) {
 		id, repeated, err = d.Store.Accept(ctx, d.stamped(ctx, delivery), store.Opening{
 			Rollout: r.ID, Target: target(r.Service, r.Environment),
 			Records: []store.Entry{{At: opened.At, Kind: kind, Data: data}},
 		})
 		return err
-	}
-	inTheWay, old, err := d.whenFree(ctx, open)
-	if inTheWay != "" && outdated(old.state, purpose, r.To) {
-		if err := d.conclude(ctx, delivery, inTheWay, r.To); err != nil {
-			return "", err
-		}
-		inTheWay, old, err = d.whenFree(ctx, open)
-	}
+	})
 	if inTheWay != "" {
 		return d.underWay(ctx, delivery, inTheWay, old, opened.Fact.(guard.Opened), chosen.Plan)
 	}
 	d.audit(ctx, delivery, id, kind, repeated, err)
 	return id, err
+}
+
+// makeRoom opens a rollout once the watch of another version is concluded that is in its way, if one is, and says what else is.
+func (d desk) makeRoom(ctx context.Context, delivery guard.Delivery, purpose guard.Purpose, to string, open func() error) (inTheWay string, old history, err error) {
+	inTheWay, old, err = d.whenFree(ctx, open)
+	if inTheWay == "" || !outdated(old.state, purpose, to) {
+		return inTheWay, old, err
+	}
+	if err := d.conclude(ctx, delivery, inTheWay, to); err != nil {
+		return "", history{}, err
+	}
+	return d.whenFree(ctx, open)
 }
 
 // whenFree opens a rollout, and says which other is in the way. One that has just ended is put away in a moment, once
