@@ -70,10 +70,17 @@ func (p *process) ask(ctx context.Context, method string, q request) (answer rep
 	if err == nil {
 		return answer, nil
 	}
+	said := status.Convert(err)
+	if said.Code() == codes.DeadlineExceeded && ctx.Err() == nil {
+		// gRPC's own timer is a moment ahead of the context's, and whoever asked wants to see that time is over.
+		select {
+		case <-ctx.Done():
+		case <-time.After(settleTime):
+		}
+	}
 	if ctx.Err() != nil {
 		return reply{}, context.Cause(ctx)
 	}
-	said := status.Convert(err)
 	if said.Code() == codes.Unimplemented {
 		return reply{}, fmt.Errorf("it does not know the call %s: it was built for another golive than this one (upgrade the plugin)", method)
 	}
