@@ -272,6 +272,11 @@ func (s *Server) keepRecord(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if one, err := s.Store.Find(r.Context(), lease.Rollout); err != nil {
+		return err
+	} else if one.Fence != lease.Fence { // what its journal holds by now is of another owner
+		return s.takeAway(r.Context(), b)
+	}
 	if e, err = s.believed(r.Context(), b, h, e); err != nil {
 		return err
 	}
