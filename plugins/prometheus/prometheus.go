@@ -28,8 +28,9 @@ const (
 	// parallel is how many queries are put at once. One query for all of them, joined by or, would be one round trip,
 	// and takes Prometheus three times as long as so many in parallel: each or compares all labels of what came before.
 	parallel = 8
-	// atOnce is how many queries of all rollouts together one server gets at once. Prometheus itself runs 20.
-	atOnce = 20
+	// atOnce is how many readings of all rollouts together one server is asked for at once; Prometheus itself runs 20
+	// queries. A reading waits as a whole: of many that have a part of their answers each, none would have all in time.
+	atOnce = 3
 )
 
 // turns are those of each server, by host: a golive that guards many rollouts must not be what takes down the
@@ -44,7 +45,7 @@ func turn(ctx context.Context, host string) (end func(), err error) {
 	case queue <- struct{}{}:
 		return func() { <-queue }, nil
 	case <-ctx.Done():
-		return nil, fmt.Errorf("%d queries are under way already: %w", atOnce, ctx.Err())
+		return nil, fmt.Errorf("%d readings are under way already: %w", atOnce, context.Cause(ctx))
 	}
 }
 
@@ -207,6 +208,11 @@ func arms(signal guard.Signal, r guard.Release) []guard.Arm {
 func (s *Source) askAll(ctx context.Context, wanted map[string]guard.Selector, at time.Time) (samples []guard.Sample, remarks []string, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, s.timeout, fmt.Errorf("no answer within %v", s.timeout))
 	defer cancel()
+	end, err := turn(ctx, s.api.Host)
+	if err != nil {
+		return nil, nil, fmt.Errorf("ask %s: %w", s.api.Host, err)
+	}
+	defer end()
 	queries := slices.Sorted(maps.Keys(wanted))
 	answers := make([]map[model.Fingerprint]guard.Sample, len(queries))
 	remarked := make([][]string, len(queries))
@@ -315,11 +321,6 @@ func (s *Source) post(ctx context.Context, call string, most int64, form url.Val
 		return 0, nil, errors.New("its address cannot be read")
 	}
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	end, err := turn(ctx, s.api.Host)
-	if err != nil {
-		return 0, nil, err
-	}
-	defer end()
 	response, err := client.Do(s.client, request)
 	if err != nil {
 		return 0, nil, err
