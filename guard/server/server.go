@@ -5,10 +5,11 @@
 // same engine that the command line uses. A server that dies, or stands still, loses its session; the others go on
 // with its rollouts, and the store refuses whatever it may still try to write.
 //
-// The files: server (who guards what), guarding (one rollout under guard), desk (what tools and people say, as
-// package guard wants it heard), plans (the directory of plans), access (who may), oidc (whom others vouch for), signin (people at the page), limits (how often), api (HTTP under
-// /v1), shown (a rollout as JSON), page (HTTP for people), metrics (HTTP for Prometheus),
-// trace (spans for OpenTelemetry).
+// The files: server (who guards what), guarding (one rollout under guard), borrowed (one that a client guards by itself),
+// desk (what tools and people say, as package guard wants it heard), plans (the directory of plans); access (who may), oidc
+// (whom others vouch for), signin (people at the page), limits (how often); api (what can be asked for under /v1), web (what
+// every request passes), events (following a rollout), openapi (the description of the API), shown (a rollout as JSON), page
+// (HTTP for people); metrics (HTTP for Prometheus), trace (spans for OpenTelemetry).
 package server
 
 import (
