@@ -3,7 +3,6 @@ package cdevents
 import (
 	"bytes"
 	"cmp"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -129,14 +128,27 @@ func hear(w http.ResponseWriter, r *http.Request, desk guard.Desk) (heard, error
 		if err := hook.Release(release); err != nil {
 			return heard{}, err
 		}
-		return watch(r.Context(), desk, d, release)
+		id, err := hook.Watch(r.Context(), desk, d, release, "the new version is deployed")
+		return did(watching, id), err
 	}
 	release.To = "" // of a rollback, it is the version before
 	text := fmt.Sprintf("%s says %s.%s", guard.Line(cloud.Source, 80), subject, guard.Line(predicate, 40))
 	if e.Subject.Content.Description != "" {
 		text += ": " + guard.Line(e.Subject.Content.Description, 200)
 	}
-	return note(r.Context(), desk, d, release, text)
+	if release.Service == "" {
+		return heard{Did: "nothing: the event names no service"}, nil
+	}
+	id, err := hook.Note(r.Context(), desk, d, release, text)
+	return did("noted", id), err
+}
+
+// did is the answer to what was done with a rollout, if there is one.
+func did(what, rollout string) heard {
+	if rollout == "" {
+		return heard{Did: "nothing: no rollout of the service is under way"}
+	}
+	return heard{what, rollout}
 }
 
 // unwrap reads the envelope, which is all of the body (structured), or is in the headers (binary).
@@ -232,51 +244,4 @@ func version(artifact string) string {
 		return artifact
 	}
 	return cmp.Or(text, artifact)
-}
-
-// watch opens a rollout that watches the release. One that is under way for the same version is the same: it may be what
-// the event tells of.
-func watch(ctx context.Context, desk guard.Desk, d guard.Delivery, r guard.Release) (heard, error) {
-	id, err := desk.Open(ctx, d, r, guard.ToWatch)
-	if err == nil {
-		return heard{watching, id}, nil
-	}
-	var other *guard.UnderWayError
-	if errors.As(err, &other) {
-		_, s, looked := desk.Get(ctx, other.ID)
-		if looked != nil {
-			return heard{}, fmt.Errorf("look at the rollout %s: %w", other.ID, looked)
-		}
-		if s.Release.To == r.To {
-			h, err := note(ctx, desk, d, r, "the new version is deployed")
-			if h.Rollout != "" {
-				h.Did = watching
-			}
-			return h, err
-		}
-	}
-	err = fmt.Errorf("watch %s of %s: %w", guard.Line(r.To, 80), guard.Line(r.Service, 80), err)
-	if hook.Status(err) != http.StatusServiceUnavailable { // which is reported anyway
-		// Brokers drop what is refused, and then nobody would know that nobody watches.
-		hook.Report(ctx, err)
-	}
-	return heard{}, err
-}
-
-// note tells the rollout of the release, if it has one that is not over.
-func note(ctx context.Context, desk guard.Desk, d guard.Delivery, r guard.Release, text string) (heard, error) {
-	if r.Service == "" {
-		return heard{Did: "nothing: the event names no service"}, nil
-	}
-	id, err := desk.Find(ctx, guard.Release{Service: r.Service, Environment: r.Environment, To: r.To})
-	if err == nil {
-		err = desk.Tell(ctx, d, id, guard.Noted{Text: text, By: tool})
-	}
-	switch {
-	case errors.Is(err, guard.ErrNoRollout), errors.Is(err, guard.ErrOver):
-		return heard{Did: "nothing: no rollout of the service is under way"}, nil
-	case err != nil:
-		return heard{}, fmt.Errorf("note an event: %w", err)
-	}
-	return heard{"noted", id}, nil
 }

@@ -2,9 +2,7 @@ package github
 
 import (
 	"cmp"
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"mime"
 	"net/http"
@@ -124,9 +122,19 @@ func hear(w http.ResponseWriter, r *http.Request, desk guard.Desk, secrets [][]b
 	// header X-GitHub-Delivery is not signed, so that whoever has overheard a message could send it again as another.
 	d := guard.Delivery{ID: hook.ID(tool, kind, string(body)), Source: tool, At: time.Now(), Body: record}
 	if m.Status != nil && m.Status.State == "success" && kind == "deployment_status" {
-		return watch(r.Context(), desk, d, release)
+		id, err := hook.Watch(r.Context(), desk, d, release, "GitHub says that the deployment has succeeded")
+		return did(watching, id), err
 	}
-	return note(r.Context(), desk, d, release, m.text())
+	id, err := hook.Note(r.Context(), desk, d, release, m.text())
+	return did("noted", id), err
+}
+
+// did is the answer to what was done with a rollout, if there is one.
+func did(what, rollout string) heard {
+	if rollout == "" {
+		return heard{Did: "nothing: no rollout of it is under way"}
+	}
+	return heard{what, rollout}
 }
 
 // signed wants the body to be signed with one of the secrets. Only SHA-256 will do; what is signed with SHA-1 alone has
@@ -212,54 +220,4 @@ func (m delivery) text() string {
 		text += ": " + guard.Line(m.Status.Description, 140)
 	}
 	return text
-}
-
-// watch opens a rollout that watches the release. One that is under way for the same version is the same: it may be what
-// made the deployment.
-func watch(ctx context.Context, desk guard.Desk, d guard.Delivery, r guard.Release) (heard, error) {
-	id, err := desk.Open(ctx, d, r, guard.ToWatch)
-	var other *guard.UnderWayError
-	switch {
-	case errors.As(err, &other):
-		_, s, looked := desk.Get(ctx, other.ID)
-		if looked != nil {
-			return heard{}, fmt.Errorf("look at the rollout %s: %w", other.ID, looked)
-		}
-		if s.Release.To == r.To {
-			h, err := note(ctx, desk, d, r, "GitHub says that the deployment has succeeded")
-			if h.Rollout != "" {
-				h.Did = watching
-			}
-			return h, err
-		}
-		return heard{}, unwatched(ctx, r, err)
-	case err != nil:
-		return heard{}, unwatched(ctx, r, err)
-	}
-	return heard{watching, id}, nil
-}
-
-// unwatched lets the operator know too of a version that nobody watches, for hardly anybody reads how webhooks were
-// answered.
-func unwatched(ctx context.Context, r guard.Release, err error) error {
-	err = fmt.Errorf("watch %s of %s: %w", guard.Line(r.To, 40), guard.Line(r.Service, 40), err)
-	if hook.Status(err) != http.StatusServiceUnavailable { // which is reported anyway
-		hook.Report(ctx, err)
-	}
-	return err
-}
-
-// note tells the rollout of the release, if it has one that is not over.
-func note(ctx context.Context, desk guard.Desk, d guard.Delivery, r guard.Release, text string) (heard, error) {
-	id, err := desk.Find(ctx, guard.Release{Service: r.Service, Environment: r.Environment, To: r.To})
-	if err == nil {
-		err = desk.Tell(ctx, d, id, guard.Noted{Text: text, By: tool})
-	}
-	switch {
-	case errors.Is(err, guard.ErrNoRollout), errors.Is(err, guard.ErrOver):
-		return heard{Did: "nothing: no rollout of it is under way"}, nil
-	case err != nil:
-		return heard{}, fmt.Errorf("note what became of a deployment: %w", err)
-	}
-	return heard{"noted", id}, nil
 }
