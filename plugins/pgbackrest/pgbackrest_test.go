@@ -109,7 +109,7 @@ func TestStanza(t *testing.T) {
 		"wrong cipher":     {guard.With{"env": map[string]any{"PGBACKREST_REPO1_CIPHER_PASS": "swordfish"}}, "pgbackrest info"},
 		"no configuration": {guard.With{"config": sound.config() + "2"}, "unable to open missing file"},
 		"no such stanza":   {guard.With{"stanza": "other"}, "the stanza other has the status"},
-		"too slow":         {guard.With{"timeout": "1ms"}, "not done after 1ms"},
+		"too slow":         {guard.With{"timeout": "1ns"}, "not done after 1ns"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			with := sound.with()

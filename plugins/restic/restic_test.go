@@ -123,7 +123,7 @@ func testBackups(t *testing.T, r repository) {
 		"wrong password":   {with: guard.With{"password": "swordfish"}, err: "wrong password"},
 		"no password file": {with: guard.With{"password_file": file + "2"}, err: "does not exist"},
 		"no repository":    {with: guard.With{"password": password, "repository": r.dir + "2"}, err: "unable to open"},
-		"too slow":         {with: guard.With{"password": password, "timeout": "1ms"}, err: "not done after 1ms"},
+		"too slow":         {with: guard.With{"password": password, "timeout": "1ns"}, err: "not done after 1ns"},
 		"secret address":   {with: guard.With{"password": password, "repository": "rest:http://me:t0psecret@127.0.0.1:9/x"}, err: "connect"},
 	} {
 		t.Run(name, func(t *testing.T) {
