@@ -26,7 +26,7 @@ func TestSeverityDefined(t *testing.T) {
 	tell(t, []tale{
 		{"none", severityDefined, inTrouble(t), "fail: not configured: the plan does not say how bad it can be, and who leads then"},
 		{"three", severityDefined, levels(worst, middle, least), "pass"},
-		{"four", severityDefined, levels(worst, middle, `  - {level: 4, when: x, activate: 30m, lead: on_duty, page: on_duty}`, `  - {level: 5, when: "true", activate: 1h, lead: on_duty, page: on_duty}`), "pass"},
+		{"four", severityDefined, levels(worst, middle, `  - {level: 4, when: errors > 1%, activate: 30m, lead: on_duty, page: on_duty}`, `  - {level: 5, when: "true", activate: 1h, lead: on_duty, page: on_duty}`), "pass"},
 		{"two", severityDefined, levels(worst, strings.Replace(least, "level: 3", "level: 2", 1)), "fail: how many: there are 2 of at least 3 levels"},
 		{"two are enough here", severityDefined, levels(worst, least, "checks: {settings: {severity.defined: {least: 2}}}"), "pass"},
 		{"not for everything", severityDefined, levels(worst, middle, strings.Replace(least, `"true"`, "errors > 1%", 1)), "fail: level 3, when: what fits none of the levels has none"},

@@ -22,7 +22,12 @@ func Defaults() Plan {
 		Tier:        Standard,
 		Mode:        Enforce,
 		Roster:      Roster{MinOnDuty: 1},
+		Language:    "en",
 		Evidence:    Preserve{Budget: minute},
+		Recovery: Recovery{
+			StandDown: "commander",
+			Deadline:  Terms{Contain: 2 * minute, Report: 15 * minute, Vendor: hour, Notice: 30 * minute, File: day, Learn: 14 * day},
+		},
 		Rollout: Rollout{
 			Advance:      OnEvidence,
 			Bake:         Bake{For: 30 * minute},
@@ -101,6 +106,16 @@ func (p *Plan) complete() {
 	for i := range p.Severity {
 		if !p.Writes(fmt.Sprintf("severity[%d].activate", i)) {
 			p.Severity[i].Activate = activation[p.Severity[i].Level]
+		}
+	}
+	for i := range p.Severity {
+		if l := &p.Severity[i]; !p.Writes(fmt.Sprintf("severity[%d].update", i)) {
+			l.Update = updates[min(l.Level, len(updates))]
+		}
+	}
+	for i := range p.Recovery.Resorts {
+		if !p.Writes(fmt.Sprintf("recovery.resorts[%d].within", i)) {
+			p.Recovery.Resorts[i].Within = 5 * minute
 		}
 	}
 	for i := range p.Attestations {

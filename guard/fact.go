@@ -73,6 +73,17 @@ type (
 		By     string `json:"by"`
 		Offset int64  `json:"offset,omitempty"` // as in Ordered
 	}
+	// Stated is what a person says of an incident.
+	Stated struct {
+		What    Statement `json:"what"`
+		Text    string    `json:"text,omitempty"`
+		Subject string    `json:"subject,omitempty"` // what each Statement says
+		Class   string    `json:"class,omitempty"`   // of StateAction: one of ActionClasses
+		Level   int       `json:"level,omitempty"`   // of StateSeverity
+		Due     time.Time `json:"due,omitzero"`      // of StateAction
+		By      string    `json:"by,omitempty"`
+		Offset  int64     `json:"offset,omitempty"` // as in Ordered
+	}
 	// Interrupted says that the process was asked to end.
 	Interrupted struct {
 		Signal string `json:"signal"`
@@ -110,6 +121,23 @@ type (
 	}
 	// Finished answers Finish.
 	Finished struct{}
+	// Intervened answers Intervene: what the probe says of it, and those that look afterwards.
+	Intervened struct {
+		Findings []Finding `json:"findings"`
+	}
+	// Gathered answers Gather.
+	Gathered struct {
+		Exhibits []Exhibit `json:"exhibits,omitempty"`
+	}
+	// Soaked answers Soak: one look at the old version after the way back.
+	Soaked struct {
+		Reading  Reading      `json:"reading"`
+		Problem  string       `json:"problem,omitempty"`  // why the source could not be read
+		Standing *Standing    `json:"standing,omitempty"` // nil: the backend could not be asked
+		Unseen   string       `json:"unseen,omitempty"`   // why not
+		Findings []Finding    `json:"findings,omitempty"` // one for each probe of rollout.verify
+		Ruling   judge.Ruling `json:"ruling"`             // of the old version by the limits of the plan alone
+	}
 	// Told answers Tell.
 	Told struct {
 		Receipt Receipt `json:"receipt,omitzero"`
@@ -128,7 +156,11 @@ func (Ordered) fact()      {}
 func (Voted) fact()        {}
 func (Noted) fact()        {}
 func (Acknowledged) fact() {}
+func (Stated) fact()       {}
 func (Interrupted) fact()  {}
+func (Intervened) fact()   {}
+func (Gathered) fact()     {}
+func (Soaked) fact()       {}
 func (Checked) fact()      {}
 func (Inspected) fact()    {}
 func (Shifted) fact()      {}
@@ -141,8 +173,8 @@ func (Failed) fact()       {}
 
 // facts is every kind of fact that a journal can hold.
 var facts = []Fact{
-	Opened{}, Resumed{}, Ordered{}, Voted{}, Noted{}, Acknowledged{}, Interrupted{},
-	Checked{}, Inspected{}, Shifted{}, Measured{}, Verified{}, Finished{}, Told{}, Elapsed{}, Failed{},
+	Opened{}, Resumed{}, Ordered{}, Voted{}, Noted{}, Acknowledged{}, Stated{}, Interrupted{},
+	Checked{}, Inspected{}, Shifted{}, Measured{}, Verified{}, Finished{}, Intervened{}, Gathered{}, Soaked{}, Told{}, Elapsed{}, Failed{},
 }
 
 // Purpose says what a history is for.
@@ -169,6 +201,26 @@ const (
 // Verbs lists what can be ordered.
 var Verbs = []Verb{OrderRollback, OrderHold, OrderResume, OrderProceed, OrderExtend, OrderConclude}
 
+// A Statement is what a person can say of an incident.
+type Statement string
+
+const (
+	StateCause     Statement = "cause"      // Text made it happen
+	StateSeverity  Statement = "severity"   // it is of Level, because of Text; from then on the rules can only make it worse
+	StateSignOff   Statement = "sign-off"   // as Subject, a role, that it is well again, or that what was asked for may be done
+	StateStandDown Statement = "stand-down" // it is over, as Text says
+	StateContacted Statement = "contacted"  // Subject, a vendor or the customer, knows; Text is the reference, such as a ticket
+	StateAction    Statement = "action"     // Text has to be done by Due, by the role Subject, to Class
+	StateAnswer    Statement = "answer"     // to Subject, one of Fields: Text
+	StateFiled     Statement = "filed"      // the report is written; Subject is its SHA-256
+	StateLearned   Statement = "learned"    // the plan has changed, or need not: Text
+)
+
+// Statements lists what can be said.
+var Statements = []Statement{
+	StateCause, StateSeverity, StateSignOff, StateStandDown, StateContacted, StateAction, StateAnswer, StateFiled, StateLearned,
+}
+
 // An Alert is something that an alerting system says is wrong.
 type Alert struct {
 	Key     string    `json:"key"`  // the same for as long as it fires
@@ -189,6 +241,8 @@ func (e Event) Offset() int64 {
 		return f.Offset
 	case Acknowledged:
 		return f.Offset
+	case Stated:
+		return f.Offset
 	}
 	return 0
 }
@@ -206,6 +260,9 @@ func Taken(f Fact, offset int64) Fact {
 		f.Offset = offset
 		return f
 	case Acknowledged:
+		f.Offset = offset
+		return f
+	case Stated:
 		f.Offset = offset
 		return f
 	}

@@ -51,6 +51,7 @@ type Entry struct {
 	ID          string     `json:"id,omitempty"`      // of an obligation
 	Settles     string     `json:"settles,omitempty"` // the ID of the obligation that was met
 	Evidence    []Evidence `json:"evidence,omitempty"`
+	Exercise    *Exercise  `json:"exercise,omitempty"` // of a drill: what it was
 }
 
 // kindShape is how kinds are written.

@@ -180,11 +180,36 @@ type Notice struct {
 	Title   string    `json:"title"`
 	Text    string    `json:"text"`
 	At      time.Time `json:"at"`
+
+	// What follows is of notices about an incident.
+	Audience string   `json:"audience,omitempty"` // whom the words are chosen for: team, management, customer or vendor
+	Roles    []string `json:"roles,omitempty"`    // who has to hear it: roles, vendors, customer, management or everyone
+	Level    int      `json:"level,omitempty"`    // how bad it is, 1 the worst
+	Ends     bool     `json:"ends,omitempty"`     // it is over: whoever shows an alert takes it away
+	Reply    string   `json:"reply,omitempty"`    // an address at which a person can take it on, valid for this notice
+	// To are the people behind Roles at the minute of the delivery. They are filled in then, and never kept.
+	To []Recipient `json:"to,omitempty"`
+}
+
+// A Recipient is somebody whom a notice is for.
+type Recipient struct {
+	Name  string  `json:"name"`
+	Role  string  `json:"role,omitempty"`
+	Reach []Reach `json:"reach,omitempty"`
 }
 
 // A Receipt says what became of a notice.
 type Receipt struct {
-	Detail string `json:"detail,omitempty"`
+	Detail string   `json:"detail,omitempty"`
+	Handed []Handed `json:"handed,omitempty"` // to each recipient that the notifier knows how to reach
+}
+
+// Handed says what became of a notice for one recipient.
+type Handed struct {
+	Name    string `json:"name"`
+	Role    string `json:"role,omitempty"`
+	Way     string `json:"way,omitempty"`     // the kind of address: "email"; never the address
+	Problem string `json:"problem,omitempty"` // why it was not delivered; empty: it was
 }
 
 // A Notifier delivers notices. Notify may be repeated with the same key; an error means not delivered.

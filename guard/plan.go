@@ -18,8 +18,9 @@ type Plan struct {
 	Tier         Tier          `json:"tier,omitempty" oneof:"standard critical"` // which checks are required
 	Clauses      []Clause      `json:"clauses,omitempty"`                        // each makes more checks required
 	Mode         Mode          `json:"mode,omitempty" oneof:"enforce observe"`
-	Owner        string        `json:"owner,omitempty"`   // who answers for this plan
-	Reviewed     Date          `json:"reviewed,omitzero"` // when people last went through it, line by line
+	Language     string        `json:"language,omitempty" oneof:"en zh"` // of what people are told, and of the paperwork
+	Owner        string        `json:"owner,omitempty"`                  // who answers for this plan
+	Reviewed     Date          `json:"reviewed,omitzero"`                // when people last went through it, line by line
 	Objectives   Objectives    `json:"objectives,omitzero"`
 	Plugins      []Plugin      `json:"plugins,omitempty"` // programs that bring parts of their own
 	Tools        []Tool        `json:"tools,omitempty"`   // programs that have to be on this machine, beside those that the plan runs
@@ -34,6 +35,7 @@ type Plan struct {
 	Severity     []Level       `json:"severity,omitempty"`     // how bad it is; the first that holds
 	Escalate     []Escalation  `json:"escalate,omitempty"`     // who is told when it goes on
 	Messages     []Message     `json:"messages,omitempty"`     // what they are told
+	Recovery     Recovery      `json:"recovery,omitzero"`      // what is done beside taking the traffic back
 	Inventory    []Asset       `json:"inventory,omitempty"`    // what has to be there
 	Attestations []Attestation `json:"attestations,omitempty"` // what has to be stated now and then
 	Drills       []Drill       `json:"drills,omitempty"`       // what is rehearsed, and how often
@@ -232,5 +234,7 @@ type Ceiling struct {
 // A Channel is a notifier and whom it serves.
 type Channel struct {
 	Part
-	For []string `json:"for,omitempty"` // roles, of the roster or beyond it
+	// For says whom it reaches: roles of the roster, and team, management, customer and vendor. A channel without it is the
+	// team's, and hears all that the team is told.
+	For []string `json:"for,omitempty"`
 }

@@ -47,6 +47,8 @@ type State struct {
 	Acknowledged string
 	Cause        Cause // why it goes back, or would in observe mode; empty: it does not
 
+	Incident Incident // what it became when it went back; the zero value: none
+
 	Findings []Finding // of the checks
 	Proof    []Finding // of the probes that verified the way back
 	Trouble  string    // the latest thing that could not be done, if it has not been done since
@@ -69,7 +71,13 @@ const (
 	Finishing Phase = "finishing" // the last traffic moves, and the old version may be retired
 	Restoring Phase = "restoring" // taking the traffic back
 	Verifying Phase = "verifying" // making sure that it is back
-	Over      Phase = "over"
+
+	Containing Phase = "containing" // stopping the harm from spreading, before the traffic is taken back
+	Preserving Phase = "preserving" // keeping the evidence, before the traffic is taken back
+	Resorting  Phase = "resorting"  // trying what the plan has for the case that going back did not help
+	Soaking    Phase = "soaking"    // back, and seeing whether it stays well
+	Ramping    Phase = "ramping"    // letting the traffic in again that was kept out
+	Over       Phase = "over"
 )
 
 // Cause says what made a rollout go back.
@@ -99,6 +107,8 @@ const (
 	RolledBack     Outcome = "rolled back"     // the old version has the traffic, verified
 	RollbackFailed Outcome = "rollback failed" // it is not certain that the old version has the traffic
 	WouldRollBack  Outcome = "would roll back" // observe mode: golive would have gone back
+	Recovered      Outcome = "recovered"       // going back did not help, and a resort of the plan did, verified
+	ForwardOnly    Outcome = "forward only"    // there is no way back over a migration: it was contained, and people were called
 )
 
 const (
@@ -169,6 +179,7 @@ func Next(p *Plan, s State, e Event) State {
 		m.verified(task, f)
 	case Finished:
 		m.over(Live, m.Why)
+	case Stated, Intervened, Gathered, Soaked:
 	case Told:
 	case Elapsed:
 		m.elapsed()
@@ -184,7 +195,7 @@ func Next(p *Plan, s State, e Event) State {
 // answers says whether a fact can answer a deed. The deed of what comes from outside is nil.
 func answers(d Deed, f Fact) (ok bool) {
 	switch f := f.(type) {
-	case Opened, Resumed, Ordered, Voted, Noted, Acknowledged, Interrupted:
+	case Opened, Resumed, Ordered, Voted, Noted, Acknowledged, Stated, Interrupted:
 		return d == nil
 	case Failed:
 		return d != nil
@@ -206,8 +217,18 @@ func answers(d Deed, f Fact) (ok bool) {
 		_, ok = d.(Finish)
 	case Told:
 		_, ok = d.(Tell)
+	case Intervened:
+		_, ok = d.(Intervene)
+	case Gathered:
+		_, ok = d.(Gather)
+	case Soaked:
+		_, ok = d.(Soak)
+		ok = ok && (f.Standing == nil || f.Standing.Check() == nil)
 	case Elapsed:
-		_, ok = d.(Wait)
+		switch d.(type) {
+		case Wait, Remind, Escalate:
+			ok = true
+		}
 	}
 	return ok
 }

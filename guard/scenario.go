@@ -28,8 +28,9 @@ type Risk struct {
 // A Message is a text that was agreed on before anybody is under pressure. It is a Template with the words
 // {{.Nature}}, {{.Scope}}, {{.Progress}}, {{.ETA}} and {{.NextUpdate}}, and those of the release.
 type Message struct {
-	Scenario string   `json:"scenario"` // the name of a scenario; any: whatever has none of its own
-	Audience string   `json:"audience"` // a role, or customer, management, vendor
+	Scenario string   `json:"scenario"`                         // the name of a scenario; any: whatever has none of its own
+	Audience string   `json:"audience"`                         // a role, or customer, management, vendor
+	Language string   `json:"language,omitempty" oneof:"en zh"` // that it is written in; default that of the plan
 	Text     Template `json:"text"`
 }
 

@@ -10,6 +10,7 @@ type Level struct {
 	Activate Duration `json:"activate,omitempty"` // from detection until somebody leads; default 10m, 15m, 30m
 	Lead     string   `json:"lead,omitempty"`     // the role that leads
 	Page     Names    `json:"page,omitempty"`     // the roles that are called, or everyone
+	Update   Duration `json:"update,omitempty"`   // how often people hear how it goes; default 15m, 30m, 60m
 }
 
 // An Escalation is who is told next, unless it is over.
@@ -24,6 +25,9 @@ type Names []string
 
 // activation is how soon somebody has to lead at each level, unless the plan says otherwise.
 var activation = map[int]Duration{1: 10 * minute, 2: 15 * minute, 3: 30 * minute}
+
+// updates is how often people hear how it goes at each level, unless the plan says otherwise; of lesser levels it is the last.
+var updates = map[int]Duration{1: 15 * minute, 2: 30 * minute, 3: 60 * minute}
 
 // A Drill is a rehearsal that comes round.
 type Drill struct {
@@ -46,6 +50,11 @@ func (d *draft) severity(p *Plan) {
 		d.must(l.Level >= 1 && l.Level <= 9, path+".level", "%d is not a level (1 is the worst, 9 the least)", l.Level)
 		d.unique(levels, path+".level", fmt.Sprint(l.Level), "describe each level once")
 		span[Duration]{path + ".activate", l.Activate, 0, day}.apply(d)
+		span[Duration]{path + ".update", l.Update, minute, 7 * day}.apply(d)
+		if len(p.Watch.Signals) > 0 && !Placeholder(l.When) { // without signals its words are not known
+			_, err := p.condition(l.When)
+			d.must(err == nil, path+".when", "%v", err)
+		}
 	}
 	for i, e := range p.Escalate {
 		path := fmt.Sprintf("escalate[%d]", i)

@@ -32,11 +32,29 @@ type (
 	Verify struct{}
 	// Finish tells the backend that the old version may be retired. Answer: Finished.
 	Finish struct{}
+	// Intervene runs a probe of the chapter recovery that changes something. Answer: Intervened.
+	Intervene struct {
+		Move Move
+		N    int // of MoveResort and MoveRamp: the place in its list
+	}
+	// Gather keeps what evidence collects, as far as it comes until By. Answer: Gathered.
+	Gather struct{ By time.Time }
+	// Soak looks once whether the old version does well, by the limits of the plan and the probes of rollout.verify.
+	// Answer: Soaked.
+	Soak struct{ Began time.Time }
 	// Tell sends a notice through one channel, by its place in plan.Notify. Answer: Told.
 	Tell struct {
 		Channel int
 		Notice  Notice
+		Tried   []int // the channels that could not deliver it before
 	}
+	// Remind asks for nothing but the moment to come at which something is owed. Answer: Elapsed.
+	Remind struct {
+		Kind  Due
+		Until time.Time // of the obligation
+	}
+	// Escalate asks for nothing but the time of a step of plan.Escalate to come. Answer: Elapsed.
+	Escalate struct{ N int }
 	// Wait asks for nothing but its time to come. It bounds a phase. Answer: Elapsed.
 	Wait struct{}
 )
@@ -47,5 +65,20 @@ func (Shift) deed()     {}
 func (Measure) deed()   {}
 func (Verify) deed()    {}
 func (Finish) deed()    {}
+func (Intervene) deed() {}
+func (Gather) deed()    {}
+func (Soak) deed()      {}
 func (Tell) deed()      {}
-func (Wait) deed()      {}
+func (Remind) deed()    {}
+func (Escalate) deed()  {}
+
+// A Move is what an Intervene does.
+type Move string
+
+const (
+	MoveContain Move = "contain" // recovery.contain
+	MoveResort  Move = "resort"  // recovery.resorts[N]
+	MoveRamp    Move = "ramp"    // recovery.ramp[N]
+)
+
+func (Wait) deed() {}

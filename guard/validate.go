@@ -65,6 +65,7 @@ func (d *draft) validate() {
 	d.calendar(p.Calendar)
 	d.scenarios(p)
 	d.severity(p)
+	d.recovery(p)
 	d.tuning(p.Checks, p.Roster)
 	span[Duration]{"objectives.rto", p.Objectives.RTO, 0, 30 * day}.apply(d)
 	span[Duration]{"objectives.rpo", p.Objectives.RPO, 0, 30 * day}.apply(d)

@@ -1,0 +1,93 @@
+package guard
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+
+	"github.com/expr-lang/expr"
+	"github.com/expr-lang/expr/vm"
+)
+
+// A Situation is what the conditions of severity are about: what is known of an incident at one moment.
+type Situation struct {
+	Signals        map[string]float64 // by name: the share of bad requests on the new version, in this step; of a gauge, of its observations
+	Down           bool               // the new version, or both, answer nothing, or nearly nothing but errors
+	RolledBack     bool               // the traffic is back, verified
+	RollbackFailed bool               // the way back was tried in vain
+	Blind          bool               // the metrics are gone
+	Percent        int                // share of the traffic on the new version
+	Peak           int                // the greatest share that it has had
+	Alerts         int                // that fire
+	Minutes        float64            // since detection
+	Cause          string             // what made the rollout go back: one of the Causes
+	Scenario       string             // one of Classes, or of the plan
+	Tier           string
+	Acknowledged   bool
+}
+
+// env is the situation as the words of a condition, for a plan: its signals can be named alone if nothing else has the name.
+func (p *Plan) env(s Situation) map[string]any {
+	env := map[string]any{
+		"signals": map[string]float64{}, "down": s.Down, "rolled_back": s.RolledBack, "rollback_failed": s.RollbackFailed, "blind": s.Blind,
+		"percent": s.Percent, "peak": s.Peak, "alerts": s.Alerts, "minutes": s.Minutes, "cause": s.Cause, "scenario": s.Scenario,
+		"tier": s.Tier, "acknowledged": s.Acknowledged,
+	}
+	all := map[string]float64{}
+	for _, signal := range p.Watch.Signals {
+		all[signal.Name] = s.Signals[signal.Name]
+		if _, taken := env[signal.Name]; !taken {
+			env[signal.Name] = s.Signals[signal.Name]
+		}
+	}
+	env["signals"] = all
+	return env
+}
+
+// percentage is a number with a per cent sign that is no remainder: nothing that could be divided by follows.
+var percentage = regexp.MustCompile(`\b(\d+(?:\.\d+)?)\s*%(\s*(?:$|[)\]<>=&|?:,]|and\b|or\b))`)
+
+// condition reads a condition of the plan, in the language of expr-lang/expr, in which 5% may be written for 0.05.
+func (p *Plan) condition(text string) (*vm.Program, error) {
+	written := percentage.ReplaceAllString(text, "($1/100)$2")
+	program, err := expr.Compile(written, expr.Env(p.env(Situation{})), expr.AsBool())
+	if err != nil {
+		return nil, fmt.Errorf("this is no condition: %s (it may speak of %s)", firstLine(err.Error()), p.vocabulary())
+	}
+	return program, nil
+}
+
+func (p *Plan) vocabulary() string {
+	words := slices.Sorted(maps.Keys(p.env(Situation{})))
+	return fmt.Sprint(words)
+}
+
+func firstLine(text string) string {
+	for i, r := range text {
+		if r == '\n' {
+			return text[:i]
+		}
+	}
+	return text
+}
+
+// Grade is the first level, from the top, whose condition holds; false if none does, or the plan has no levels. A
+// condition that cannot be evaluated holds: what nobody can tell is not taken for harmless.
+func (p *Plan) Grade(s Situation) (level Level, why string, found bool) {
+	env := p.env(s)
+	for _, l := range p.Severity {
+		program, err := p.condition(l.When)
+		if err != nil {
+			return l, err.Error(), true
+		}
+		holds, err := expr.Run(program, env)
+		if err != nil {
+			return l, fmt.Sprintf("%s, of which nobody can tell whether it holds: %v", l.When, err), true
+		}
+		if holds == true {
+			return l, l.When, true
+		}
+	}
+	return Level{}, "", false
+}
