@@ -16,8 +16,8 @@ type Recovery struct {
 // A Resort is what is tried when going back has not helped: a fail-over, a restore.
 type Resort struct {
 	Name     string   `json:"name"`
-	Do       *Part    `json:"do,omitempty"`       // a probe that does it, and passes once it is done
-	Data     string   `json:"data,omitempty"`     // in place of do: the store that is restored from its newest good backup
+	Do       Part     `json:"do"`                 // a probe that does it, and passes once it is done; of a restore, {{.Backup}} in its texts is the ID of the backup
+	Data     string   `json:"data,omitempty"`     // of a restore: the store, whose newest backup that nothing is known against is taken
 	Within   Duration `json:"within,omitempty"`   // how long it may take, all tries together; default 5m
 	Verify   []Part   `json:"verify,omitempty"`   // probes that have to pass afterwards; none: those of rollout.verify
 	Approval string   `json:"approval,omitempty"` // the role that has to agree first, within the same time
@@ -37,7 +37,7 @@ func (d *draft) recovery(p *Plan) {
 	r := p.Recovery
 	stores := map[string]bool{}
 	for _, s := range p.Data {
-		if s.Restore != nil {
+		if len(s.Backups) > 0 {
 			stores[s.Name] = true
 		}
 	}
@@ -45,8 +45,7 @@ func (d *draft) recovery(p *Plan) {
 	for i, resort := range r.Resorts {
 		path := fmt.Sprintf("recovery.resorts[%d]", i)
 		d.unique(seen, path+".name", resort.Name, "give each resort a name of its own")
-		d.must((resort.Do == nil) != (resort.Data == ""), path, "it is not clear what is done (write do, or data)")
-		d.must(resort.Data == "" || stores[resort.Data], path+".data", "there is no store %q with a restore%s", resort.Data, suggest(resort.Data, stores))
+		d.must(resort.Data == "" || stores[resort.Data], path+".data", "there is no store %q with backups%s", resort.Data, suggest(resort.Data, stores))
 		span[Duration]{path + ".within", resort.Within, second, day}.apply(d)
 	}
 	for _, s := range []span[Duration]{
