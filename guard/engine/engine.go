@@ -56,6 +56,8 @@ type Rollout struct {
 	// phase stands still until it is in the future again. What leads back goes on. It is asked often, from several
 	// goroutines, and must be quick.
 	MayAdvance func() time.Time
+	// Stay has Run go on until State.Ended, so that an incident keeps its timers when the traffic is back.
+	Stay bool
 }
 
 // ErrJournal says that the journal could not be written. The rollout went back, unrecorded.
