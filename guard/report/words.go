@@ -104,7 +104,7 @@ func Late(p guard.Phase) string {
 	case guard.Containing, guard.Preserving:
 		return "the traffic is taken back"
 	case guard.Restoring, guard.Verifying, guard.Resorting, guard.Soaking, guard.Ramping:
-		return "it ends as a failed rollback, unless the plan has another resort"
+		return "it ends as a failed rollback"
 	}
 	return "it goes back"
 }
