@@ -56,6 +56,11 @@ type Rollout struct {
 	// phase stands still until it is in the future again. What leads back goes on. It is asked often, from several
 	// goroutines, and must be quick.
 	MayAdvance func() time.Time
+	// Stay has Run go on until State.Ended, so that an incident keeps its timers when the traffic is back.
+	Stay bool
+	// Reply makes the address at which a person can take a notice on, and is asked at each delivery: the address may be used
+	// by whoever has it, so that it is in no task and no journal. Empty: there is none; nil: there are none at all.
+	Reply func(n guard.Notice) string
 }
 
 // ErrJournal says that the journal could not be written. The rollout went back, unrecorded.

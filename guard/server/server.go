@@ -16,6 +16,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"slices"
@@ -54,6 +55,17 @@ type Options struct {
 	Report func(*guard.Plan, []guard.Event) string
 	// Hooks are what deploy tools call, by name: /v1/hooks/NAME.
 	Hooks []Hook
+	// Evidence opens what was kept before going back, by its SHA-256; an error that is fs.ErrNotExist: it is not here. Nil:
+	// nothing is.
+	Evidence func(sha256 string) (io.ReadCloser, error)
+	// Remember has the ledger of a plan remember what follows from a step of a rollout of it. From the zero state that is all
+	// there is to remember, some of which it may know. It must be quick. Nil: there is none.
+	Remember func(plan *guard.Plan, was, now guard.State)
+	// Address is where people reach this server, as in https://golive.example.com; empty: notices have no address at which
+	// they can be answered.
+	Address string
+	// LinkKey signs those addresses. Several servers that share a store need the same. CheckLinkKey says what is wrong with one.
+	LinkKey string
 	// AcceptPlans lets callers that may operate send the plans by which they guard: what such a plan names is made on this
 	// server when its client is gone.
 	AcceptPlans bool
