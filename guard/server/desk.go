@@ -211,7 +211,10 @@ func (d desk) Tell(ctx context.Context, delivery guard.Delivery, id string, f gu
 	switch {
 	case errors.Is(err, store.ErrNoRollout):
 		return guard.ErrNoRollout
-	case errors.Is(err, store.ErrOver):
+	case errors.Is(err, store.ErrOver): // which keeps nothing
+		if _, stated := e.Fact.(guard.Stated); stated {
+			return d.amend(ctx, delivery, id, e)
+		}
 		return guard.ErrOver
 	}
 	return err

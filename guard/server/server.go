@@ -9,7 +9,7 @@
 // desk (what tools and people say, as package guard wants it heard), plans (the directory of plans); access (who may), oidc
 // (whom others vouch for), signin (people at the page), limits (how often); api (what can be asked for under /v1), web (what
 // every request passes), events (following a rollout), openapi (the description of the API), shown (a rollout as JSON), page
-// (HTTP for people); metrics (HTTP for Prometheus), trace (spans for OpenTelemetry).
+// (HTTP for people), incident (what a rollout has become, and what is said of it), link (to take that on from a notice); metrics (HTTP for Prometheus), trace (spans for OpenTelemetry).
 package server
 
 import (
@@ -101,6 +101,9 @@ func New(o Options) *Server {
 	}
 	if o.Report == nil {
 		o.Report = func(*guard.Plan, []guard.Event) string { return "" }
+	}
+	if o.LinkKey == "" {
+		o.LinkKey = NewLinkKey()
 	}
 	o.Access.tries, o.Access.sealer = newTries(), newSealer(o.Access.CookieKey)
 	s := &Server{Options: o, refusals: rate.NewLimiter(refusalsLogged, refusalsAtOnce), guarded: map[string]*guarding{}}
