@@ -19,8 +19,8 @@ const (
 // endless is by when an incident should be over if its plan has no RTO.
 const endless = time.Hour
 
-// Harm says that the version itself is the cause: neither people, nor what they look at it with.
-func (c Cause) Harm() bool { return c == CauseRegressed || c == CauseAlert }
+// ofVersion says that the version itself is the cause: neither people, nor what they look at it with.
+func (c Cause) ofVersion() bool { return c == CauseRegressed || c == CauseAlert }
 
 // LedgerOf is what a ledger has to remember because a rollout of the plan came from one state to another. From the zero
 // state to the present one it is all that there is to remember: who goes on with a rollout begins with that, and leaves out
@@ -35,7 +35,7 @@ func LedgerOf(p *Plan, was, now State) (entries []Entry) {
 		entries = append(entries, e)
 	}
 	since := func(then, moment time.Time) bool { return then.IsZero() && !moment.IsZero() }
-	if was.Phase != Over && now.Phase == Over && now.Cause.Harm() && now.Outcome.takenBack() {
+	if was.Phase != Over && now.Phase == Over && now.Cause.ofVersion() && now.Outcome.takenBack() {
 		add(Entry{
 			At: now.Since, Act: Result, Kind: KindRollout, ID: KindRollout + "-" + id, Subject: now.Release.To, By: "golive", Outcome: Fail,
 			Says: fmt.Sprintf("%s, %s: %s", id, now.Outcome, now.Why),
@@ -55,22 +55,24 @@ func LedgerOf(p *Plan, was, now State) (entries []Entry) {
 	}
 	if since(before.StoodDown, i.StoodDown) {
 		add(Entry{At: i.StoodDown, Act: Settled, Kind: KindIncident, Settles: KindIncident + "-" + id})
-		role, until := i.term(DueFiled, i.StoodDown.Add(p.Recovery.Deadline.File.Std()))
-		add(Entry{
-			At: i.StoodDown, Act: Obliged, Kind: KindReport, ID: KindReport + "-" + id, By: cmp.Or(role, p.leads(i.Level)), Until: until,
-			Says: "the report on the incident that " + now.Release.To + " became",
-		})
+		if filed, owed := i.Owes(DueFiled); owed {
+			add(Entry{
+				At: i.StoodDown, Act: Obliged, Kind: KindReport, ID: KindReport + "-" + id, By: filed.Role, Until: filed.Until,
+				Says: "the report on the incident that " + now.Release.To + " became",
+			})
+		}
 	}
-	if since(before.Filed, i.Filed) {
+	if owed := !i.Began.IsZero() || now.BreakGlass != nil; owed && since(before.Filed, i.Filed) {
 		add(Entry{At: i.Filed, Act: Settled, Kind: KindReport, Settles: KindReport + "-" + id})
-		role, until := i.term(DueLearned, i.Filed.Add(p.Recovery.Deadline.Learn.Std()))
+	}
+	learned, owed := i.Owes(DueLearned)
+	if owed && before.Filed.IsZero() {
 		add(Entry{
-			At: i.Filed, Act: Obliged, Kind: KindLesson, ID: KindLesson + "-" + id, By: cmp.Or(role, p.leads(i.Level)), Until: until,
+			At: i.Filed, Act: Obliged, Kind: KindLesson, ID: KindLesson + "-" + id, By: learned.Role, Until: learned.Until,
 			Says: "what is changed in the plan because of the incident, or why nothing need be",
 		})
 	}
-	earlier, _ := before.Owes(DueLearned)
-	if learned, owed := i.Owes(DueLearned); owed && since(earlier.Met, learned.Met) {
+	if earlier, _ := before.Owes(DueLearned); owed && since(earlier.Met, learned.Met) {
 		add(Entry{At: learned.Met, Act: Settled, Kind: KindLesson, Settles: KindLesson + "-" + id, By: learned.By})
 	}
 	return entries
@@ -93,14 +95,6 @@ func (p *Plan) leads(level int) string {
 		}
 	}
 	return "commander"
-}
-
-// term says who owes something of a kind, and until when; where it is not owed, until then.
-func (i Incident) term(kind Due, then time.Time) (role string, until time.Time) {
-	if o, owed := i.Owes(kind); owed {
-		return o.Role, o.Until
-	}
-	return "", then
 }
 
 // Has says that the ledger remembers what an entry of LedgerOf says: the same obligation, its end, or the same result.
