@@ -202,7 +202,10 @@ func (g *guarding) guard(ctx context.Context) (guard.State, error) {
 		return guard.State{}, err
 	}
 	if h.state.Ended() {
-		g.seen(h.plan, guard.State{}, h.state) // who guarded it last could not say so
+		g.seen(guard.State{}, h.state) // who guarded it last could not say so
+		ledger := g.server.mirror(h.plan)
+		defer ledger.close()
+		ledger.saw(guard.State{}, h.state)
 		return h.state, nil
 	}
 	g.remember(h.taken())
@@ -218,20 +221,23 @@ func (g *guarding) guard(ctx context.Context) (guard.State, error) {
 	defer end(nil)
 	handing.Go(func() { g.handOn(ctx, facts) })
 	g.log.Info("guarding", "service", h.state.Release.Service, "environment", h.state.Release.Environment, "to", h.state.Release.To, "phase", h.state.Phase)
+	ledger := g.server.mirror(h.plan)
+	defer ledger.close()
+	ledger.saw(guard.State{}, h.state)
 	was := h.state
 	rollout := &engine.Rollout{
 		Plan: h.plan, Parts: parts, Journal: keeper{g.lease}, Outside: facts,
 		Saw: func(e guard.Event, s guard.State) {
 			g.server.metrics.saw(g.lease.Rollout, h.plan, e, was, s)
 			g.server.traced(g.lease.Rollout, e, was, s)
-			g.seen(h.plan, was, s)
+			g.seen(was, s)
+			ledger.saw(was, s)
 			was = s
 			g.latest.Store(&s)
 		},
 		Away: g.away, MayAdvance: g.lease.Deadline, Stay: true, Reply: g.server.reply,
 	}
 	g.server.metrics.begin(g.lease.Rollout, h.state)
-	g.remembered(h.plan, guard.State{}, h.state) // what a crash has kept from the ledger
 	defer g.server.metrics.end(g.lease.Rollout)
 	state, err := rollout.Run(ctx, h.events, guard.Resumed{Version: g.server.Version, Fence: g.lease.Fence})
 	if err != nil && ctx.Err() != nil && errors.Is(context.Cause(ctx), errStoodDown) {
@@ -240,20 +246,47 @@ func (g *guarding) guard(ctx context.Context) (guard.State, error) {
 	return state, err
 }
 
-// seen says that the traffic's part of a rollout has ended, and has the ledger remember what it has to.
-func (g *guarding) seen(plan *guard.Plan, was, now guard.State) {
+// seen says that the traffic's part of a rollout has ended.
+func (g *guarding) seen(was, now guard.State) {
 	if was.Phase != guard.Over && now.Phase == guard.Over {
 		g.log.Info("over", "outcome", now.Outcome, "why", now.Why, "incident_open", now.Incident.Open())
 		g.server.metrics.over(now)
 	}
-	g.remembered(plan, was, now)
 }
 
-// remembered has the ledger remember what is to be known of a rollout beyond it.
-func (g *guarding) remembered(plan *guard.Plan, was, now guard.State) {
-	if g.server.Remember != nil {
-		g.server.Remember(plan, was, now)
+// A mirror has the ledger remember what is to be known of a rollout beyond it, beside the guard: a ledger that cannot be
+// written just now is not to hold up the way back.
+type mirror struct {
+	server  *Server
+	plan    *guard.Plan
+	entries chan []guard.Entry
+	done    sync.WaitGroup
+}
+
+// mirrorAtMost is how much waits for the ledger. A rollout leads to a few entries in all.
+const mirrorAtMost = 1000
+
+func (s *Server) mirror(plan *guard.Plan) *mirror {
+	m := &mirror{server: s, plan: plan, entries: make(chan []guard.Entry, mirrorAtMost)}
+	m.done.Go(func() {
+		for entries := range m.entries {
+			s.Remember(plan, entries)
+		}
+	})
+	return m
+}
+
+// saw takes what has become of a rollout. From the zero state that is all that a crash may have kept from the ledger.
+func (m *mirror) saw(was, now guard.State) {
+	if entries := guard.LedgerOf(m.plan, was, now); len(entries) > 0 && m.server.Remember != nil {
+		m.entries <- entries
 	}
+}
+
+// close waits until the ledger has everything.
+func (m *mirror) close() {
+	close(m.entries)
+	m.done.Wait()
 }
 
 // partsAgain is how long to wait before parts are made once more that could not be made. The last counts for all that follow.

@@ -159,7 +159,9 @@ func (d desk) amend(ctx context.Context, delivery guard.Delivery, id string, e g
 		d.Log.Warn("what was said is kept, and the ledger does not know of it", "rollout", id, "error", d.Clean(err.Error()))
 		return nil
 	}
-	d.Remember(now.plan, was.state, now.state)
+	if entries := guard.LedgerOf(now.plan, was.state, now.state); len(entries) > 0 {
+		d.Remember(now.plan, entries)
+	}
 	return nil
 }
 

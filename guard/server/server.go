@@ -58,9 +58,9 @@ type Options struct {
 	// Evidence opens what was kept before going back, by its SHA-256; an error that is fs.ErrNotExist: it is not here. Nil:
 	// nothing is.
 	Evidence func(sha256 string) (io.ReadCloser, error)
-	// Remember has the ledger of a plan remember what follows from a step of a rollout of it. From the zero state that is all
-	// there is to remember, some of which it may know. It must be quick. Nil: there is none.
-	Remember func(plan *guard.Plan, was, now guard.State)
+	// Remember writes into the ledger of a plan what a rollout of it has led to, in order, where that does not stand there
+	// already: after a restart it is asked for all of it again. Nil: there is no ledger.
+	Remember func(plan *guard.Plan, entries []guard.Entry)
 	// Address is where people reach this server, as in https://golive.example.com; empty: notices have no address at which
 	// they can be answered.
 	Address string
