@@ -163,7 +163,7 @@ func (p *program) serve(ctx context.Context, o serving) error {
 	defer func() { _ = kept.Close() }() // every record is on the disk already
 	p.guarding.Lock()                   // a signal ends it in its own way
 	defer p.guarding.Unlock()
-	key, err := p.linkKey()
+	key, err := p.linkKey(log)
 	if err != nil {
 		return err
 	}

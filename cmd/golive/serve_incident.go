@@ -25,7 +25,7 @@ func reachedAt(told, scheme string, listens net.Addr) string {
 		return strings.TrimRight(told, "/")
 	}
 	tcp, ok := listens.(*net.TCPAddr)
-	if !ok || tcp.IP.IsUnspecified() {
+	if !ok || len(tcp.IP) == 0 || tcp.IP.IsUnspecified() {
 		return ""
 	}
 	return scheme + "://" + tcp.String()
@@ -35,8 +35,8 @@ func reachedAt(told, scheme string, listens net.Addr) string {
 const linkKeyFile = "link.key"
 
 // linkKey is what signs the links in notices: of the environment, where several servers share it, or else made once and
-// kept beside the journals, so that links hold through a restart.
-func (p *program) linkKey() (string, error) {
+// kept beside the journals, so that links hold through a restart. Where nothing can be kept they hold until the server ends.
+func (p *program) linkKey(log *slog.Logger) (string, error) {
 	if key, _ := p.env.Lookup("GOLIVE_LINK_KEY"); key != "" {
 		if err := server.CheckLinkKey(key); err != nil {
 			return "", fail(exitUsage, "GOLIVE_LINK_KEY: %w", err)
@@ -57,7 +57,7 @@ func (p *program) linkKey() (string, error) {
 	}
 	key := server.NewLinkKey()
 	if err := errors.Join(os.MkdirAll(p.settings.Journal, 0o700), os.WriteFile(path, []byte(key+"\n"), 0o600)); err != nil {
-		return "", fail(exitInternal, "keep the key that signs links: %w", err)
+		log.Warn("the key that signs links in notices cannot be kept, so that they hold until this server ends: set GOLIVE_LINK_KEY", "error", err)
 	}
 	return key, nil
 }

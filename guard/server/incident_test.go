@@ -484,7 +484,6 @@ func TestEvidence(t *testing.T) {
 	}
 	defer func() { _ = session.Leave(t.Context()) }()
 	lost := strings.Repeat("0", 64)
-	state := r.state(id)
 	append1 := func(f guard.Fact, task int) {
 		kind, data, err := guard.Event{Task: task, Fact: f}.Encode()
 		if err == nil {
@@ -496,7 +495,7 @@ func TestEvidence(t *testing.T) {
 	}
 	append1(guard.Resumed{Fence: leases[0].Fence}, 0)
 	append1(guard.Ordered{Verb: guard.OrderRollback, By: "ann"}, 0)
-	state = r.state(id)
+	state := r.state(id)
 	i := slices.IndexFunc(state.Todo, func(t guard.Task) bool { _, is := t.Deed.(guard.Gather); return is })
 	if i < 0 {
 		t.Fatalf("nothing is to be gathered: %+v", state.Todo)

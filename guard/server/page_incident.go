@@ -92,11 +92,9 @@ func panelOf(h history, one shown, now time.Time) *panel {
 	if !i.Open() {
 		p.State = mark{"stood down", good, check}
 	}
-	for _, r := range []reached{
+	p.Reached = []reached{
 		{"Detected", i.Began}, {"Somebody leads", i.Activated}, {"Contained", i.Contained}, {"Evidence kept", i.Preserved},
 		{"Traffic back", i.Reverted}, {"Verified", i.Restored}, {"Steady", i.Steady}, {"Stood down", i.StoodDown}, {"Report filed", i.Filed},
-	} {
-		p.Reached = append(p.Reached, r)
 	}
 	for _, o := range one.Incident.Owed {
 		p.Owed = append(p.Owed, dutyOf(o, now))
