@@ -11,11 +11,13 @@ import (
 type Desk interface {
 	// Open begins a rollout of r by the plan of its service and environment, and returns its name. An empty environment
 	// stands for the only plan that the service has. ErrNoPlan: there is none, or more than one to choose from;
-	// an UnderWayError: another rollout of the service is not over; it names that. Any other error is temporary.
+	// an UnderWayError: another rollout of the service is not over, or its incident is not stood down; it names that. Any
+	// other error is temporary.
 	// A watch that is in the way of the watch of another version is concluded first, for that version is deployed.
 	Open(ctx context.Context, d Delivery, r Release, purpose Purpose) (id string, err error)
-	// Tell hands a fact from outside to a rollout: Ordered, Voted, Noted or Acknowledged. ErrNoRollout: it is not
-	// known; ErrOver: it is over, and nothing can be told to it any more. Any other error is temporary.
+	// Tell hands a fact from outside to a rollout: Ordered, Voted, Noted, Acknowledged or Stated. ErrNoRollout: it is not
+	// known; ErrOver: it is over, and nothing can be told to it any more. Of a rollout whose incident goes on
+	// after it that is so of Ordered and Voted alone. Any other error is temporary.
 	Tell(ctx context.Context, d Delivery, id string, f Fact) error
 	// Find returns the name of the latest rollout of a service; where Environment, From or To of r is set, only of
 	// that. ErrNoRollout: there is none.
@@ -34,9 +36,15 @@ var (
 )
 
 // An UnderWayError says that another rollout of the same service and environment is not over.
-type UnderWayError struct{ ID string }
+type UnderWayError struct {
+	ID       string
+	Incident bool // its traffic is back, and the incident that it became is not stood down
+}
 
 func (e *UnderWayError) Error() string {
+	if e.Incident {
+		return "the incident of the rollout " + e.ID + " of the same service is not stood down yet: stand it down first"
+	}
 	return "the rollout " + e.ID + " of the same service is not over yet"
 }
 

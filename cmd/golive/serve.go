@@ -31,6 +31,7 @@ type serving struct {
 	ttl, retain                                        time.Duration
 	rate                                               int
 	archive                                            string
+	address                                            string // at which people reach it
 }
 
 func (p *program) serveCommand() *cobra.Command {
@@ -61,6 +62,11 @@ with a comma between them; so no secret holds a comma.
 
 Plans are read again when they change; a rollout keeps the plan it began with.
 
+A rollout that has become an incident stays under guard when its traffic is back, with all that is owed and who is called,
+until somebody has stood it down. Notices of it have a link by which whoever gets one takes it on, for a day; the key that
+signs links is made once and kept in the directory of the journals. Several servers that share a store share the key:
+$GOLIVE_LINK_KEY, of 32 characters or more (openssl rand -base64 32).
+
 Traces go where OTEL_EXPORTER_OTLP_ENDPOINT says, by OTLP over HTTP; the other variables of OpenTelemetry count as well.
 
 A signal (SIGTERM, Ctrl-C) ends it without moving traffic: rollouts go on in another server, or here when it is started again.`,
@@ -74,6 +80,7 @@ A signal (SIGTERM, Ctrl-C) ends it without moving traffic: rollouts go on in ano
 	var o serving
 	c.Flags().StringVar(&o.listen, "listen", "127.0.0.1:8457", "address to listen on")
 	c.Flags().StringVar(&p.settings.Store, "store", p.settings.Store, "where to remember: sqlite:FILE or postgres://... ($GOLIVE_STORE; default golive.db in the directory of the journals)")
+	c.Flags().StringVar(&o.address, "address", "", "where people reach this server, such as https://golive.example.com: notices of an incident have a link there (default: where it listens, if that is one address)")
 	c.Flags().StringVar(&o.plans, "plans", "", "directory of plans, or one plan (default: the plan of --plan)")
 	c.Flags().BoolVar(&o.acceptPlans, "accept-plans", false, "let callers that may operate send their own plans with golive watch --heartbeat: the commands of such a plan run here when its caller is gone")
 	c.Flags().StringVar(&o.tokens, "tokens", "", "file of those who may call: NAME RIGHT,RIGHT sha256:HASH a line ($GOLIVE_TOKENS holds the same lines)")
@@ -145,17 +152,25 @@ func (p *program) serve(ctx context.Context, o serving) error {
 	case err != nil:
 		log.Error("some plans are wrong, and not used", "error", err)
 	}
-	address := p.settings.Store
-	if address == "" {
-		address = "sqlite:" + filepath.Join(p.settings.Journal, "golive.db")
+	at := p.settings.Store
+	if at == "" {
+		at = "sqlite:" + filepath.Join(p.settings.Journal, "golive.db")
 	}
-	kept, err := store.Open(ctx, address)
+	kept, err := store.Open(ctx, at)
 	if err != nil {
 		return fail(exitInternal, "%w", err)
 	}
 	defer func() { _ = kept.Close() }() // every record is on the disk already
 	p.guarding.Lock()                   // a signal ends it in its own way
 	defer p.guarding.Unlock()
+	key, err := p.linkKey(log)
+	if err != nil {
+		return err
+	}
+	address := reachedAt(o.address, scheme, listener.Addr())
+	if address == "" {
+		log.Info("notices have no link by which an incident can be taken on: say --address, and they have")
+	}
 	tracer, flush, err := p.tracer(ctx, o.node, log)
 	if err != nil {
 		log.Error("there are no traces", "error", err) // rollouts are guarded all the same
@@ -165,7 +180,7 @@ func (p *program) serve(ctx context.Context, o serving) error {
 		Tracer: tracer,
 		Store:  kept, Plans: plans, Parts: p.partsElsewhere, Node: o.node, TTL: o.ttl, Version: version(), Log: log, Access: access,
 		AcceptPlans: o.acceptPlans, PerSecond: o.rate,
-		Report: p.storyOf,
+		Report: p.storyOf, Remember: p.rememberOf(ctx, log), Address: address, LinkKey: key,
 	})
 	s.Hooks = p.hooks(s.Desk(), log)
 	web := server.HTTP(s.Handler())
@@ -227,6 +242,8 @@ func (o serving) check() error {
 	switch {
 	case err != nil || port == "":
 		return fail(exitUsage, "--listen is HOST:PORT, such as 127.0.0.1:8457 or :8457, and %q is not", o.listen)
+	case o.address != "" && !addressShape.MatchString(o.address):
+		return fail(exitUsage, "--address is like https://golive.example.com, and %q is not", o.address)
 	case o.ttl < leastTTL:
 		return fail(exitUsage, "--ttl is %s or more, not %s: others would take the rollouts of a server that is busy", leastTTL, o.ttl)
 	case o.rate < 1:

@@ -58,6 +58,9 @@ type Rollout struct {
 	MayAdvance func() time.Time
 	// Stay has Run go on until State.Ended, so that an incident keeps its timers when the traffic is back.
 	Stay bool
+	// Reply makes the address at which a person can take a notice on, and is asked at each delivery: the address may be used
+	// by whoever has it, so that it is in no task and no journal. Empty: there is none; nil: there are none at all.
+	Reply func(n guard.Notice) string
 }
 
 // ErrJournal says that the journal could not be written. The rollout went back, unrecorded.

@@ -341,6 +341,9 @@ func (r *run) perform(ctx context.Context, s guard.State, t guard.Task) (fact gu
 		if d.Channel >= len(r.Parts.Notifiers) {
 			return guard.Failed{Error: "the plan has no such channel"}
 		}
+		if r.Reply != nil {
+			d.Notice.Reply = r.Reply(d.Notice)
+		}
 		var receipt guard.Receipt
 		if receipt, err = r.Parts.Notifiers[d.Channel].Notify(ctx, d.Notice); err == nil {
 			return guard.Told{Receipt: receipt}

@@ -54,6 +54,8 @@ func (s *Server) routes() []route {
 		{"POST", "/v1/rollouts/{id}/orders", Operate, "Roll back, hold, resume, extend, or proceed (which takes the right to approve)", order{}, told{}, 202, s.orderRollout},
 		{"POST", "/v1/rollouts/{id}/notes", Operate, "Have something remembered", note{}, told{}, 202, s.noteRollout},
 		{"POST", "/v1/rollouts/{id}/acknowledgement", Operate, "Say that you look after it", nil, told{}, 202, s.acknowledgeRollout},
+		{"POST", "/v1/rollouts/{id}/statements", Operate, "Say something of the incident that a rollout has become: its cause, its severity, that it is over, and what else there is", statement{}, told{}, 202, s.stateRollout},
+		{"GET", "/v1/rollouts/{id}/evidence/{sha256}", View, "Fetch what was kept of a rollout before it went back, as its exhibits name it", nil, nil, 200, s.showEvidence},
 		{"POST", "/v1/leases/{lease}/records", Operate, "Keep a record of a rollout that the caller guards", sent{}, told{}, 200, s.keepRecord},
 		{"POST", "/v1/leases/{lease}/beat", Operate, "Say that the caller still guards", nil, told{}, 200, s.beatLease},
 		{"GET", "/v1/leases/{lease}/told", Operate, "Hear what is told to a rollout that the caller guards, as server-sent events", nil, nil, 200, s.tellLease},
@@ -94,6 +96,7 @@ func (s *Server) Handler() http.Handler {
 	}
 	s.pages(mux)
 	s.signIn(mux)
+	s.links(mux)
 	return s.limited(s.recovered(s.loopbackOnly(s.sameOrigin(mux))))
 }
 
@@ -256,7 +259,7 @@ func parseCursor(text string) (store.Cursor, error) {
 
 // brief leaves out what only who looks at one rollout wants to know.
 func (r shown) brief() shown {
-	r.Findings, r.Proof, r.Ruling = nil, nil, nil
+	r.Findings, r.Proof, r.Ruling, r.Incident = nil, nil, nil, r.Incident.brief()
 	return r
 }
 

@@ -402,14 +402,15 @@ func (s *Server) endLease(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// giveUp ends a lease. Of a rollout that is over nothing is left to do; one that is not is anybody's.
+// giveUp ends a lease. Of a rollout that is over nothing is left to do; one that is not, or whose incident goes on, is
+// anybody's.
 func (s *Server) giveUp(ctx context.Context, b *borrowed) error {
 	g := newGuarding(s, b.guarding.lease) // each try has a context of its own: one that was cut off ends no other
 	h, err := s.histories.read(ctx, g.lease.Rollout)
 	if err != nil {
 		return err
 	}
-	if h.state.Phase == guard.Over {
+	if h.state.Ended() {
 		defer context.AfterFunc(ctx, func() { g.stop(context.Cause(ctx)) })()
 		err = g.finish()
 	} else {

@@ -99,7 +99,7 @@ func (d desk) whenFree(ctx context.Context, open func() error) (inTheWay string,
 		if err != nil {
 			return "", history{}, err
 		}
-		if old.state.Phase != guard.Over || time.Since(began) > putAway || !pause(ctx, putAwayLook) {
+		if !old.state.Ended() || time.Since(began) > putAway || !pause(ctx, putAwayLook) {
 			return busy.Rollout, old, nil
 		}
 	}
@@ -136,18 +136,29 @@ func (d desk) conclude(ctx context.Context, delivery guard.Delivery, id, to stri
 			}
 			told = true
 		}
-		settled := phase == guard.Over || phase == guard.Restoring || phase == guard.Verifying
-		if settled || time.Since(began) > putAway || !pause(ctx, putAwayLook) {
+		if phase == guard.Over || returning(phase) || time.Since(began) > putAway || !pause(ctx, putAwayLook) {
 			return nil
 		}
 	}
+}
+
+// returning says that a phase is one of the way back, whichever way that is.
+func returning(p guard.Phase) bool {
+	switch p {
+	case guard.Restoring, guard.Verifying, guard.Containing, guard.Preserving, guard.Resorting, guard.Soaking, guard.Ramping:
+		return true
+	}
+	return false
 }
 
 // underWay deals with a rollout that is in the way of another: where both are the same release its name is the answer, and
 // a plan may want the old one taken back.
 func (d desk) underWay(ctx context.Context, delivery guard.Delivery, id string, old history, opened guard.Opened, plan *guard.Plan) (string, error) {
 	was, r := old.state.Release, opened.Release
-	if was.To == r.To && was.From == r.From && old.state.Purpose == opened.Purpose && old.state.Phase != guard.Over {
+	if old.state.Phase == guard.Over {
+		return "", &guard.UnderWayError{ID: id, Incident: old.state.Incident.Open()}
+	}
+	if was.To == r.To && was.From == r.From && old.state.Purpose == opened.Purpose {
 		return id, nil
 	}
 	watches := old.state.Purpose == guard.ToWatch && opened.Purpose == guard.ToWatch
@@ -187,6 +198,9 @@ func (d desk) Tell(ctx context.Context, delivery guard.Delivery, id string, f gu
 	} else {
 		mine = nil
 	}
+	if d.tooLate(limited, delivery, id, e.Fact) {
+		return guard.ErrOver
+	}
 	repeated, err := d.Store.Tell(limited, d.stamped(ctx, delivery), id, store.Entry{At: e.At, Kind: kind, Data: data})
 	if temporary := err != nil && !errors.Is(err, store.ErrNoRollout) && !errors.Is(err, store.ErrOver); temporary && mine != nil {
 		d.Log.Warn("the store does not take an order to roll back, which is obeyed all the same", "rollout", id, "by", ordered.By, "error", err)
@@ -197,10 +211,40 @@ func (d desk) Tell(ctx context.Context, delivery guard.Delivery, id string, f gu
 	switch {
 	case errors.Is(err, store.ErrNoRollout):
 		return guard.ErrNoRollout
-	case errors.Is(err, store.ErrOver):
+	case errors.Is(err, store.ErrOver): // which keeps nothing
+		if _, stated := e.Fact.(guard.Stated); stated {
+			return d.amend(ctx, delivery, id, e)
+		}
 		return guard.ErrOver
 	}
 	return err
+}
+
+// tooLate says that a fact is about the traffic, and comes when that is back and the incident alone goes on: a tool that
+// orders or votes then is answered as if there were none. A repeat of what came in time is answered as it was. While nobody
+// can say where the rollout stands nothing is too late.
+func (d desk) tooLate(ctx context.Context, delivery guard.Delivery, id string, f guard.Fact) bool {
+	switch f.(type) {
+	case guard.Ordered, guard.Voted:
+	default:
+		return false
+	}
+	var state *guard.State
+	if mine := d.guards(id); mine != nil {
+		state = mine.latest.Load()
+	}
+	if state == nil {
+		h, err := d.histories.read(ctx, id)
+		if err != nil {
+			return false
+		}
+		state = &h.state
+	}
+	if state.Phase != guard.Over || !state.Incident.Open() {
+		return false
+	}
+	_, _, repeated, err := d.Store.Kept(ctx, delivery.ID)
+	return err == nil && !repeated
 }
 
 // backWaits is how long an order to roll back waits for the store. Forward needs the store, back never does: after that the
@@ -243,6 +287,9 @@ func by(f guard.Fact, name string) guard.Fact {
 		f.By = name2(f.By)
 		return f
 	case guard.Acknowledged:
+		f.By = name2(f.By)
+		return f
+	case guard.Stated:
 		f.By = name2(f.By)
 		return f
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -71,7 +72,8 @@ const (
 	sendWithin = 10 * time.Second
 )
 
-// follow sends events until the rollout is over or the client goes.
+// follow sends events until nothing more can happen to the rollout, or the client goes. That it is over is said as soon as
+// the traffic's part is and everybody was told; whoever waits for nothing else leaves then. An incident goes on after that.
 func (s *Server) follow(w http.ResponseWriter, r *http.Request, id string, after int64) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no")
@@ -89,7 +91,7 @@ func (s *Server) follow(w http.ResponseWriter, r *http.Request, id string, after
 	if !send(": golive\n\n") {
 		return
 	}
-	for {
+	for said := false; ; {
 		records, err := s.Store.Load(ctx, id, after)
 		if err != nil && ctx.Err() == nil {
 			s.Log.Log(ctx, slog.LevelDebug, "who follows has to wait", "rollout", id, "error", err)
@@ -105,9 +107,15 @@ func (s *Server) follow(w http.ResponseWriter, r *http.Request, id string, after
 			}
 			after = record.Seq
 		}
-		if s.isOver(ctx, id) && len(records) == 0 && err == nil {
-			send("event: over\ndata: {}\n\n")
-			return
+		if over, ended := s.isOver(ctx, id); len(records) == 0 && err == nil {
+			if (over || ended) && !said && !send("event: over\ndata: {}\n\n") {
+				return
+			}
+			said = said || over || ended
+			if ended {
+				send("event: ended\ndata: {}\n\n")
+				return
+			}
 		}
 		for waiting := true; waiting; {
 			select {
@@ -126,8 +134,27 @@ func (s *Server) follow(w http.ResponseWriter, r *http.Request, id string, after
 	}
 }
 
-// isOver says that nothing more will happen to a rollout.
-func (s *Server) isOver(ctx context.Context, id string) bool {
+// isOver says that the traffic's part of a rollout is over, and whether it has ended with that: an incident goes on.
+func (s *Server) isOver(ctx context.Context, id string) (over, ended bool) {
 	one, err := s.Store.Find(ctx, id)
-	return err == nil && !one.Open
+	if err != nil {
+		return false, false
+	}
+	if !one.Open {
+		return true, true
+	}
+	h, err := s.histories.read(ctx, id)
+	return err == nil && h.state.Incident.Open() && settled(h.state, time.Now()), false
+}
+
+// toldWithin is how long after the traffic's part of a rollout its followers wait for everybody to be told.
+const toldWithin = 20 * time.Second
+
+// settled says that the traffic's part of a rollout is over, and that nothing is left of it to be done now.
+func settled(s guard.State, now time.Time) bool {
+	if s.Phase != guard.Over {
+		return false
+	}
+	due := func(t guard.Task) bool { return !t.NotBefore.After(now) }
+	return !slices.ContainsFunc(s.Todo, due) || now.Sub(s.Since) > toldWithin
 }

@@ -11,6 +11,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/golive-dev/golive/guard"
@@ -29,6 +30,8 @@ type guarding struct {
 	stop  context.CancelCauseFunc
 	ended chan struct{} // closed when it is not guarded any more
 
+	latest atomic.Pointer[guard.State] // as the engine has it; nil: it has not begun
+
 	mu     sync.Mutex
 	told   []store.Told   // not handed on yet, in order
 	urgent []guard.Fact   // that the store could not take, and that cannot wait for it
@@ -45,14 +48,15 @@ func newGuarding(s *Server, lease *store.Lease) *guarding {
 	}
 }
 
-// run guards the rollout until it is over, until somebody else owns it, or until it is to be stood down.
+// run guards the rollout until it is over, and the incident that it became is stood down, until somebody else owns it, or
+// until this server gives it up as it is.
 func (g *guarding) run(ctx context.Context) {
 	defer close(g.ended)
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	defer context.AfterFunc(g.ctx, func() { end(context.Cause(g.ctx)) })()
 	state, err := g.guardSafely(ctx)
-	over := state.Phase == guard.Over
+	over := state.Ended()
 	switch {
 	case errors.Is(err, engine.ErrFenced) || errors.Is(err, store.ErrFenced):
 		g.log.Warn("another server guards it by now")
@@ -63,8 +67,7 @@ func (g *guarding) run(ctx context.Context) {
 		err = errors.New("it ended without being over, which is a mistake in golive")
 	}
 	if err == nil {
-		g.log.Info("over", "outcome", state.Outcome, "why", state.Why)
-		g.server.metrics.over(state)
+		g.log.Info("put away", "outcome", state.Outcome, "stood_down", !state.Incident.StoodDown.IsZero())
 		return
 	}
 	if !errors.Is(err, errStoodDown) {
@@ -198,8 +201,12 @@ func (g *guarding) guard(ctx context.Context) (guard.State, error) {
 	if err != nil {
 		return guard.State{}, err
 	}
-	if h.state.Phase == guard.Over {
-		return h.state, nil // who guarded it last could not say so
+	if h.state.Ended() {
+		g.seen(guard.State{}, h.state) // who guarded it last could not say so
+		ledger := g.server.mirror(h.plan)
+		defer ledger.close()
+		ledger.saw(guard.State{}, h.state)
+		return h.state, nil
 	}
 	g.remember(h.taken())
 	for _, t := range pending {
@@ -214,21 +221,72 @@ func (g *guarding) guard(ctx context.Context) (guard.State, error) {
 	defer end(nil)
 	handing.Go(func() { g.handOn(ctx, facts) })
 	g.log.Info("guarding", "service", h.state.Release.Service, "environment", h.state.Release.Environment, "to", h.state.Release.To, "phase", h.state.Phase)
+	ledger := g.server.mirror(h.plan)
+	defer ledger.close()
+	ledger.saw(guard.State{}, h.state)
+	was := h.state
 	rollout := &engine.Rollout{
 		Plan: h.plan, Parts: parts, Journal: keeper{g.lease}, Outside: facts,
 		Saw: func(e guard.Event, s guard.State) {
-			g.server.metrics.saw(g.lease.Rollout, h.plan, e, s)
-			g.server.traced(g.lease.Rollout, e, s)
+			g.server.metrics.saw(g.lease.Rollout, h.plan, e, was, s)
+			g.server.traced(g.lease.Rollout, e, was, s)
+			g.seen(was, s)
+			ledger.saw(was, s)
+			was = s
+			g.latest.Store(&s)
 		},
-		Away: g.away, MayAdvance: g.lease.Deadline,
+		Away: g.away, MayAdvance: g.lease.Deadline, Stay: true, Reply: g.server.reply,
 	}
-	g.server.metrics.begin(g.lease.Rollout)
+	g.server.metrics.begin(g.lease.Rollout, h.state)
 	defer g.server.metrics.end(g.lease.Rollout)
 	state, err := rollout.Run(ctx, h.events, guard.Resumed{Version: g.server.Version, Fence: g.lease.Fence})
 	if err != nil && ctx.Err() != nil && errors.Is(context.Cause(ctx), errStoodDown) {
 		err = errStoodDown
 	}
 	return state, err
+}
+
+// seen says that the traffic's part of a rollout has ended.
+func (g *guarding) seen(was, now guard.State) {
+	if was.Phase != guard.Over && now.Phase == guard.Over {
+		g.log.Info("over", "outcome", now.Outcome, "why", now.Why, "incident_open", now.Incident.Open())
+		g.server.metrics.over(now)
+	}
+}
+
+// A mirror has the ledger remember what is to be known of a rollout beyond it, beside the guard: a ledger that cannot be
+// written just now is not to hold up the way back.
+type mirror struct {
+	server  *Server
+	plan    *guard.Plan
+	entries chan []guard.Entry
+	done    sync.WaitGroup
+}
+
+// mirrorAtMost is how much waits for the ledger. A rollout leads to a few entries in all.
+const mirrorAtMost = 1000
+
+func (s *Server) mirror(plan *guard.Plan) *mirror {
+	m := &mirror{server: s, plan: plan, entries: make(chan []guard.Entry, mirrorAtMost)}
+	m.done.Go(func() {
+		for entries := range m.entries {
+			s.Remember(plan, entries)
+		}
+	})
+	return m
+}
+
+// saw takes what has become of a rollout. From the zero state that is all that a crash may have kept from the ledger.
+func (m *mirror) saw(was, now guard.State) {
+	if entries := guard.LedgerOf(m.plan, was, now); len(entries) > 0 && m.server.Remember != nil {
+		m.entries <- entries
+	}
+}
+
+// close waits until the ledger has everything.
+func (m *mirror) close() {
+	close(m.entries)
+	m.done.Wait()
 }
 
 // partsAgain is how long to wait before parts are made once more that could not be made. The last counts for all that follow.

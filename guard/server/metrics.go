@@ -2,6 +2,7 @@ package server
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -30,10 +31,12 @@ type metrics struct {
 	odds      *prometheus.GaugeVec
 	oddsLimit *prometheus.GaugeVec
 	awayTotal prometheus.Counter
+	breaches  *prometheus.CounterVec
 
 	mu     sync.Mutex
-	ticks  map[string]tick // by rollout under guard
-	absent map[string]bool // rollouts whose store is away
+	ticks  map[string]tick        // by rollout under guard
+	absent map[string]bool        // rollouts whose store is away
+	stands map[string]guard.State // of rollouts under guard
 }
 
 // A tick is when a rollout was last measured.
@@ -60,17 +63,23 @@ func newMetrics(s *Server) *metrics {
 		odds:      prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "golive_evidence_log_odds", Help: "Evidence of harm by the new version: the logarithm of the odds."}, target),
 		oddsLimit: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "golive_evidence_log_odds_limit", Help: "Evidence at which the new version is taken back."}, target),
 		awayTotal: prometheus.NewCounter(prometheus.CounterOpts{Name: "golive_store_away_total", Help: "How often the store gave no answer to a rollout."}),
-		ticks:     map[string]tick{}, absent: map[string]bool{},
+		breaches:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "golive_obligations_breached_total", Help: "What an incident obliged people to, and was not done in time, by what it is."}, []string{"kind"}),
+		ticks:     map[string]tick{}, absent: map[string]bool{}, stands: map[string]guard.State{},
 	}
 	// A counter that begins with its first event begins at 1, in which Prometheus sees no increase.
 	for _, o := range []guard.Outcome{
 		guard.Live, guard.Unfinished, guard.NoGo, guard.Unknowable, guard.Overdue, guard.Stopped, guard.RolledBack, guard.RollbackFailed, guard.WouldRollBack,
+		guard.Recovered, guard.ForwardOnly,
 	} {
 		m.outcomes.WithLabelValues(string(o))
 	}
+	for _, kind := range guard.Dues {
+		m.breaches.WithLabelValues(string(kind))
+	}
 	m.registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		m.outcomes, m.hooks, m.refusals, m.limits, m.latency, m.late, m.blind, m.troubles, m.odds, m.oddsLimit, m.awayTotal,
+		m.outcomes, m.hooks, m.refusals, m.limits, m.latency, m.late, m.blind, m.troubles, m.odds, m.oddsLimit, m.awayTotal, m.breaches,
+		m.incidents(prometheus.NewDesc("golive_incidents_open", "Incidents of rollouts that this server guards, by their level; 0: the plan has no levels.", slices.Concat(target, []string{"level"}), nil)),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "golive_rollouts_guarded", Help: "Rollouts that this server guards now."},
 			func() float64 { return float64(len(s.all())) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "golive_inbox_waiting", Help: "What was told to rollouts of this server and is not in their journals yet."},
@@ -120,10 +129,11 @@ func (m *metrics) hook(name string, status int) {
 func (m *metrics) refused() { m.refusals.Inc() }
 func (m *metrics) limited() { m.limits.Inc() }
 
-func (m *metrics) begin(rollout string) {
+func (m *metrics) begin(rollout string, s guard.State) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.ticks[rollout] = tick{}
+	m.stands[rollout] = s
 }
 
 func (m *metrics) end(rollout string) {
@@ -132,6 +142,7 @@ func (m *metrics) end(rollout string) {
 	last := m.ticks[rollout]
 	delete(m.ticks, rollout)
 	delete(m.absent, rollout)
+	delete(m.stands, rollout)
 	if last.service != "" { // evidence that nobody gathers any more would look like evidence of today
 		m.odds.DeleteLabelValues(last.service, last.environment)
 		m.oddsLimit.DeleteLabelValues(last.service, last.environment)
@@ -153,8 +164,57 @@ func (m *metrics) away(rollout string, away bool) {
 	m.absent[rollout] = true
 }
 
+// incidents counts the open incidents of the rollouts under guard when that is asked for.
+func (m *metrics) incidents(what *prometheus.Desc) prometheus.Collector {
+	return collector{what, func(ch chan<- prometheus.Metric) {
+		type where struct{ service, environment, level string }
+		open := map[where]int{}
+		m.mu.Lock()
+		for _, s := range m.stands {
+			if s.Incident.Open() {
+				open[where{s.Release.Service, s.Release.Environment, strconv.Itoa(s.Incident.Level)}]++
+			}
+		}
+		m.mu.Unlock()
+		for w, n := range open {
+			ch <- prometheus.MustNewConstMetric(what, prometheus.GaugeValue, float64(n), w.service, w.environment, w.level)
+		}
+	}}
+}
+
+// A collector counts when it is asked.
+type collector struct {
+	what  *prometheus.Desc
+	count func(chan<- prometheus.Metric)
+}
+
+func (c collector) Describe(ch chan<- *prometheus.Desc) { ch <- c.what }
+func (c collector) Collect(ch chan<- prometheus.Metric) { c.count(ch) }
+
+// breached counts what was not done in time since a rollout was in another state, by kind.
+func (m *metrics) breached(was, now guard.State) {
+	before := breaches(was)
+	for kind, n := range breaches(now) {
+		m.breaches.WithLabelValues(string(kind)).Add(max(0, float64(n-before[kind])))
+	}
+}
+
+func breaches(s guard.State) map[guard.Due]int {
+	all := map[guard.Due]int{}
+	for _, o := range s.Incident.Owed {
+		if o.Breached(s.At) {
+			all[o.Kind]++
+		}
+	}
+	return all
+}
+
 // saw learns from an event of a rollout under guard.
-func (m *metrics) saw(rollout string, p *guard.Plan, e guard.Event, s guard.State) {
+func (m *metrics) saw(rollout string, p *guard.Plan, e guard.Event, was, s guard.State) {
+	m.breached(was, s)
+	m.mu.Lock()
+	m.stands[rollout] = s
+	m.mu.Unlock()
 	measured, ok := e.Fact.(guard.Measured)
 	if !ok {
 		return

@@ -153,11 +153,11 @@ func schemaOf(t reflect.Type) object {
 	return object{"type": "integer"}
 }
 
-// fieldsOf goes through the fields that JSON shows.
+// fieldsOf goes through the fields that JSON shows, those of embedded structs among them.
 func fieldsOf(t reflect.Type) func(func(reflect.StructField) bool) {
 	return func(yield func(reflect.StructField) bool) {
-		for i := range t.NumField() {
-			if f := t.Field(i); f.IsExported() && !yield(f) {
+		for _, f := range reflect.VisibleFields(t) {
+			if f.IsExported() && !f.Anonymous && !yield(f) {
 				return
 			}
 		}

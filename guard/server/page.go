@@ -45,6 +45,7 @@ func (s *Server) pages(mux *http.ServeMux) {
 		{"POST /rollouts/{id}/orders", Operate, s.formOrder},
 		{"POST /rollouts/{id}/notes", Operate, s.formNote},
 		{"POST /rollouts/{id}/acknowledgement", Operate, s.formAcknowledge},
+		{"POST /rollouts/{id}/statements", Operate, s.formState},
 	} {
 		mux.Handle(p.pattern, s.person(p.right, p.serve))
 	}
@@ -127,6 +128,7 @@ func (f forbidden) Error() string { return string(f) }
 func (s *Server) troubled(w http.ResponseWriter, r *http.Request, err error) {
 	var bad badRequest
 	var no forbidden
+	var clash conflict
 	var large *http.MaxBytesError
 	t := troubledPage{Status: http.StatusServiceUnavailable, Head: "golive cannot answer just now"}
 	switch {
@@ -147,6 +149,12 @@ func (s *Server) troubled(w http.ResponseWriter, r *http.Request, err error) {
 		t.Status, t.Head, t.Text = http.StatusNotFound, "There is no such rollout", "It may have been moved into the archive."
 	case errors.Is(err, guard.ErrNoPlan):
 		t.Status, t.Head, t.Text = http.StatusNotFound, "There is no such service", err.Error()
+	case errors.Is(err, errForged):
+		t.Status, t.Head, t.Text = http.StatusForbidden, "This link does not open anything", err.Error()
+	case errors.Is(err, errExpired):
+		t.Status, t.Head, t.Text = http.StatusGone, "This link is too old", err.Error()
+	case errors.As(err, &clash):
+		t.Status, t.Head, t.Text = http.StatusConflict, "This cannot be done now", err.Error()
 	case errors.Is(err, guard.ErrOver):
 		t.Status, t.Head, t.Text = http.StatusConflict, "The rollout is over", "Nothing can be told to it any more. Nothing was changed."
 	default:
@@ -208,13 +216,17 @@ func render(name string, f frame) (string, error) {
 
 // recorded says that a form was taken, by the word that the browser is sent back with.
 var recorded = map[string]string{
-	string(guard.OrderRollback): "Recorded: roll back.",
-	string(guard.OrderHold):     "Recorded: hold.",
-	string(guard.OrderResume):   "Recorded: resume.",
-	string(guard.OrderProceed):  "Recorded: proceed.",
-	string(guard.OrderExtend):   "Recorded: more time.",
-	"note":                      "Recorded: your note.",
-	"acknowledge":               "Recorded: you look after it.",
+	string(guard.OrderRollback):  "Recorded: roll back.",
+	string(guard.OrderHold):      "Recorded: hold.",
+	string(guard.OrderResume):    "Recorded: resume.",
+	string(guard.OrderProceed):   "Recorded: proceed.",
+	string(guard.OrderExtend):    "Recorded: more time.",
+	"note":                       "Recorded: your note.",
+	"acknowledge":                "Recorded: you look after it.",
+	string(guard.StateCause):     "Recorded: the cause.",
+	string(guard.StateSeverity):  "Recorded: the severity.",
+	string(guard.StateSignOff):   "Recorded: you agree.",
+	string(guard.StateStandDown): "Recorded: it is over.",
 }
 
 func (s *Server) pageOfAll(w http.ResponseWriter, r *http.Request) error {
@@ -273,6 +285,34 @@ func (s *Server) formAcknowledge(w http.ResponseWriter, r *http.Request) error {
 	return s.take(w, r, guard.Acknowledged{By: somebody(r)}, "acknowledge")
 }
 
+func (s *Server) formState(w http.ResponseWriter, r *http.Request) error {
+	if err := form(r); err != nil {
+		return err
+	}
+	in := statement{What: guard.Statement(r.PostForm.Get("what")), Text: r.PostForm.Get("text"), Subject: r.PostForm.Get("subject")}
+	if text := r.PostForm.Get("level"); text != "" {
+		level, err := strconv.Atoi(text)
+		if err != nil {
+			return badRequest("the level is not a number")
+		}
+		in.Level = level
+	}
+	f := in.fact()
+	f.By = somebody(r)
+	if _, _, repeated, err := s.Store.Kept(r.Context(), formDelivery(r).ID); err != nil {
+		return err
+	} else if !repeated {
+		h, _, err := s.rollout(r)
+		if err != nil {
+			return err
+		}
+		if err := allowed(h, f, callerOf(r.Context()), time.Now()); err != nil {
+			return err
+		}
+	}
+	return s.take(w, r, f, string(f.What))
+}
+
 // form reads what a form has sent.
 func form(r *http.Request) error {
 	err := r.ParseForm()
@@ -289,17 +329,21 @@ func form(r *http.Request) error {
 // somebody is who has sent a form, where that is not known.
 func somebody(r *http.Request) string { return cmp.Or(who(r.Context()), "somebody") }
 
-// take has a rollout told what a form said, durably, and sends the browser back to it. A form that is sent twice is one:
-// each has a number of its own, from the moment when it was shown.
-func (s *Server) take(w http.ResponseWriter, r *http.Request, f guard.Fact, word string) error {
-	id := r.PathValue("id")
+// formDelivery is a form as the records keep it. A form that is sent twice is one: each has a number of its own, from the
+// moment when it was shown.
+func formDelivery(r *http.Request) guard.Delivery {
 	said := r.PostForm.Encode()
 	if r.PostForm.Get("form") == "" {
 		said += newName(time.Now(), "form")
 	}
 	sum := sha256.Sum256([]byte(strings.Join([]string{who(r.Context()), r.URL.Path, said}, "\x00")))
-	delivery := guard.Delivery{ID: "page/" + hex.EncodeToString(sum[:16]), Source: "page", At: clock(), Body: []byte(said)}
-	if err := s.Desk().Tell(r.Context(), delivery, id, f); err != nil {
+	return guard.Delivery{ID: "page/" + hex.EncodeToString(sum[:16]), Source: "page", At: clock(), Body: []byte(said)}
+}
+
+// take has a rollout told what a form said, durably, and sends the browser back to it.
+func (s *Server) take(w http.ResponseWriter, r *http.Request, f guard.Fact, word string) error {
+	id := r.PathValue("id")
+	if err := s.Desk().Tell(r.Context(), formDelivery(r), id, f); err != nil {
 		return err
 	}
 	s.Log.Info("told", "rollout", id, "by", who(r.Context()), "what", fmt.Sprintf("%T", f))
@@ -354,7 +398,7 @@ var templates = parsed(pageFiles)
 func parsed(from fs.FS) map[string]*template.Template {
 	all := map[string]*template.Template{}
 	frame := template.Must(template.New("frame.html").Funcs(words).Funcs(template.FuncMap{"nonce": rand.Text}).ParseFS(from, "page/frame.html"))
-	for _, name := range []string{"list.html", "rollout.html", "trouble.html", "login.html"} {
+	for _, name := range []string{"list.html", "rollout.html", "trouble.html", "login.html", "ack.html"} {
 		all[name] = template.Must(template.Must(frame.Clone()).ParseFS(from, "page/"+name))
 	}
 	return all

@@ -112,7 +112,7 @@ func (s *Server) overview(r *http.Request) (overview, error) {
 func asRow(one shown) row {
 	return row{
 		shown: one, State: markOfPhase(one.Phase, one.Outcome), Mind: markOfOpinion(one.Opinion),
-		Alone: one.Phase != guard.Over && one.Guard == "", Held: one.Held != "",
+		Alone: one.Open && one.Guard == "", Held: one.Held != "",
 	}
 }
 
@@ -125,6 +125,7 @@ type portrait struct {
 	Meaning    string // of the opinion
 	Notices    []notice
 	Bar        bar
+	Incident   *panel // what it has become; nil: nothing
 	Acts       []act
 	MayAct     bool
 	Decided    *judge.Ruling // the latest ruling of the judge
@@ -164,7 +165,13 @@ type act struct {
 	Says           string // what will happen
 	Sure           string // on the button that does it
 	Danger         bool
-	Why, For, Text bool // what it asks for
+	Why, For       bool // what it asks for
+
+	What    guard.Statement // of what is said of an incident
+	Ask     string          // what its text is; empty: it has none
+	Levels  []guard.Level   // to choose from
+	Roles   []string        // to choose from
+	Missing string          // why it cannot be done yet; then there is no button
 }
 
 // A bar is the share of the traffic, and the steps on its way.
@@ -234,7 +241,8 @@ func portray(h history, one shown, c Caller, now time.Time) portrait {
 	p.Meaning = meaning(one.Opinion, st)
 	p.Notices = notices(h, one, now)
 	p.Bar = barOf(h.plan, st)
-	p.Acts, p.MayAct = acts(st, c), c.May(Operate)
+	p.Incident = panelOf(h, one, now)
+	p.Acts, p.MayAct = acts(h, c, now), c.May(Operate)
 	if r := one.Ruling; r != nil {
 		p.Decided, p.Rule, p.Odds = r, report.Meaning(r.Rule), report.Against(r.LogOdds)
 		p.Missing = report.Missing(*r)
@@ -290,16 +298,16 @@ func notices(h history, one shown, now time.Time) (all []notice) {
 	add := func(m mark, format string, args ...any) {
 		all = append(all, notice{m, fmt.Sprintf(format, args...)})
 	}
-	open := st.Phase != guard.Over
+	open := st.Phase != guard.Over // the traffic's part; nobody is to stay away from what goes on after it, either
 	if st.Outcome == guard.RollbackFailed {
 		add(mark{"Act now", bad, cross}, "golive could not make sure that the traffic is back. Move it with your own tools, and look at what it says below.")
 	}
-	if open && one.Guard == "" {
+	if one.Open && one.Guard == "" {
 		add(mark{"Nobody guards it", bad, alarm}, "No server drives this rollout just now, so nothing moves and nobody watches; the last record is from %s, %s ago. "+
 			"A server that runs takes it on by itself; if none does within a minute, start one. What you order is recorded, and done once one has taken it on.",
 			report.Clock(st.At), report.Span(now.Sub(st.At)))
 	}
-	if stale := now.Sub(st.At); open && one.Guard != "" && stale > staleAfter(h.plan) {
+	if stale := now.Sub(st.At); open && one.Guard != "" && st.Phase != guard.Resorting && stale > staleAfter(h.plan) { // a restore may say nothing for long
 		add(mark{"No news", bad, alarm}, "The last record is from %s, %s ago. Its guard (%s) may stand still, or be unable to reach the store.", report.Clock(st.At), report.Span(stale), one.Guard)
 	}
 	if open && st.Asked {
@@ -391,10 +399,34 @@ func barOf(plan *guard.Plan, st guard.State) bar {
 }
 
 // acts are what the caller can do about a rollout now: neither what makes no sense, nor what he has no right to.
-func acts(st guard.State, c Caller) (all []act) {
-	if !c.May(Operate) || st.Phase == guard.Over || st.Phase == "" {
+func acts(h history, c Caller, now time.Time) (all []act) {
+	st := h.state
+	if !c.May(Operate) || st.Ended() || st.Phase == "" {
 		return nil
 	}
+	all = responses(h, c, now)
+	if st.Phase != guard.Over {
+		all = append(all, orders(st, c)...)
+	}
+	if st.Acknowledged == "" || st.Acknowledged != c.Name {
+		all = append(all, act{
+			ID: "acknowledge", Path: "acknowledgement", Name: "I look after it", Sure: "I look after it",
+			Says: "Others see that you have taken notice. It changes nothing else.",
+		})
+		if i := len(all) - 1; st.Incident.Open() {
+			all[i].Says = "Others see that you have taken notice. If nobody leads yet, you do from now on."
+			all = slices.Concat(all[i:], all[:i]) // what comes first at night
+		}
+	}
+	all = append(all, act{
+		ID: "note", Path: "notes", Name: "Add a note", Ask: "Note", Sure: "Record the note",
+		Says: "It stands in the timeline and in the journal, for ever. It changes nothing.",
+	})
+	return all
+}
+
+// orders are what the caller can do about the traffic.
+func orders(st guard.State, c Caller) (all []act) {
 	r := st.Release
 	watches := st.Phase == guard.Watching || st.Phase == guard.Baking
 	moving := st.Phase == guard.Shifting || watches
@@ -443,18 +475,8 @@ func acts(st guard.State, c Caller) (all []act) {
 			Says: "It goes on although harm is not excluded. Your name stands in the journal for that.",
 		})
 	}
-	if st.Acknowledged == "" || st.Acknowledged != c.Name {
-		all = append(all, act{
-			ID: "acknowledge", Path: "acknowledgement", Name: "I look after it", Sure: "I look after it",
-			Says: "Others see that you have taken notice. It changes nothing else.",
-		})
-	}
-	all = append(all, act{
-		ID: "note", Path: "notes", Name: "Add a note", Text: true, Sure: "Record the note",
-		Says: "It stands in the timeline and in the journal, for ever. It changes nothing.",
-	})
 	for i := range all {
-		all[i].Path = cmp.Or(all[i].Path, "orders")
+		all[i].Path = "orders"
 	}
 	return all
 }

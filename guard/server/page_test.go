@@ -45,6 +45,21 @@ watch:
 notify: [{use: stdout}]
 `
 
+// answering is what a plan says that has somebody answer when it goes wrong.
+const answering = `
+severity:
+  - {level: 1, name: outage, when: "down", lead: commander, page: everyone}
+  - {level: 2, name: impaired, when: "true", lead: commander}
+escalate:
+  - {after: 20m, to: executive, unless: acknowledged}
+recovery: {sign_off: business}
+roster:
+  people:
+    - {name: Ann Lee, role: commander, reach: [{email: ann@example.com}]}
+    - {name: Bo Chen, role: business, reach: [{email: bo@example.com}]}
+    - {name: Eve Ng, role: executive, reach: [{email: eve@example.com}]}
+`
+
 // A rehearsal is a made-up world in which a plan is rehearsed.
 type rehearsal struct {
 	plan   *guard.Plan
@@ -61,6 +76,7 @@ type rehearsal struct {
 	blind  func(time.Duration) bool
 	until  func(guard.State) bool // then the world stops to answer
 	opened func(*guard.Opened)    // changes how it begins
+	more   string                 // of the plan
 	began  time.Time
 }
 
@@ -68,7 +84,7 @@ var midnight = time.Date(2026, 11, 24, 3, 0, 0, 0, time.UTC)
 
 func rehearse(t testing.TB, r rehearsal) history {
 	t.Helper()
-	plan, err := guard.ParsePlan("shop.yaml", []byte(rehearsed))
+	plan, err := guard.ParsePlan("shop.yaml", []byte(rehearsed+r.more))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +98,7 @@ func rehearse(t testing.TB, r rehearsal) history {
 		guard.Canary:   {Signal: "latency", Arm: guard.Canary, Instance: "c1", Bounds: bounds, Buckets: make([]float64, len(bounds))},
 		guard.Baseline: {Signal: "latency", Arm: guard.Baseline, Instance: "s1", Bounds: bounds, Buckets: make([]float64, len(bounds))},
 	}
-	opened := guard.Opened{Release: release, Purpose: guard.ToRollout, Mode: guard.Enforce, Plan: rehearsed, File: "shop.yaml", Version: "test", Fence: 7}
+	opened := guard.Opened{Release: release, Purpose: guard.ToRollout, Mode: guard.Enforce, Plan: rehearsed + r.more, File: "shop.yaml", Version: "test", Fence: 7}
 	if r.opened != nil {
 		r.opened(&opened)
 	}
@@ -125,7 +141,18 @@ func (r *rehearsal) answer(s guard.State, t guard.Task) (guard.Fact, time.Durati
 		return guard.Verified{Standing: standing, Findings: []guard.Finding{{ID: "http", Verdict: guard.Pass, Title: "the page answers with v1"}}}, took
 	case guard.Finish:
 		return guard.Finished{}, took
+	case guard.Gather:
+		return guard.Gathered{Exhibits: []guard.Exhibit{
+			{Name: "counts.json", At: now, SHA256: strings.Repeat("c0", 32), Bytes: 4711},
+			{Name: "pods.txt", At: now, SHA256: strings.Repeat("de", 32), Bytes: 90210, Redacted: 2, Cut: true, Problem: "time was over"},
+			{Name: "app.log", At: now, Problem: "open /var/log/app.log: permission denied"},
+		}}, took
 	case guard.Tell:
+		if d.Notice.News != "" {
+			return guard.Told{Receipt: guard.Receipt{Handed: []guard.Handed{
+				{Name: "Ann Lee", Role: "commander", Way: "email"}, {Name: "Eve Ng", Role: "executive", Way: "email", Problem: "the mailbox is full"},
+			}}}, took
+		}
 		return guard.Told{}, took
 	}
 	return guard.Elapsed{}, 0
@@ -218,6 +245,16 @@ func situations(t *testing.T) map[string]situation {
 		return .04
 	}
 	watching := rehearse(t, rehearsal{until: measures(13)})
+	incident := rehearse(t, rehearsal{errors: harm, more: answering, until: func(s guard.State) bool {
+		return s.Phase == guard.Over && s.At.Sub(s.Incident.Began) > 40*time.Minute
+	}})
+	ended := after(t, incident, 2*time.Minute,
+		guard.Acknowledged{By: "Ann Lee"},
+		guard.Stated{What: guard.StateCause, Text: "the new pool was too small", By: "Ann Lee"},
+		guard.Stated{What: guard.StateSignOff, Subject: "business", By: "Bo Chen"},
+		guard.Stated{What: guard.StateContacted, Subject: "customer", Text: "ticket 4711", By: "Ann Lee"},
+		guard.Stated{What: guard.StateAction, Text: "alert on the pool", Subject: "commander", Class: "detect", Due: midnight.AddDate(0, 0, 14), By: "Ann Lee"},
+		guard.Stated{What: guard.StateStandDown, Text: "all is well", By: "Ann Lee"})
 	return map[string]situation{
 		"checking":     {rehearse(t, rehearsal{until: inPhase(guard.Checking)}), "node-1", time.Second, ann},
 		"watching":     {watching, "node-1", 3 * time.Second, ann},
@@ -227,13 +264,16 @@ func situations(t *testing.T) map[string]situation {
 			guard.Voted{Alerts: []guard.Alert{{Key: "1", Name: "DiskFull", Since: watching.state.At, Summary: "db-1 has 2 % left"}}},
 			guard.Noted{By: "bob", Text: "asked the database people"},
 			guard.Acknowledged{By: "bob"}), "node-1", time.Second, ann},
-		"going back":   {rehearse(t, rehearsal{errors: harm, until: inPhase(guard.Restoring)}), "node-1", time.Second, ann},
-		"rolled back":  {rehearse(t, rehearsal{errors: harm}), "", time.Hour, ann},
-		"live":         {rehearse(t, rehearsal{}), "", time.Hour, ann},
-		"nobody":       {watching, "", 50 * time.Second, ann},
-		"blind":        {rehearse(t, rehearsal{blind: func(d time.Duration) bool { return d > 30*time.Second }, until: measures(14)}), "node-1", time.Second, ann},
-		"hostile":      {hostile(t), "<b>node</b>", time.Second, ann},
-		"first events": {historyOf(t, watching.plan, watching.events[:1]), "", 0, ann},
+		"going back":       {rehearse(t, rehearsal{errors: harm, until: inPhase(guard.Restoring)}), "node-1", time.Second, ann},
+		"rolled back":      {rehearse(t, rehearsal{errors: harm}), "", time.Hour, ann},
+		"live":             {rehearse(t, rehearsal{}), "", time.Hour, ann},
+		"nobody":           {watching, "", 50 * time.Second, ann},
+		"blind":            {rehearse(t, rehearsal{blind: func(d time.Duration) bool { return d > 30*time.Second }, until: measures(14)}), "node-1", time.Second, ann},
+		"hostile incident": {hostileIncident(t, incident), "node-1", time.Second, Caller{Name: poison, Rights: Rights}},
+		"incident":         {incident, "node-1", 7 * time.Minute, ann},
+		"stood down":       {ended, "", time.Hour, ann},
+		"hostile":          {hostile(t), "<b>node</b>", time.Second, ann},
+		"first events":     {historyOf(t, watching.plan, watching.events[:1]), "", 0, ann},
 	}
 }
 
@@ -271,6 +311,29 @@ func hostile(t *testing.T) history {
 		guard.Acknowledged{By: poison})
 }
 
+// hostileIncident is an incident in which every text that others can choose is poison.
+func hostileIncident(t *testing.T, h history) history {
+	t.Helper()
+	events := slices.Clone(h.events)
+	for i, e := range events {
+		switch f := e.Fact.(type) {
+		case guard.Gathered:
+			events[i].Fact = guard.Gathered{Exhibits: []guard.Exhibit{{Name: poison, SHA256: poison, Problem: poison}, {Name: poison, SHA256: strings.Repeat("c0", 32)}}}
+		case guard.Told:
+			f.Receipt.Handed = []guard.Handed{{Name: poison, Way: poison, Problem: poison}}
+			events[i].Fact = f
+		}
+	}
+	return after(t, historyOf(t, h.plan, events), time.Second,
+		guard.Acknowledged{By: poison},
+		guard.Stated{What: guard.StateCause, Text: poison, By: poison},
+		guard.Stated{What: guard.StateSeverity, Level: 1, Text: poison, By: poison},
+		guard.Stated{What: guard.StateSignOff, Subject: poison, By: poison},
+		guard.Stated{What: guard.StateContacted, Subject: poison, Text: poison, By: poison},
+		guard.Stated{What: guard.StateAction, Subject: poison, Class: poison, Text: poison, By: poison},
+		guard.Stated{What: guard.StateAnswer, Subject: poison, Text: poison, By: poison})
+}
+
 func testServer(access Access) *Server {
 	return New(Options{Version: "test", Node: "node-1", Access: access})
 }
@@ -279,7 +342,7 @@ func testServer(access Access) *Server {
 func draw(t *testing.T, s *Server, c situation) string {
 	t.Helper()
 	now := c.history.state.At.Add(c.late)
-	one := store.Rollout{ID: "20261124-030000-v2-a1b2c3", Node: c.node, Open: c.history.state.Phase != guard.Over}
+	one := store.Rollout{ID: "20261124-030000-v2-a1b2c3", Node: c.node, Open: !c.history.state.Ended()}
 	p := portray(c.history, s.show(c.history, one, now), c.caller, now)
 	f := frame{Title: p.title(), Version: "test", Node: "node-1", Now: now, Who: c.caller.Name, Main: p}
 	page, err := render("rollout.html", f)
@@ -701,9 +764,14 @@ func TestActs(t *testing.T) {
 		{"holding", ann, "rollback resume extend proceed acknowledge note"},
 		{"going back", ann, "acknowledge note"},
 		{"rolled back", ann, ""},
+		{"incident", ann, "acknowledge cause severity sign-off stand-down note"},
+		{"incident", Caller{Name: "Ann Lee", Rights: []Right{View, Operate}}, "acknowledge cause severity stand-down note"},
+		{"incident", Caller{Name: "bo@example.com", Rights: []Right{View, Operate}}, "acknowledge cause severity sign-off note"},
+		{"incident", Caller{Name: "vic", Rights: []Right{View}}, ""},
+		{"stood down", ann, ""},
 	} {
 		var got []string
-		for _, a := range acts(all[c.situation].history.state, c.caller) {
+		for _, a := range acts(all[c.situation].history, c.caller, midnight.Add(time.Hour)) {
 			got = append(got, a.ID)
 		}
 		if text := strings.Join(got, " "); text != c.want {

@@ -91,13 +91,13 @@ func markOfPhase(p guard.Phase, o guard.Outcome) mark {
 	switch {
 	case o == guard.Live:
 		return mark{string(o), good, check}
-	case o == guard.RolledBack:
+	case o == guard.RolledBack, o == guard.Recovered:
 		return mark{string(o), doubt, backwards}
 	case o == guard.Stopped, o == guard.Unfinished, o == guard.Overdue:
 		return mark{string(o), doubt, dash}
 	case o != "":
 		return mark{string(o), bad, cross}
-	case p == guard.Restoring, p == guard.Verifying:
+	case returning(p):
 		return mark{string(p), bad, backwards}
 	case p == guard.Shifting, p == guard.Finishing:
 		return mark{string(p), calm, forwards}
@@ -150,6 +150,8 @@ func meaning(o guard.Opinion, s guard.State) string {
 	switch {
 	case s.Outcome == guard.WouldRollBack:
 		return "It would have gone back because " + causes[s.Cause] + "."
+	case s.Outcome == guard.ForwardOnly:
+		return "It would have gone back because " + causes[s.Cause] + ", and there is no way back."
 	case s.Cause != "" && s.Phase == guard.Over:
 		return "It went back because " + causes[s.Cause] + "."
 	case s.Cause != "":
@@ -204,6 +206,20 @@ func happening(plan *guard.Plan, s guard.State) string {
 		return goingBack(r) + "."
 	case guard.Verifying:
 		return "Verifying that " + r.To + " has no traffic any more."
+	case guard.Containing:
+		return "Stopping the harm from spreading, before the traffic is taken back."
+	case guard.Preserving:
+		return "Keeping the evidence, before the traffic is taken back."
+	case guard.Resorting:
+		n := s.Incident.Resort - 1
+		if approval := plan.Recovery.Resorts[n].Approval; approval != "" && s.Incident.Signed[approval] == "" {
+			return fmt.Sprintf("Going back has not helped. %s waits for %s to sign off.", plan.Recovery.Resorts[n].Name, approval)
+		}
+		return fmt.Sprintf("Going back has not helped. Trying %s.", plan.Recovery.Resorts[n].Name)
+	case guard.Soaking:
+		return "The traffic is back. Watching whether all stays well."
+	case guard.Ramping:
+		return "Letting the traffic in again that was kept out."
 	}
 	return ended(s)
 }
@@ -236,6 +252,12 @@ func next(s guard.State) string {
 		return ""
 	}
 	then := report.Late(s.Phase)
+	switch s.Phase {
+	case guard.Containing, guard.Preserving:
+		then = "it goes back without waiting for more"
+	case guard.Resorting, guard.Soaking, guard.Ramping:
+		then = "it tries what else the plan has, or ends as a failed rollback"
+	}
 	if watches := s.Phase == guard.Shifting || s.Phase == guard.Watching || s.Phase == guard.Baking; watches && s.Mode == guard.Observe {
 		then = "it ends, and touches nothing"
 	}
@@ -262,10 +284,93 @@ func deedWords(plan *guard.Plan, s guard.State, d guard.Deed) string {
 		return "tell the backend that the old version may be retired"
 	case guard.Tell:
 		return fmt.Sprintf("tell %s: %s", report.Channel(plan, d.Channel), d.Notice.Title)
+	case guard.Intervene:
+		return "change something by the plan: " + moveWords(plan, d)
+	case guard.Gather:
+		return "keep the evidence"
+	case guard.Soak:
+		return "look whether the old version does well"
+	case guard.Remind:
+		if d.Until.IsZero() {
+			return "tell everybody how it goes"
+		}
+		return "see whether in time: " + dueWords[d.Kind]
+	case guard.Escalate:
+		return "call, if it still goes on: " + strings.Join(plan.Escalate[d.N].To, ", ")
 	case guard.Wait:
 		return fmt.Sprintf("end of the time for %s", s.Phase)
 	}
 	return fmt.Sprintf("%T", d)
+}
+
+// moveWords say what an intervention is.
+func moveWords(plan *guard.Plan, d guard.Intervene) string {
+	switch d.Move {
+	case guard.MoveContain:
+		return "stop the harm from spreading"
+	case guard.MoveResort:
+		return plan.Recovery.Resorts[d.N].Name
+	}
+	return fmt.Sprintf("let traffic in again (%d of %d)", d.N+1, len(plan.Recovery.Ramp))
+}
+
+// statementWords say what somebody has stated.
+func statementWords(f guard.Stated) string {
+	switch f.What {
+	case guard.StateCause:
+		return "the cause is known: " + f.Text
+	case guard.StateSeverity:
+		return fmt.Sprintf("it is of level %d: %s", f.Level, f.Text)
+	case guard.StateSignOff:
+		return "signed off as " + f.Subject
+	case guard.StateStandDown:
+		return "it is over: " + f.Text
+	case guard.StateContacted:
+		return f.Subject + " knows" + behind(": ", f.Text)
+	case guard.StateAction:
+		return fmt.Sprintf("to be done by %s until %s: %s", f.Subject, report.Moment(f.Due), f.Text)
+	case guard.StateAnswer:
+		return fmt.Sprintf("for the report (%s): %s", f.Subject, f.Text)
+	case guard.StateFiled:
+		return "the report is filed, with the SHA-256 " + f.Subject
+	case guard.StateLearned:
+		return "what was learned: " + f.Text
+	}
+	return string(f.What)
+}
+
+// behind is a text behind what leads to it; nothing without a text.
+func behind(lead, text string) string {
+	if text == "" {
+		return ""
+	}
+	return lead + text
+}
+
+// responded tells what became of an incident.
+func (t *teller) responded(was, s guard.State, add func(mark, string, ...any)) {
+	before, i := was.Incident, s.Incident
+	if before.Began.IsZero() && !i.Began.IsZero() {
+		add(mark{"incident", bad, alarm}, "it is an incident, detected at %s", report.Clock(i.Began))
+	}
+	for _, g := range i.Grades[min(len(before.Grades), len(i.Grades)):] {
+		add(mark{"severity", bad, alarm}, "%s, because of: %s", levelWords(t.plan, g.Level), g.Why)
+	}
+	for n, o := range i.Owed {
+		if o.Passed && (n >= len(before.Owed) || !before.Owed[n].Passed) {
+			add(mark{"breached", bad, cross}, "not in time: %s (%s, until %s)", dueWords[o.Kind], o.Role, report.Clock(o.Until))
+		}
+	}
+	for _, e := range i.Exhibits[min(len(before.Exhibits), len(i.Exhibits)):] {
+		if e.SHA256 == "" {
+			add(mark{"evidence", doubt, alarm}, "%s was not kept: %s", e.Name, e.Problem)
+			continue
+		}
+		add(mark{"evidence", calm, dash}, "kept %s (%s)", e.Name, report.Plural(int(e.Bytes), "byte"))
+	}
+	if before.StoodDown.IsZero() && !i.StoodDown.IsZero() {
+		add(mark{"stood down", good, check}, "%s has stood it down", cmp.Or(i.StoodBy, "somebody"))
+	}
 }
 
 func markOfCall(c judge.Call) mark {
@@ -304,6 +409,7 @@ func (t *teller) tell(e guard.Event, was, s guard.State) (fresh []saying) {
 		t.said = map[string]bool{}
 	}
 	t.fact(e, was, s, turned, add)
+	t.responded(was, s, add)
 	if turned {
 		t.turn(was, s, add)
 		t.class = ""
@@ -352,6 +458,13 @@ func (t *teller) fact(e guard.Event, was, s guard.State, turned bool, add func(m
 		add(mark{"note", calm, dash}, "%s: %s", cmp.Or(f.By, "somebody"), f.Text)
 	case guard.Acknowledged:
 		add(mark{"acknowledged", good, check}, "%s looks after it", cmp.Or(f.By, "somebody"))
+	case guard.Stated:
+		add(mark{"stated", calm, dash}, "%s: %s", cmp.Or(f.By, "somebody"), statementWords(f))
+	case guard.Intervened:
+		if d, ok := asked(was, e.Task).(guard.Intervene); ok {
+			m := markOfVerdict(guard.Worst(f.Findings))
+			add(m, "%s: %s", moveWords(t.plan, d), report.TallyOf(f.Findings))
+		}
 	case guard.Interrupted:
 		if !turned {
 			add(mark{"signal", doubt, alarm}, "golive was asked to end (%s)", f.Signal)

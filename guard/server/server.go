@@ -9,13 +9,14 @@
 // desk (what tools and people say, as package guard wants it heard), plans (the directory of plans); access (who may), oidc
 // (whom others vouch for), signin (people at the page), limits (how often); api (what can be asked for under /v1), web (what
 // every request passes), events (following a rollout), openapi (the description of the API), shown (a rollout as JSON), page
-// (HTTP for people); metrics (HTTP for Prometheus), trace (spans for OpenTelemetry).
+// (HTTP for people), incident (what a rollout has become, and what is said of it), link (to take that on from a notice); metrics (HTTP for Prometheus), trace (spans for OpenTelemetry).
 package server
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"slices"
@@ -54,6 +55,17 @@ type Options struct {
 	Report func(*guard.Plan, []guard.Event) string
 	// Hooks are what deploy tools call, by name: /v1/hooks/NAME.
 	Hooks []Hook
+	// Evidence opens what was kept before going back, by its SHA-256; an error that is fs.ErrNotExist: it is not here. Nil:
+	// nothing is.
+	Evidence func(sha256 string) (io.ReadCloser, error)
+	// Remember writes into the ledger of a plan what a rollout of it has led to, in order, where that does not stand there
+	// already: after a restart it is asked for all of it again. Nil: there is no ledger.
+	Remember func(plan *guard.Plan, entries []guard.Entry)
+	// Address is where people reach this server, as in https://golive.example.com; empty: notices have no address at which
+	// they can be answered.
+	Address string
+	// LinkKey signs those addresses. Several servers that share a store need the same. CheckLinkKey says what is wrong with one.
+	LinkKey string
 	// AcceptPlans lets callers that may operate send the plans by which they guard: what such a plan names is made on this
 	// server when its client is gone.
 	AcceptPlans bool
@@ -89,6 +101,9 @@ func New(o Options) *Server {
 	}
 	if o.Report == nil {
 		o.Report = func(*guard.Plan, []guard.Event) string { return "" }
+	}
+	if o.LinkKey == "" {
+		o.LinkKey = NewLinkKey()
 	}
 	o.Access.tries, o.Access.sealer = newTries(), newSealer(o.Access.CookieKey)
 	s := &Server{Options: o, refusals: rate.NewLimiter(refusalsLogged, refusalsAtOnce), guarded: map[string]*guarding{}}

@@ -653,7 +653,7 @@ func TestDescription(t *testing.T) {
 	}
 	for path, item := range d.Paths {
 		get, found := item["get"]
-		if !found || strings.Contains(path, "{lease}") { // which is a stream that does not end, and has tests of its own
+		if !found || strings.Contains(path, "{lease}") || strings.Contains(path, "{sha256}") { // a stream that does not end, and what only an incident has: they have tests of their own
 			continue
 		}
 		status, text := r.ask("GET", strings.Replace(path, "{id}", id, 1), "")
@@ -716,7 +716,7 @@ func TestAllDescribed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pages := regexp.MustCompile(`^/(\{\$\}|rollouts/.*|assets/.*|login.*|logout)$`)
+	pages := regexp.MustCompile(`^/(\{\$\}|rollouts/.*|assets/.*|login.*|logout|ack)$`)
 	found := 0
 	for _, name := range files {
 		if strings.HasSuffix(name, "_test.go") {

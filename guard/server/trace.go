@@ -38,7 +38,7 @@ func RootIDs(ctx context.Context) (trace.TraceID, trace.SpanID, bool) {
 type rootKey struct{}
 
 // traced makes a span of an event of a rollout under guard. It is called between two events, and does not wait.
-func (s *Server) traced(rollout string, e guard.Event, st guard.State) {
+func (s *Server) traced(rollout string, e guard.Event, was, st guard.State) {
 	if s.Tracer == nil {
 		return
 	}
@@ -50,7 +50,7 @@ func (s *Server) traced(rollout string, e guard.Event, st guard.State) {
 		span.SetStatus(codes.Error, s.Clean(guard.Line(problem, longestText)))
 	}
 	span.End()
-	if st.Phase != guard.Over {
+	if st.Phase != guard.Over || was.Phase == guard.Over { // the span of the whole is of the traffic's part, and there is one
 		return
 	}
 	ctx = context.WithValue(context.Background(), rootKey{}, traceOf(rollout))

@@ -263,15 +263,19 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	var gone leaseGoneError
 	var fenced fencedError
 	var large *http.MaxBytesError
+	var no forbidden
+	var clash conflict
 	switch {
 	case errors.As(err, &bad), errors.As(err, &invalid):
 		refuse(w, http.StatusBadRequest, err.Error())
-	case errors.Is(err, errApprove):
+	case errors.Is(err, errApprove), errors.As(err, &no):
 		s.refused(r, who(r.Context()), err.Error())
 		refuse(w, http.StatusForbidden, err.Error())
 	case errors.As(err, &large):
 		refuse(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("a request may have %d bytes", large.Limit))
-	case errors.Is(err, guard.ErrNoRollout), errors.Is(err, guard.ErrNoPlan):
+	case errors.As(err, &clash):
+		refuse(w, http.StatusConflict, err.Error())
+	case errors.Is(err, guard.ErrNoRollout), errors.Is(err, guard.ErrNoPlan), errors.Is(err, errNoExhibit):
 		refuse(w, http.StatusNotFound, err.Error())
 	case errors.As(err, &underWay):
 		answer(w, http.StatusConflict, trouble{Error: err.Error(), Rollout: underWay.ID})

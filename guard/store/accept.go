@@ -252,6 +252,71 @@ func (s *Store) Tell(ctx context.Context, d Delivery, rollout string, e Entry) (
 	return dup, nil
 }
 
+// Amend keeps a delivery for a rollout that was finished, and appends its entry to the records at once, for nobody owns the
+// rollout any more: what people say of it when it is over. The record is not from before the last one. A repeat of the same
+// delivery ID changes nothing, and dup is true. These keep nothing: ErrOpen if it was not finished, ErrNoRollout. After any
+// other error it is not known whether the delivery was kept, and the call may be repeated.
+func (s *Store) Amend(ctx context.Context, d Delivery, rollout string, e Entry) (dup bool, err error) {
+	if err := d.check(); err != nil {
+		return false, fmt.Errorf("amend rollout %s: %w", rollout, err)
+	}
+	err = s.transact(ctx, func(tx *sql.Tx) error {
+		// Whoever has this row is alone until the commit: no other record takes the same place, and no archive goes on.
+		result, err := tx.ExecContext(ctx, `UPDATE golive_rollouts SET done = 1 WHERE id = $1 AND done = 1`, rollout)
+		if err != nil {
+			return err
+		}
+		if finished, err := result.RowsAffected(); err != nil {
+			return err
+		} else if finished == 0 {
+			return whyNoAmendment(ctx, tx, rollout)
+		}
+		if _, dup, err = keep(ctx, tx, d, rollout, nil, nil); err != nil || dup {
+			return err
+		}
+		var last journal.Record
+		var fence, at int64
+		err = tx.QueryRowContext(ctx, `SELECT seq, fence, at_ns, hash FROM golive_journal WHERE rollout = $1 ORDER BY seq DESC LIMIT 1`, rollout).
+			Scan(&last.Seq, &fence, &at, &last.Hash)
+		if err != nil {
+			return err
+		}
+		if before := timeOf(at); e.At.Before(before) {
+			e.At = before
+		}
+		r, err := seal(last, e)
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `
+			INSERT INTO golive_journal (rollout, seq, fence, at_ns, kind, data, hash) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+			rollout, r.Seq, fence, r.At.UnixNano(), r.Kind, string(r.Data), r.Hash)
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("amend rollout %s: %w", rollout, err)
+	}
+	if !dup {
+		s.hint(rollout)
+	}
+	return dup, nil
+}
+
+// whyNoAmendment says why a rollout cannot be amended.
+func whyNoAmendment(ctx context.Context, tx *sql.Tx, rollout string) error {
+	var done int64
+	err := tx.QueryRowContext(ctx, `SELECT done FROM golive_rollouts WHERE id = $1`, rollout).Scan(&done)
+	switch {
+	case errors.Is(err, sql.ErrNoRows), err == nil && done > 1:
+		return ErrNoRollout // or it is on its way into the archive
+	case err != nil:
+		return err
+	case done == 1:
+		return errAgain // it was finished in between
+	}
+	return ErrOpen
+}
+
 // MaxTold is how many Told one call of Delivered returns at most.
 const MaxTold = 1000
 

@@ -70,6 +70,7 @@ var (
 	ErrFull      = errors.New("too many open rollouts")                                         // wait until some are over
 	ErrNoRollout = errors.New("there is no such rollout")                                       // or it was archived
 	ErrOver      = errors.New("the rollout is over")                                            // nothing is told to it any more
+	ErrOpen      = errors.New("the rollout is open")                                            // tell it to its owner
 	ErrUntaken   = errors.New("something was told that is in no record yet")                    // append it, and finish again
 	ErrFenced    = errors.New("the rollout is no longer this owner's")                          // stop; the next owner goes on
 	ErrAway      = errors.New("the store gave no answer")                                       // repeat the same record

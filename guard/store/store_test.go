@@ -445,6 +445,53 @@ func TestTell(t *testing.T) {
 	})
 }
 
+// TestAmend adds to a rollout that is over, once, and to no other.
+func TestAmend(t *testing.T) {
+	each(t, func(t *testing.T, address string) {
+		s := open(t, address)
+		other := second(t, s, address)
+		ctx := t.Context()
+		said := func(n int) Entry { return Entry{noon, "stated", json.RawMessage(fmt.Sprint(n))} }
+		mustAccept(t, s, "r1", "a/prod")
+		_, err := s.Amend(ctx, delivery("0"), "r1", said(0))
+		wantIs(t, err, ErrOpen)
+		_, err = s.Amend(ctx, delivery("0"), "r2", said(0))
+		wantIs(t, err, ErrNoRollout)
+		session := mustJoin(t, s, "a")
+		lease := mustClaim(t, s, session, "r1")[0]
+		later := noon.Add(time.Hour)
+		must(t, lease.Append(later, "told", json.RawMessage("1")))
+		must(t, lease.Finish(ctx, 0))
+		for n := 1; n <= 3; n++ {
+			for _, want := range []bool{false, true} {
+				if dup, err := []*Store{s, other}[n%2].Amend(ctx, delivery(fmt.Sprint(n)), "r1", said(n)); dup != want || err != nil {
+					t.Fatalf("amend %d: %v, %v", n, dup, err)
+				}
+			}
+		}
+		records, err := other.Load(ctx, "r1", 0)
+		must(t, err)
+		var got []string
+		for _, r := range records {
+			got = append(got, r.Kind+" "+string(r.Data))
+		}
+		if n := len(got); n < 4 || strings.Join(got[n-4:], ", ") != "told 1, stated 1, stated 2, stated 3" {
+			t.Errorf("the records are %q", got)
+		}
+		if at := records[len(records)-1].At; at.Before(later) {
+			t.Errorf("the last record is from %s, before the one before it (%s)", at, later)
+		}
+		var out bytes.Buffer
+		must(t, s.Export(ctx, "r1", &out))
+		path := filepath.Join(t.TempDir(), "r1.jsonl")
+		must(t, os.WriteFile(path, out.Bytes(), 0o600))
+		if sum, err := journal.Verify(path); err != nil || sum.Records != len(records) {
+			t.Errorf("the journal has %d records of %d: %v", sum.Records, len(records), err)
+		}
+		mustAccept(t, s, "r4", "a/prod") // the target is free all the same
+	})
+}
+
 func TestLists(t *testing.T) {
 	each(t, func(t *testing.T, address string) {
 		s := open(t, address)

@@ -101,7 +101,8 @@
     const events = new EventSource(address);
     for (const kind of main.dataset.kinds.split(" ")) events.addEventListener(kind, refresh);
     events.onopen = refresh;
-    events.addEventListener("over", () => {
+    events.addEventListener("over", refresh); // an incident may go on
+    events.addEventListener("ended", () => {
       over = true;
       events.close();
       refresh();

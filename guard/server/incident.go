@@ -1,0 +1,284 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"mime"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/golive-dev/golive/guard"
+	"github.com/golive-dev/golive/guard/store"
+)
+
+// This file is what the API knows of the incident that a rollout has become: what people say of it, how it is shown, and
+// what was kept as evidence.
+
+// statement is what a person says of an incident: guard.Stated, as it is sent.
+type statement struct {
+	What    guard.Statement `json:"what"`
+	Text    string          `json:"text,omitempty"`
+	Subject string          `json:"subject,omitempty"`
+	Class   string          `json:"class,omitempty"`
+	Level   int             `json:"level,omitempty"`
+	Due     time.Time       `json:"due,omitzero"`
+}
+
+func (s statement) fact() guard.Stated {
+	return guard.Stated{
+		What: s.What, Text: guard.Line(s.Text, longestText), Subject: guard.Line(s.Subject, longestSubject), Class: s.Class,
+		Level: s.Level, Due: s.Due.UTC(),
+	}
+}
+
+// longestSubject is how many characters of a role, a vendor or a digest are kept.
+const longestSubject = 200
+
+// A conflict is why something cannot be done as things stand.
+type conflict string
+
+func (c conflict) Error() string { return string(c) }
+
+func (s *Server) stateRollout(w http.ResponseWriter, r *http.Request) error {
+	var in statement
+	if err := read(r, &in); err != nil {
+		return err
+	}
+	f := in.fact()
+	if err := s.mayState(r, in, f); err != nil {
+		return err
+	}
+	return s.tell(w, r, in, f)
+}
+
+// mayState says why a statement is not taken; nil: it is. A repeat of one that was taken is taken, whatever has followed
+// from it since.
+func (s *Server) mayState(r *http.Request, value any, f guard.Stated) error {
+	if r.Header.Get("Idempotency-Key") != "" {
+		delivery, err := s.delivery(r, value)
+		if err != nil {
+			return err
+		}
+		if _, _, repeated, err := s.Store.Kept(r.Context(), delivery.ID); err != nil || repeated {
+			return err
+		}
+	}
+	h, _, err := s.rollout(r)
+	if err != nil {
+		return err
+	}
+	return allowed(h, f, callerOf(r.Context()), time.Now())
+}
+
+// allowed says why a caller may not say something of a rollout, or why it makes no sense; nil: the caller may.
+func allowed(h history, f guard.Stated, c Caller, now time.Time) error {
+	if err := f.Check(h.plan); err != nil {
+		return badRequest(err.Error())
+	}
+	if f.What == guard.StateAction && !f.Due.After(now) {
+		return badRequest(fmt.Sprintf("%s: due is in the past (say by when it is to be done)", f.What))
+	}
+	if f.What == guard.StateFiled && !digestShape.MatchString(f.Subject) {
+		return badRequest(fmt.Sprintf("%s: subject is the SHA-256 of the report, in 64 hexadecimal digits", f.What))
+	}
+	if err := maySay(h.plan, f, c); err != nil {
+		return err
+	}
+	switch f.What {
+	case guard.StateStandDown:
+		if missing, ready := h.plan.Ready(h.state); !ready {
+			return conflict("it cannot be stood down: " + missing)
+		}
+	case guard.StateSeverity:
+		if !h.state.Incident.Open() {
+			return conflict("there is no open incident, which could be better or worse")
+		}
+	case guard.StateFiled:
+		if !h.state.Ended() {
+			return conflict("the report is filed once it is over: stand it down first")
+		}
+	}
+	return nil
+}
+
+// maySay says why something is not for a caller to say. A person of the roster is held to the roles that he has there. A
+// token of a team, or somebody of whom the roster says nothing, was let in to operate, and that is all there is to ask.
+func maySay(p *guard.Plan, f guard.Stated, c Caller) error {
+	name, listed := inRoster(p, c.Name)
+	if !listed {
+		return nil
+	}
+	if err := p.MaySay(f, name); err != nil {
+		return forbidden(err.Error())
+	}
+	return nil
+}
+
+// inRoster is the person of the roster who has signed in: by the name, or by the e-mail address, for issuers name people so.
+func inRoster(p *guard.Plan, name string) (person string, listed bool) {
+	for _, one := range p.Roster.People {
+		if name == "" {
+			break
+		}
+		mail := slices.ContainsFunc(one.Reach, func(r guard.Reach) bool { return strings.EqualFold(r["email"], name) })
+		if one.Name == name || mail {
+			return one.Name, true
+		}
+	}
+	return "", false
+}
+
+// amend keeps what people say of a rollout that is over and put away: that its report is filed, say. Nobody guards it any
+// more, so that it goes into the records at once.
+func (d desk) amend(ctx context.Context, delivery guard.Delivery, id string, e guard.Event) error {
+	was, err := d.histories.read(ctx, id)
+	if err != nil {
+		return err
+	}
+	kind, data, err := e.Encode()
+	if err != nil {
+		return err
+	}
+	repeated, err := d.Store.Amend(ctx, d.stamped(ctx, delivery), id, store.Entry{At: e.At, Kind: kind, Data: data})
+	d.audit(ctx, delivery, id, kind, repeated, err)
+	switch {
+	case errors.Is(err, store.ErrNoRollout):
+		return guard.ErrNoRollout
+	case err != nil || repeated || d.Remember == nil:
+		return err
+	}
+	now, err := d.histories.read(ctx, id)
+	if err != nil {
+		d.Log.Warn("what was said is kept, and the ledger does not know of it", "rollout", id, "error", d.Clean(err.Error()))
+		return nil
+	}
+	if entries := guard.LedgerOf(now.plan, was.state, now.state); len(entries) > 0 {
+		d.Remember(now.plan, entries)
+	}
+	return nil
+}
+
+// An incident is one as the API answers it.
+type incident struct {
+	Open      bool              `json:"open"`
+	Began     time.Time         `json:"began"`
+	Scenario  string            `json:"scenario,omitempty"`
+	Level     int               `json:"level,omitempty"`
+	LevelName string            `json:"level_name,omitempty"`
+	Why       string            `json:"why,omitempty"` // of the level
+	Grades    []guard.Grade     `json:"grades,omitempty"`
+	Lead      string            `json:"lead,omitempty"`
+	Cause     string            `json:"cause,omitempty"`
+	Activated time.Time         `json:"activated,omitzero"`
+	Contained time.Time         `json:"contained,omitzero"`
+	Preserved time.Time         `json:"preserved,omitzero"`
+	Reverted  time.Time         `json:"reverted,omitzero"`
+	Restored  time.Time         `json:"restored,omitzero"`
+	Steady    time.Time         `json:"steady,omitzero"`
+	StoodDown time.Time         `json:"stood_down,omitzero"`
+	StoodBy   string            `json:"stood_down_by,omitempty"`
+	Filed     time.Time         `json:"filed,omitzero"`
+	Missing   string            `json:"missing,omitempty"` // what keeps it from being stood down
+	Signed    map[string]string `json:"signed,omitempty"`  // who has agreed, by role
+	Contacts  map[string]string `json:"contacts,omitempty"`
+	Owed      []obligation      `json:"obligations,omitempty"`
+	Actions   []guard.Action    `json:"actions,omitempty"`
+	Exhibits  []guard.Exhibit   `json:"exhibits,omitempty"`
+}
+
+// An obligation is one, and how it stands as of the answer.
+type obligation struct {
+	guard.Obligation
+	Standing string `json:"standing"` // open, met, met late, breached or waived
+}
+
+// incidentOf is the incident of a rollout; nil: it has become none.
+func incidentOf(p *guard.Plan, s guard.State, now time.Time) *incident {
+	i := s.Incident
+	if i.Began.IsZero() {
+		return nil
+	}
+	shown := &incident{
+		Open: i.Open(), Began: i.Began, Scenario: i.Scenario, Level: i.Level, LevelName: levelOf(p, i.Level).Name, Grades: i.Grades, Lead: i.Lead,
+		Cause: i.Cause, Activated: i.Activated, Contained: i.Contained, Preserved: i.Preserved, Reverted: i.Reverted, Restored: i.Restored,
+		Steady: i.Steady, StoodDown: i.StoodDown, StoodBy: i.StoodBy, Filed: i.Filed, Signed: i.Signed, Contacts: i.Contacts,
+		Actions: i.Actions, Exhibits: i.Exhibits,
+	}
+	if len(i.Grades) > 0 {
+		shown.Why = i.Grades[len(i.Grades)-1].Why
+	}
+	if i.Open() {
+		shown.Missing, _ = p.Ready(s)
+	}
+	for _, o := range i.Owed {
+		shown.Owed = append(shown.Owed, obligation{o, o.Standing(now)})
+	}
+	return shown
+}
+
+// levelOf is a level of the plan; the zero one if there is none.
+func levelOf(p *guard.Plan, level int) guard.Level {
+	if i := slices.IndexFunc(p.Severity, func(l guard.Level) bool { return l.Level == level }); i >= 0 {
+		return p.Severity[i]
+	}
+	return guard.Level{}
+}
+
+// brief leaves out what only who looks at one incident wants to know.
+func (i *incident) brief() *incident {
+	if i == nil {
+		return nil
+	}
+	short := *i
+	short.Grades, short.Signed, short.Contacts, short.Owed, short.Actions, short.Exhibits = nil, nil, nil, nil, nil, nil
+	return &short
+}
+
+var digestShape = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+// errNoExhibit says that nothing of this digest belongs to a rollout.
+var errNoExhibit = errors.New("there is no such evidence of this rollout")
+
+// showEvidence sends what was kept as evidence of a rollout, and of no other: whoever may see this one may not need to see
+// all. It is for the disk of who asks, since it holds whatever a program has written.
+func (s *Server) showEvidence(w http.ResponseWriter, r *http.Request) error {
+	h, _, err := s.rollout(r)
+	if err != nil {
+		return err
+	}
+	digest := r.PathValue("sha256")
+	i := slices.IndexFunc(h.state.Incident.Exhibits, func(e guard.Exhibit) bool { return e.SHA256 == digest })
+	if i < 0 || !digestShape.MatchString(digest) {
+		return errNoExhibit
+	}
+	if s.Evidence == nil {
+		return fmt.Errorf("%w here: this server keeps none", errNoExhibit)
+	}
+	content, err := s.Evidence(digest)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w here: another server, or the client that guarded the rollout, has kept it", errNoExhibit)
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { _ = content.Close() }() // it was only read
+	name := cmp.Or(unsafeInName.ReplaceAllString(h.state.Incident.Exhibits[i].Name, "_"), "evidence")
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name + ".txt"}))
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; sandbox")
+	if _, err := io.Copy(w, content); err != nil {
+		s.Log.Warn("evidence was not sent whole", "rollout", r.PathValue("id"), "sha256", digest, "error", s.Clean(err.Error()))
+		panic(http.ErrAbortHandler) // half of it must not look like the whole
+	}
+	return nil
+}
+
+// unsafeInName is what no name of a file should hold, whatever the exhibit is called.
+var unsafeInName = regexp.MustCompile(`[^A-Za-z0-9._-]+|^\.+`)
