@@ -262,12 +262,10 @@ func (n *Notifier) message(notice guard.Notice, to *mail.Address) *gomail.Msg {
 	m := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
 	m.FromMailAddress(n.from)
 	m.ToMailAddress(to)
-	subject := guard.Line(notice.Title, 200)
+	m.Subject(notice.Headline())
 	if notice.Urgent {
-		subject = "URGENT: " + subject
 		m.SetImportance(gomail.ImportanceUrgent)
 	}
-	m.Subject(subject)
 	m.SetDateWithValue(notice.At)
 	m.SetMessageIDWithValue(n.id(notice.Key, strings.ToLower(to.Address)))
 	if notice.Release.ID != "" {
