@@ -17,9 +17,11 @@ import (
 	"github.com/golive-dev/golive/plugins/alertmanager"
 	"github.com/golive-dev/golive/plugins/borg"
 	"github.com/golive-dev/golive/plugins/cdevents"
+	"github.com/golive-dev/golive/plugins/chat"
 	"github.com/golive-dev/golive/plugins/command"
 	"github.com/golive-dev/golive/plugins/disk"
 	"github.com/golive-dev/golive/plugins/dump"
+	"github.com/golive-dev/golive/plugins/email"
 	"github.com/golive-dev/golive/plugins/file"
 	"github.com/golive-dev/golive/plugins/flagd"
 	"github.com/golive-dev/golive/plugins/github"
@@ -54,9 +56,12 @@ func builtin(out io.Writer) plugins.Kit {
 			"scrape":     scrape.NewSource,
 		},
 		Notifiers: map[string]func(guard.With) (guard.Notifier, error){
-			"cdevents": cdevents.NewNotifier,
-			"http":     http.NewNotifier,
-			"stdout":   stdout.NewNotifier(out),
+			"alertmanager": alertmanager.NewNotifier,
+			"cdevents":     cdevents.NewNotifier,
+			"chat":         chat.NewNotifier,
+			"email":        email.NewNotifier,
+			"http":         http.NewNotifier,
+			"stdout":       stdout.NewNotifier(out),
 		},
 		Probes: map[string]func(guard.With) (guard.Probe, error){
 			"alerts":         alertmanager.NewProbe,
