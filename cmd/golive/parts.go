@@ -186,17 +186,24 @@ func (p *program) assemble(plan *guard.Plan, kit plugins.Kit) (made engine.Parts
 		}
 		made.Verify = append(made.Verify, probe)
 	}
-	for i, channel := range plan.Notify {
-		notifier, err := makePart(p, plan, fmt.Sprintf("notify[%d]", i), kit.Notifiers, channel.Part)
+	for i := range plan.Notify {
+		notifier, err := p.notifier(plan, kit, i)
 		if err != nil {
 			return made, err
-		}
-		if channel.Use != "stdout" || p.terminal(p.err) == nil {
-			notifier = discreetNotifier{notifier, report.DiscreetText(plan)}
 		}
 		made.Notifiers = append(made.Notifiers, notifier)
 	}
 	return made, nil
+}
+
+// notifier makes a channel of the plan.
+func (p *program) notifier(plan *guard.Plan, kit plugins.Kit, i int) (guard.Notifier, error) {
+	channel := plan.Notify[i]
+	notifier, err := makePart(p, plan, fmt.Sprintf("notify[%d]", i), kit.Notifiers, channel.Part)
+	if err == nil && (channel.Use != "stdout" || p.terminal(p.err) == nil) {
+		notifier = discreetNotifier{notifier, report.DiscreetText(plan)}
+	}
+	return notifier, err
 }
 
 // following are makers of sources, of which those that can follow the backend's list of instances do.
