@@ -1,6 +1,14 @@
 package guard
 
-import "time"
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
 
 // News is what there is to say about an incident.
 type News string
@@ -21,8 +29,587 @@ const (
 var Audiences = []string{"team", "management", "customer", "vendor"}
 
 // Message says the news of an incident to an audience, in the language of the plan: in the words of plan.Messages for it,
-// if there are any, and else in those of golive. About is what the news is about, such as the obligation that was breached.
-// What nobody knows is said to be unknown. It is pure.
+// if there are any, and else in those of golive. An audience that is none of Audiences is a vendor by its name, who hears
+// under which contract it is called, or else the team. About is what the news is about, such as the obligation that was
+// breached; customers and vendors do not hear it, since it may tell of what is inside. What nobody knows is said to be
+// unknown. Words of the plan that cannot be filled in stop no message: those of golive take their place, and the team is
+// told. It is pure, but for the table of time zones that it looks up.
 func (p *Plan) Message(s State, now time.Time, audience string, news News, about string) (title, text string) {
-	return string(news), about
+	w := writer{plan: p, s: s, now: now, zone: p.zone()}
+	if p.Language == "zh" {
+		w.tongue = chinese
+	}
+	agreed := audience
+	switch {
+	case p.Roster.vendor(audience):
+		w.vendor, audience = audience, "vendor"
+	case audience == "vendor" && len(p.Roster.Vendors) == 1:
+		w.vendor = p.Roster.Vendors[0].Name
+	case !slices.Contains(Audiences, audience):
+		audience = "team"
+	}
+	w.audience, w.public = audience, audience == "customer" || audience == "vendor"
+	title = w.title(news)
+	if news == NewsTest {
+		return title, w.test()
+	}
+	if own, ok := w.agreed(agreed, audience); ok {
+		if !w.public {
+			own = lines(w.news(news, about), own)
+		}
+		return title, own
+	}
+	return title, w.own(news, about)
+}
+
+// zone is where most people of the roster live, for the times in messages; UTC if nobody says where, or nobody knows the
+// place.
+func (p *Plan) zone() *time.Location {
+	count := map[string]int{}
+	most := ""
+	for _, person := range p.Roster.People {
+		if count[person.TZ]++; person.TZ != "" && (most == "" || count[person.TZ] > count[most]) {
+			most = person.TZ
+		}
+	}
+	zone, err := time.LoadLocation(most)
+	if err != nil {
+		return time.UTC
+	}
+	return zone
+}
+
+// A tongue is a place in phrases.
+type tongue int
+
+const (
+	english tongue = iota
+	chinese
+)
+
+// A writer knows what there is to say, and in which words.
+type writer struct {
+	plan   *Plan
+	s      State
+	now    time.Time
+	zone   *time.Location
+	tongue tongue
+
+	audience string // one of Audiences
+	public   bool   // those who read it are told nothing of what is inside
+	vendor   string // by name, who reads it; empty: no vendor, or not known which
+}
+
+// phrases are all that golive says of an incident, in English and in Chinese.
+var phrases = map[string][2]string{
+	"unknown": {"unknown", "未知"},
+	"nobody":  {"nobody yet", "暂无"},
+	"none":    {"none for now", "暂无"},
+	"field":   {"%s: %s", "%s：%s"},
+	"and":     {"; ", "；"},
+	"time":    {"%s %s (%s UTC)", "%s %s（UTC %s）"},
+
+	// What every message says.
+	"Nature":     {"Nature", "事件性质"},
+	"Scope":      {"Scope", "影响范围"},
+	"Progress":   {"Progress", "处置进展"},
+	"ETA":        {"Expected recovery", "预计恢复时间"},
+	"NextUpdate": {"Next update", "下次通报"},
+
+	// The nature of it, for those inside and for others.
+	"bad_release":                {"a faulty release", "版本发布缺陷"},
+	"crash":                      {"a crash of the service", "服务崩溃"},
+	"network":                    {"a network fault", "网络故障"},
+	"hardware":                   {"a hardware fault", "硬件故障"},
+	"data_loss":                  {"loss of data", "数据丢失"},
+	"data_leak":                  {"a leak of data", "数据泄露"},
+	"vulnerability":              {"a security vulnerability", "安全漏洞"},
+	"attack":                     {"an attack", "网络攻击"},
+	"operator_error":             {"a mistake in operation", "操作失误"},
+	"vendor_outage":              {"an outage at a vendor", "供应商服务中断"},
+	"public":                     {"a disruption of the service", "服务异常"},
+	"public.network":             {"a network fault", "网络故障"},
+	"public.crash":               {"an interruption of the service", "服务中断"},
+	"public.hardware":            {"a technical fault", "系统故障"},
+	"public.data_loss":           {"a problem with stored data", "数据异常"},
+	"public.data_leak":           {"a security incident", "安全事件"},
+	"public.vulnerability":       {"a security incident", "安全事件"},
+	"public.attack":              {"a security incident", "安全事件"},
+	"public.vendor_outage":       {"a fault at one of our suppliers", "第三方服务故障"},
+	"service":                    {"the service %s", "%s 服务"},
+	"service.in":                 {"the service %s in %s", "%s 服务（%s 环境）"},
+	"some":                       {"some users of the service %s", "%s 服务的部分用户"},
+	"all":                        {"users of the service %s", "%s 服务的用户"},
+	"traffic":                    {"%s; the new version %s has had up to %d %% of the traffic, and has %d %% now", "%s；新版本 %s 承载流量最高达 %d %%，当前为 %d %%"},
+	"traffic.management":         {"%s; up to %d %% of the traffic was on the new version, and %d %% is now", "%s；新版本流量占比最高 %d %%，当前 %d %%"},
+	"progress.over":              {"the incident is over, since %s", "事件已处置完毕，应急响应于 %s 终止"},
+	"progress.steady":            {"the service is well again, and has stayed so", "服务已恢复，并持续稳定运行"},
+	"progress.restored":          {"the service is well again, which was verified; it is still being watched", "服务已恢复并通过验证，正在持续观察"},
+	"progress.reverted":          {"the change was taken back; whether all is well again is being verified", "相关变更已回退，正在验证恢复情况"},
+	"progress.contained":         {"it spreads no further; the service is being restored", "影响范围已得到控制，正在恢复服务"},
+	"progress.forward":           {"it spreads no further, but there is no way back: people have to decide", "影响范围已得到控制，但无法回退，需人工决策"},
+	"progress.failed":            {"the way back has failed: people have to act", "回退失败，需人工介入处置"},
+	"progress.led":               {"somebody leads, and it is being worked on", "应急响应已启动，正在组织处置"},
+	"progress.none":              {"it was noticed; nobody leads yet", "已发现异常，尚无人员接手处置"},
+	"progress.public":            {"we are working on it", "我们正在紧急处置"},
+	"eta.past":                   {"unknown; %s was aimed at", "未知（原定目标 %s 已过）"},
+	"eta.done":                   {"recovered at %s", "已于 %s 恢复"},
+	"update.none":                {"none: it is over", "事件已结束，不再通报"},
+	"update.last":                {"when it is over", "应急响应终止时"},
+	"level":                      {"level %d (%s)", "%d 级（%s）"},
+	"level.1":                    {"critical", "特别重大"},
+	"level.2":                    {"major", "重大"},
+	"level.3":                    {"moderate", "较大"},
+	"level.4":                    {"minor", "一般"},
+	"because":                    {"%s, because %s", "%s，依据：%s"},
+	"title.team":                 {"%s: %s", "【%s】%s"},
+	"title.level":                {"%s, %s", "%s · %s"},
+	"news.opened":                {"incident opened", "事件发生，启动应急响应"},
+	"news.escalated":             {"incident escalated", "事件升级通报"},
+	"news.level":                 {"incident level changed", "事件级别调整"},
+	"news.update":                {"incident update", "事件处置进展通报"},
+	"news.breached":              {"a deadline has passed", "处置时限已超期"},
+	"news.forward":               {"no way back: a decision is needed", "无法回退，需要决策"},
+	"news.recovered":             {"service recovered", "服务已恢复"},
+	"news.stood_down":            {"incident over", "事件处置完毕，应急响应终止"},
+	"news.test":                  {"test of this channel", "通知渠道测试"},
+	"public.opened":              {"service disruption", "服务异常通报"},
+	"public.update":              {"progress on the service disruption", "服务异常处置进展通报"},
+	"public.recovered":           {"service restored", "服务恢复通知"},
+	"public.stood_down":          {"the service disruption is over", "服务异常处置完毕通知"},
+	"vendor.opened":              {"your support is needed", "请求技术支援"},
+	"vendor.update":              {"progress of the incident in which we need your support", "支援事件处置进展通报"},
+	"vendor.recovered":           {"recovered; no more support is needed for now", "服务已恢复，暂无需支援"},
+	"vendor.stood_down":          {"the incident is over", "事件处置完毕通知"},
+	"about":                      {"What is new", "最新情况"},
+	"late":                       {"not done in time: %s", "未按时完成：%s"},
+	"late.until":                 {"%s; owed by %s, until %s", "%s；责任人：%s，时限：%s"},
+	"Level":                      {"Level", "事件级别"},
+	"Detected":                   {"Detected", "发现时间"},
+	"Lead":                       {"Led by", "处置负责人"},
+	"Cause":                      {"Cause", "事件原因"},
+	"Reason":                     {"Why it goes back", "回退依据"},
+	"Trouble":                    {"Trouble", "处置障碍"},
+	"Contacted":                  {"Contacted", "已联系"},
+	"Owed":                       {"Owed", "待办时限"},
+	"owed":                       {"- %s: %s, until %s, %s", "- %s：%s，时限 %s，%s"},
+	"Rollout":                    {"Rollout", "发布编号"},
+	"version":                    {"%s, from %s to %s", "%s，由 %s 升级至 %s"},
+	"version.first":              {"%s, of %s for the first time", "%s，首次发布 %s"},
+	"Commands":                   {"Commands", "操作命令"},
+	"command.ack":                {"golive ack %s   you lead", "golive ack %s   接手处置"},
+	"command.status":             {"golive status %s   where it stands", "golive status %s   查看当前状态"},
+	"command.note":               {`golive note "TEXT" %s   what should be remembered`, `golive note "内容" %s   记录处置过程`},
+	"Decisions":                  {"Decisions needed", "需决策事项"},
+	"decide.lead":                {"somebody has to lead (%s)", "指定处置负责人（%s）"},
+	"decide.forward":             {"how to go on, as there is no way back", "无法回退，确定后续处置方案"},
+	"decide.failed":              {"what to do now that the way back has failed", "回退失败，确定后续处置方案"},
+	"decide.sign":                {"whether the business is well again (%s)", "确认业务恢复正常（%s）"},
+	"decide.over":                {"whether it is over (%s)", "决定是否终止应急响应（%s）"},
+	"Contract":                   {"Contract", "合同编号"},
+	"contract.own":               {"the one between you and us", "以双方所签合同为准"},
+	"Needed":                     {"What we need", "支援需求"},
+	"needed":                     {"name somebody who works on this with us, and answer with the number of your ticket", "请指派技术人员协助处置，并回复贵方工单编号"},
+	"needed.within":              {"%s, within %s as agreed", "%s（按约定响应时限：%s）"},
+	"needed.none":                {"nothing more for now; thank you", "暂无需进一步支援，感谢配合"},
+	"test":                       {"This is a test. Nothing has happened, and nothing has to be done.", "这是一次通知渠道测试，并未发生任何事件，无需处置。"},
+	"test.ack":                   {"If you read this, please have it written down: golive notify ack NAME", "收到后请登记确认：golive notify ack 姓名"},
+	"Remark":                     {"Remark", "备注"},
+	"remark":                     {"messages[%d] of the plan cannot be filled in (%s); the words of golive are used", "预案 messages[%d] 无法生成（%s），已改用 golive 默认文本"},
+	"due." + string(DueActivate): {"somebody leads", "启动应急响应"},
+	"due." + string(DueContain):  {"it is contained", "控制影响范围"},
+	"due." + string(DueReport):   {"the first report", "首次报告"},
+	"due." + string(DueUpdate):   {"an update", "进展通报"},
+	"due." + string(DueVendor):   {"vendors and the customer know", "通知供应商和客户"},
+	"due." + string(DueRecover):  {"the service is well again", "恢复服务"},
+	"due." + string(DueNotice):   {"everybody hears that it is over", "发布恢复通知"},
+	"due." + string(DueFiled):    {"the report is written", "提交处置报告"},
+	"due." + string(DueLearned):  {"what was learned is in the plan", "落实改进措施"},
+	"open":                       {"open", "未完成"},
+	"met":                        {"met", "已按时完成"},
+	"met late":                   {"met late", "超期完成"},
+	"breached":                   {"breached", "已超期"},
+	"waived":                     {"waived", "已豁免"},
+}
+
+// say is a phrase, filled in.
+func (w writer) say(key string, args ...any) string {
+	phrase, known := phrases[key]
+	if !known {
+		panic("golive has no words for " + key)
+	}
+	if len(args) == 0 {
+		return phrase[w.tongue]
+	}
+	return fmt.Sprintf(phrase[w.tongue], args...)
+}
+
+// either is a phrase if there is one, and else another.
+func (w writer) either(key, other string) string {
+	if _, known := phrases[key]; known {
+		return w.say(key)
+	}
+	return w.say(other)
+}
+
+func (w writer) field(key, value string) string {
+	return strings.TrimRight(w.say("field", w.say(key), value), " ")
+}
+
+// lines joins texts, each on a line of its own, without those that say nothing.
+func lines(texts ...string) string {
+	return strings.Join(slices.DeleteFunc(texts, func(text string) bool { return text == "" }), "\n")
+}
+
+// moment is a time by the clocks of the plan and by UTC.
+func (w writer) moment(t time.Time) string {
+	const day, clock = time.DateOnly, "15:04"
+	local, utc := t.In(w.zone), t.UTC()
+	if w.zone == time.UTC {
+		return utc.Format(day + " " + clock + " UTC")
+	}
+	layout := clock
+	if local.Format(day) != utc.Format(day) {
+		layout = day + " " + clock
+	}
+	return w.say("time", local.Format(day+" "+clock), w.zone.String(), utc.Format(layout))
+}
+
+func (w writer) title(news News) string {
+	service, what := cmp.Or(w.s.Release.Service, w.plan.Service), ""
+	switch {
+	case !w.public:
+		what = w.say("news." + string(news))
+		if environment := cmp.Or(w.s.Release.Environment, w.plan.Environment); environment != "" {
+			service += " " + environment
+		}
+		if level := w.level(); level != "" && news != NewsTest {
+			what = w.say("title.level", what, level)
+		}
+	case news == NewsTest:
+		what = w.say("news.test")
+	default:
+		if news != NewsOpened && news != NewsRecovered && news != NewsStoodDown {
+			news = NewsUpdate
+			if w.audience == "vendor" && len(w.s.Incident.Heard["vendor"]) == 0 { // they hear of it for the first time
+				news = NewsOpened
+			}
+		}
+		what = w.either(w.audience+"."+string(news), "public."+string(news))
+	}
+	return w.say("title.team", service, what)
+}
+
+// level is how bad it is, in words: in those of the plan if it has a name for it. Empty: nobody says.
+func (w writer) level() string {
+	level := w.s.Incident.Level
+	if level == 0 {
+		return ""
+	}
+	name := w.say(fmt.Sprintf("level.%d", min(level, 4)))
+	for _, l := range w.plan.Severity {
+		if l.Level == level && l.Name != "" {
+			name = l.Name
+		}
+	}
+	return w.say("level", level, name)
+}
+
+func (w writer) test() string {
+	if w.public {
+		return w.say("test")
+	}
+	return lines(w.say("test"), w.say("test.ack"))
+}
+
+// fields are what every message about an incident says, by their names in MessageWords.
+func (w writer) fields() map[string]string {
+	return map[string]string{
+		"Nature": w.nature(), "Scope": w.scope(), "Progress": w.progress(), "ETA": w.eta(), "NextUpdate": w.next(),
+	}
+}
+
+// nature is what has happened. Others than those inside hear no more than what they can see; a name that the plan gave a
+// case of its own is not for them.
+func (w writer) nature() string {
+	scenario := w.s.Incident.Scenario
+	switch {
+	case w.public:
+		return w.either("public."+scenario, "public")
+	case scenario == "":
+		return w.say("unknown")
+	case slices.Contains(Classes, scenario):
+		return w.say(scenario)
+	}
+	return scenario
+}
+
+// scope is whom it concerns, as far as the shares of the traffic tell.
+func (w writer) scope() string {
+	r := w.s.Release
+	service := cmp.Or(r.Service, w.plan.Service)
+	peak := max(w.s.Seen, w.s.Peak)
+	if w.public {
+		switch {
+		case w.s.Incident.Scenario != "bad_release" || peak == 0:
+			return w.say("service", service)
+		case peak < 100:
+			return w.say("some", service)
+		}
+		return w.say("all", service)
+	}
+	where := w.say("service", service)
+	if environment := cmp.Or(r.Environment, w.plan.Environment); environment != "" {
+		where = w.say("service.in", service, environment)
+	}
+	switch {
+	case peak == 0 || r.To == "":
+		return where
+	case w.audience == "management":
+		return w.say("traffic.management", where, peak, w.s.Seen)
+	}
+	return w.say("traffic", where, r.To, peak, w.s.Seen)
+}
+
+// progress is how far the way back has come.
+func (w writer) progress() string {
+	i := w.s.Incident
+	forward, failed := w.s.Outcome == ForwardOnly, w.s.Outcome == RollbackFailed
+	switch {
+	case !i.StoodDown.IsZero():
+		return w.say("progress.over", w.moment(i.StoodDown))
+	case !i.Steady.IsZero():
+		return w.say("progress.steady")
+	case !i.Restored.IsZero():
+		return w.say("progress.restored")
+	case forward && !w.public:
+		return w.say("progress.forward")
+	case failed && !w.public:
+		return w.say("progress.failed")
+	case !i.Reverted.IsZero():
+		return w.say("progress.reverted")
+	case !i.Contained.IsZero():
+		return w.say("progress.contained")
+	case w.public:
+		return w.say("progress.public")
+	case !i.Activated.IsZero():
+		return w.say("progress.led")
+	}
+	return w.say("progress.none")
+}
+
+// eta is when it should be over: the moment that the plan promises, as long as that lies ahead.
+func (w writer) eta() string {
+	i := w.s.Incident
+	if !i.Restored.IsZero() {
+		return w.say("eta.done", w.moment(i.Restored))
+	}
+	rto := w.plan.Objectives.RTO.Std()
+	if rto <= 0 || i.Began.IsZero() {
+		return w.say("unknown")
+	}
+	until := i.Began.Add(rto)
+	if until.Before(w.now) {
+		return w.say("eta.past", w.moment(until))
+	}
+	return w.moment(until)
+}
+
+// next is when there is more to hear.
+func (w writer) next() string {
+	i := w.s.Incident
+	if !i.StoodDown.IsZero() {
+		return w.say("update.none")
+	}
+	if o, owed := i.Owes(DueUpdate); owed && o.Open() && o.Until.After(w.now) {
+		return w.moment(o.Until)
+	}
+	if !i.Restored.IsZero() {
+		return w.say("update.last")
+	}
+	return w.say("unknown")
+}
+
+// agreed are the words of the plan for an audience, filled in: those for the scenario, and else those for any.
+func (w writer) agreed(names ...string) (text string, found bool) {
+	for _, scenario := range []string{w.s.Incident.Scenario, "any"} {
+		for _, name := range names {
+			for _, m := range w.plan.Messages {
+				if m.Scenario != scenario || m.Audience != name || !w.mine(m) {
+					continue
+				}
+				if text, err := w.fill(m); err == nil {
+					return text, true
+				}
+			}
+		}
+	}
+	return "", false
+}
+
+func (w writer) mine(m Message) bool {
+	return cmp.Or(m.Language, w.plan.Language, "en") == cmp.Or(w.plan.Language, "en")
+}
+
+func (w writer) fill(m Message) (string, error) {
+	words := m.Words(w.s.Release)
+	maps.Copy(words, w.fields())
+	text, err := Fill(m.Text, words)
+	if err == nil && strings.TrimSpace(text) == "" {
+		err = errors.New("it says nothing")
+	}
+	return text, err
+}
+
+// remarks are on words of the plan that cannot be filled in.
+func (w writer) remarks() (all []string) {
+	for i, m := range w.plan.Messages {
+		if _, err := w.fill(m); err != nil && w.mine(m) {
+			all = append(all, w.field("Remark", w.say("remark", i, err)))
+		}
+	}
+	return all
+}
+
+// own is the message in the words of golive.
+func (w writer) own(news News, about string) string {
+	fields := w.fields()
+	var all []string
+	for _, name := range MessageWords {
+		all = append(all, w.field(name, fields[name]))
+	}
+	text := lines(all...)
+	switch w.audience {
+	case "customer":
+		return text
+	case "vendor":
+		return lines(text, w.contract(news))
+	case "management":
+		return lines(w.news(news, about), text, w.graded(), w.decisions())
+	}
+	return lines(w.news(news, about), text, w.inside(about))
+}
+
+// news is what has made this message necessary.
+func (w writer) news(news News, about string) string {
+	if news != NewsBreached {
+		if about == "" {
+			return ""
+		}
+		return w.field("about", about)
+	}
+	what := about
+	if _, known := phrases["due."+about]; known {
+		what = w.say("due." + about)
+	}
+	if o, owed := w.s.Incident.Owes(Due(about)); owed {
+		what = w.say("late.until", what, o.Role, w.moment(o.Until))
+	}
+	return w.field("about", w.say("late", what))
+}
+
+// graded is how bad it is, and why.
+func (w writer) graded() string {
+	level := w.level()
+	if level == "" {
+		return ""
+	}
+	if grades := w.s.Incident.Grades; len(grades) > 0 && grades[len(grades)-1].Why != "" {
+		level = w.say("because", level, grades[len(grades)-1].Why)
+	}
+	return w.field("Level", level)
+}
+
+// decisions are what management has to see to.
+func (w writer) decisions() string {
+	i, r := w.s.Incident, w.plan.Recovery
+	var all []string
+	if i.Open() && i.Activated.IsZero() {
+		all = append(all, w.say("decide.lead", w.leader()))
+	}
+	if i.Open() && i.Restored.IsZero() {
+		switch w.s.Outcome {
+		case ForwardOnly:
+			all = append(all, w.say("decide.forward"))
+		case RollbackFailed:
+			all = append(all, w.say("decide.failed"))
+		}
+	}
+	if i.Open() && !i.Restored.IsZero() && r.SignOff != "" && i.Signed[r.SignOff] == "" {
+		all = append(all, w.say("decide.sign", r.SignOff))
+	}
+	if i.Open() && !i.Steady.IsZero() {
+		all = append(all, w.say("decide.over", cmp.Or(r.StandDown, w.leader())))
+	}
+	if len(all) == 0 {
+		all = []string{w.say("none")}
+	}
+	return w.field("Decisions", strings.Join(all, w.say("and")))
+}
+
+// leader is the role that leads at this level.
+func (w writer) leader() string { return (&machine{plan: w.plan, State: &w.s, now: w.now}).lead() }
+
+// contract is under which right a vendor is called, and for what.
+func (w writer) contract(news News) string {
+	id, needed := w.say("contract.own"), w.say("needed")
+	for _, v := range w.plan.Roster.Vendors {
+		if v.Name != w.vendor {
+			continue
+		}
+		id = cmp.Or(v.Contract.ID, id)
+		if v.SLA.Respond > 0 {
+			needed = w.say("needed.within", needed, v.SLA.Respond)
+		}
+	}
+	if news == NewsRecovered || news == NewsStoodDown {
+		needed = w.say("needed.none")
+	}
+	return lines(w.field("Contract", id), w.field("Needed", needed))
+}
+
+// inside is what the team has to know beside what everybody does.
+func (w writer) inside(about string) string {
+	i, r := w.s.Incident, w.s.Release
+	all := []string{w.graded()}
+	if !i.Began.IsZero() {
+		all = append(all, w.field("Detected", w.moment(i.Began)))
+	}
+	all = append(all, w.field("Lead", cmp.Or(i.Lead, w.say("nobody"))), w.field("Cause", cmp.Or(i.Cause, w.say("unknown"))))
+	if w.s.Why != "" && w.s.Why != about {
+		all = append(all, w.field("Reason", w.s.Why))
+	}
+	if w.s.Trouble != "" {
+		all = append(all, w.field("Trouble", w.s.Trouble))
+	}
+	if len(i.Contacts) > 0 {
+		var known []string
+		for _, name := range slices.Sorted(maps.Keys(i.Contacts)) {
+			known = append(known, strings.TrimSpace(name+" "+i.Contacts[name]))
+		}
+		all = append(all, w.field("Contacted", strings.Join(known, w.say("and"))))
+	}
+	var owed []string
+	for _, o := range i.Owed {
+		if o.Open() {
+			owed = append(owed, w.say("owed", w.say("due."+string(o.Kind)), o.Role, w.moment(o.Until), w.say(o.Standing(w.now))))
+		}
+	}
+	if len(owed) > 0 {
+		all = append(all, w.field("Owed", ""))
+		all = append(all, owed...)
+	}
+	all = append(all, w.remarks()...)
+	if r.ID != "" {
+		version := w.say("version", r.ID, r.From, r.To)
+		if r.First() {
+			version = w.say("version.first", r.ID, r.To)
+		}
+		all = append(all, w.field("Rollout", version), w.field("Commands", ""))
+		if i.Open() && i.Activated.IsZero() {
+			all = append(all, "  "+w.say("command.ack", r.ID))
+		}
+		all = append(all, "  "+w.say("command.status", r.ID), "  "+w.say("command.note", r.ID))
+	}
+	return lines(all...)
 }

@@ -193,6 +193,15 @@ type Notice struct {
 	To []Recipient `json:"to,omitempty"`
 }
 
+// Headline is the title on one line, which says first if it is urgent.
+func (n Notice) Headline() string {
+	title := Line(n.Title, 200)
+	if n.Urgent {
+		return "URGENT: " + title
+	}
+	return title
+}
+
 // A Recipient is somebody whom a notice is for.
 type Recipient struct {
 	Name  string  `json:"name"`

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // Printable makes a text from outside fit to be shown: what a terminal would obey, and what the eye cannot see,
@@ -40,4 +41,17 @@ func Line(text string, most int) string {
 		return string(runes[:most-1]) + "…"
 	}
 	return text
+}
+
+// Shorten cuts a text to so many bytes, and never within a character.
+func Shorten(text string, most int) string {
+	const gone = "…"
+	if len(text) <= most {
+		return text
+	}
+	end := most - len(gone)
+	for end > 0 && !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:max(0, end)] + gone
 }

@@ -43,3 +43,17 @@ func TestLine(t *testing.T) {
 		})
 	}
 }
+
+func TestShorten(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		most int
+		want string
+	}{
+		{"short", 5, "short"}, {"longer", 5, "lo…"}, {"影响范围", 12, "影响范围"}, {"影响范围", 11, "影响…"}, {"影响范围", 8, "影…"}, {"影响", 3, "…"},
+	} {
+		if got := Shorten(c.text, c.most); got != c.want {
+			t.Errorf("Shorten(%q, %d) = %q, want %q", c.text, c.most, got, c.want)
+		}
+	}
+}

@@ -17,9 +17,11 @@ import (
 	"github.com/golive-dev/golive/plugins/alertmanager"
 	"github.com/golive-dev/golive/plugins/borg"
 	"github.com/golive-dev/golive/plugins/cdevents"
+	"github.com/golive-dev/golive/plugins/chat"
 	"github.com/golive-dev/golive/plugins/command"
 	"github.com/golive-dev/golive/plugins/disk"
 	"github.com/golive-dev/golive/plugins/dump"
+	"github.com/golive-dev/golive/plugins/email"
 	"github.com/golive-dev/golive/plugins/file"
 	"github.com/golive-dev/golive/plugins/flagd"
 	"github.com/golive-dev/golive/plugins/github"
@@ -55,9 +57,12 @@ func builtin(out io.Writer) plugins.Kit {
 			"scrape":     scrape.NewSource,
 		},
 		Notifiers: map[string]func(guard.With) (guard.Notifier, error){
-			"cdevents": cdevents.NewNotifier,
-			"http":     http.NewNotifier,
-			"stdout":   stdout.NewNotifier(out),
+			"alertmanager": alertmanager.NewNotifier,
+			"cdevents":     cdevents.NewNotifier,
+			"chat":         chat.NewNotifier,
+			"email":        email.NewNotifier,
+			"http":         http.NewNotifier,
+			"stdout":       stdout.NewNotifier(out),
 		},
 		Probes: map[string]func(guard.With) (guard.Probe, error){
 			"alerts":         alertmanager.NewProbe,
@@ -190,17 +195,24 @@ func (p *program) assemble(plan *guard.Plan, kit plugins.Kit) (made engine.Parts
 		}
 		made.Verify = append(made.Verify, probe)
 	}
-	for i, channel := range plan.Notify {
-		notifier, err := makePart(p, plan, fmt.Sprintf("notify[%d]", i), kit.Notifiers, channel.Part)
+	for i := range plan.Notify {
+		notifier, err := p.notifier(plan, kit, i)
 		if err != nil {
 			return made, err
-		}
-		if channel.Use != "stdout" || p.terminal(p.err) == nil {
-			notifier = discreetNotifier{notifier, report.DiscreetText(plan)}
 		}
 		made.Notifiers = append(made.Notifiers, notifier)
 	}
 	return made, nil
+}
+
+// notifier makes a channel of the plan.
+func (p *program) notifier(plan *guard.Plan, kit plugins.Kit, i int) (guard.Notifier, error) {
+	channel := plan.Notify[i]
+	notifier, err := makePart(p, plan, fmt.Sprintf("notify[%d]", i), kit.Notifiers, channel.Part)
+	if err == nil && (channel.Use != "stdout" || p.terminal(p.err) == nil) {
+		notifier = discreetNotifier{notifier, report.DiscreetText(plan)}
+	}
+	return notifier, err
 }
 
 // following are makers of sources, of which those that can follow the backend's list of instances do.

@@ -386,6 +386,10 @@ func (q quietClock) Skew(ctx context.Context, r guard.Release) (guard.Skew, erro
 func (q quietNotifier) Notify(ctx context.Context, n guard.Notice) (guard.Receipt, error) {
 	receipt, err := q.part.Notify(ctx, n)
 	receipt.Detail = q.secrets.name(receipt.Detail)
+	receipt.Handed = slices.Clone(receipt.Handed)
+	for i := range receipt.Handed {
+		receipt.Handed[i].Problem = q.secrets.name(receipt.Handed[i].Problem)
+	}
 	return receipt, q.secrets.error(err)
 }
 

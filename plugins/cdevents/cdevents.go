@@ -63,7 +63,8 @@ var _ guard.Notifier = (*Notifier)(nil)
 //
 // A notice that the new version is live is a service.upgraded (service.deployed, if it is the first); that it goes
 // back, would go back, or could not go back, an incident.detected; that it is back, a service.rolledback (service.removed,
-// if it was the first) and an incident.resolved. The incident is called as the rollout. Every other notice is
+// if it was the first) and an incident.resolved. The incident is called as the rollout; where the plan has people answer it,
+// it is detected when it is opened, and resolved when somebody stands it down. Every other notice is
 // an event of golive's own, dev.cdeventsx.golive-rollout.noticed. The id of an event is the key of its notice.
 func NewNotifier(with guard.With) (guard.Notifier, error) {
 	settings := struct {
@@ -195,6 +196,11 @@ func (n *Notifier) events(notice guard.Notice) ([]event, error) {
 		return n.event(notice, kind, notice.Key, service, content)
 	}
 	switch title := notice.Title; {
+	case notice.News == guard.NewsOpened:
+		return []event{incident(detected)}, nil
+	case notice.News == guard.NewsStoodDown:
+		return []event{incident(resolved)}, nil
+	case notice.News != "": // an incident.reported would need the address of a ticket
 	case title == string(guard.Live) && r.First():
 		return []event{of(deployed, now)}, nil
 	case title == string(guard.Live):
@@ -206,10 +212,14 @@ func (n *Notifier) events(notice guard.Notice) ([]event, error) {
 	case title == goingBack, title == string(guard.WouldRollBack), title == string(guard.RollbackFailed):
 		return []event{incident(detected)}, nil
 	}
-	return []event{n.event(notice, noticed, notice.Key, r.ID, map[string]any{
+	content := map[string]any{
 		"environment": at, "service": map[string]any{"id": service}, "artifactId": now,
 		"title": notice.Title, "text": notice.Text, "urgent": notice.Urgent,
-	})}, nil
+	}
+	if notice.News != "" {
+		content["news"], content["audience"], content["level"] = string(notice.News), notice.Audience, notice.Level
+	}
+	return []event{n.event(notice, noticed, notice.Key, r.ID, content)}, nil
 }
 
 func (n *Notifier) event(notice guard.Notice, kind, id, about string, content map[string]any) event {

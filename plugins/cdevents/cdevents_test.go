@@ -124,6 +124,11 @@ func notice(title string) guard.Notice {
 // TestEvents holds every notice that guard writes to an event of the standard.
 func TestEvents(t *testing.T) {
 	first := func(n guard.Notice) guard.Notice { n.Release.From = ""; return n }
+	of := func(news guard.News) guard.Notice {
+		n := notice("live") // whatever its title says
+		n.News, n.Audience, n.Level = news, "team", 1
+		return n
+	}
 	bare := notice("live")
 	bare.Release = guard.Release{To: "v2"}
 	named := notice("live")
@@ -139,6 +144,9 @@ func TestEvents(t *testing.T) {
 		"rolled back":     {notice("rolled back"), []string{rolledBack + " r7/3 checkout pkg:oci/checkout@v1", resolved + " r7/3/incident r7 pkg:oci/checkout@sha256%3Aab"}},
 		"first is back":   {first(notice("rolled back")), []string{removed + " r7/3 checkout ", resolved + " r7/3/incident r7 pkg:oci/checkout@sha256%3Aab"}},
 		"not back":        {notice("rollback failed"), []string{detected + " r7/3/incident r7 pkg:oci/checkout@sha256%3Aab"}},
+		"opened":          {of(guard.NewsOpened), []string{detected + " r7/3/incident r7 pkg:oci/checkout@sha256%3Aab"}},
+		"update":          {of(guard.NewsUpdate), []string{noticed + " r7/3 r7 pkg:oci/checkout@sha256%3Aab"}},
+		"stood down":      {of(guard.NewsStoodDown), []string{resolved + " r7/3/incident r7 pkg:oci/checkout@sha256%3Aab"}},
 		"no-go":           {notice("no-go"), []string{noticed + " r7/3 r7 pkg:oci/checkout@sha256%3Aab"}},
 		"unfinished":      {notice("unfinished"), []string{noticed + " r7/3 r7 pkg:oci/checkout@sha256%3Aab"}},
 		"a person":        {notice("a person has to decide"), []string{noticed + " r7/3 r7 pkg:oci/checkout@sha256%3Aab"}},

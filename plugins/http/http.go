@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -208,16 +209,19 @@ func (p *Probe) expected(contains string) string {
 // Notifier posts notices to an address.
 type Notifier struct {
 	request request
+	people  bool // the addresses of recipients may be told
 	client  *client
 }
 
 var _ guard.Notifier = (*Notifier)(nil)
 
-// NewNotifier reads {url, headers, timeout}. A notice is posted as JSON; any 2xx status says that it arrived.
+// NewNotifier reads {url, headers, people, timeout}. A notice is posted as JSON; any 2xx status says that it arrived. Of its
+// recipients it has names and roles, and their addresses only if people says so.
 func NewNotifier(with guard.With) (guard.Notifier, error) {
 	config := struct {
 		URL     guard.Template            `json:"url"`
 		Headers map[string]guard.Template `json:"headers"`
+		People  bool                      `json:"people"`
 		Timeout guard.Duration            `json:"timeout"`
 	}{Timeout: guard.Duration(10 * time.Second)}
 	err := errors.Join(with.Decode(&config), positive(config.Timeout))
@@ -226,7 +230,7 @@ func NewNotifier(with guard.With) (guard.Notifier, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Notifier{post, newClient(config.Timeout)}, nil
+	return &Notifier{post, config.People, newClient(config.Timeout)}, nil
 }
 
 // Notify posts a notice. What it tells of the address is the host alone, because the path of a webhook is
@@ -235,6 +239,12 @@ func (n *Notifier) Notify(ctx context.Context, notice guard.Notice) (guard.Recei
 	filled, err := n.request.fill(ctx, notice.Release.Words())
 	if err != nil {
 		return guard.Receipt{}, err
+	}
+	if !n.people {
+		notice.To = slices.Clone(notice.To)
+		for i := range notice.To {
+			notice.To[i].Reach = nil
+		}
 	}
 	text, err := json.Marshal(notice)
 	if err != nil {

@@ -339,6 +339,41 @@ func TestNotify(t *testing.T) {
 	}
 }
 
+// TestNotifyOfIncident tells everything but how people are reached, unless the plan says so.
+func TestNotifyOfIncident(t *testing.T) {
+	var got guard.Notice
+	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		got = guard.Notice{}
+		if err := json.NewDecoder(r.Body).Decode(&got); err != nil {
+			t.Error(err)
+		}
+	}))
+	defer s.Close()
+	sent := guard.Notice{
+		Key: "r7/9", Release: release, Title: "t", News: guard.NewsOpened, About: "errors", Audience: "team", Roles: []string{"commander"}, Level: 1,
+		Ends: true, Reply: "https://golive.test/ack", To: []guard.Recipient{{Name: "Ada", Role: "commander", Reach: []guard.Reach{{"phone": "+34 1"}}}},
+	}
+	for _, people := range []bool{false, true} {
+		n, err := NewNotifier(guard.With{"url": s.URL, "people": people})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := n.Notify(t.Context(), sent); err != nil {
+			t.Fatal(err)
+		}
+		want := sent
+		if !people {
+			want.To = []guard.Recipient{{Name: "Ada", Role: "commander"}}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("people: %v (-want +got):\n%s", people, diff)
+		}
+	}
+	if sent.To[0].Reach == nil {
+		t.Error("the notice of the caller has lost its addresses")
+	}
+}
+
 // TestCompressedBomb holds the limit to what the body unpacks to.
 func TestCompressedBomb(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

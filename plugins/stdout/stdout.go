@@ -37,13 +37,19 @@ func (n *Notifier) Notify(ctx context.Context, notice guard.Notice) (guard.Recei
 		return guard.Receipt{}, err
 	}
 	var b strings.Builder
-	mark := ""
+	mark, whom := "", ""
 	if notice.Urgent {
 		mark = "URGENT: "
 	}
-	fmt.Fprintf(&b, "%s  %s%s\n", notice.At.Format(time.TimeOnly), mark, strings.ReplaceAll(guard.Printable(notice.Title), "\n", " "))
+	if len(notice.Roles) > 0 {
+		whom = " (for " + guard.Line(strings.Join(notice.Roles, ", "), 200) + ")"
+	}
+	fmt.Fprintf(&b, "%s  %s%s%s\n", notice.At.Format(time.TimeOnly), mark, strings.ReplaceAll(guard.Printable(notice.Title), "\n", " "), whom)
 	for line := range strings.Lines(guard.Printable(notice.Text)) {
 		fmt.Fprintf(&b, "          %s\n", strings.TrimRight(line, "\n"))
+	}
+	if notice.Reply != "" {
+		fmt.Fprintf(&b, "          %s\n", guard.Line(notice.Reply, 2000))
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -17,8 +17,12 @@ func TestNotify(t *testing.T) {
 		notice guard.Notice
 		want   string
 	}{
-		"one line":         {guard.Notice{Title: "v2 is live", At: at}, "03:04:05  v2 is live\n"},
-		"urgent":           {guard.Notice{Title: "v3 went back", Urgent: true, At: at}, "03:04:05  URGENT: v3 went back\n"},
+		"one line": {guard.Notice{Title: "v2 is live", At: at}, "03:04:05  v2 is live\n"},
+		"urgent":   {guard.Notice{Title: "v3 went back", Urgent: true, At: at}, "03:04:05  URGENT: v3 went back\n"},
+		"an incident": {
+			guard.Notice{Title: "t", Text: "x", Audience: "team", Roles: []string{"commander", "scribe"}, Reply: "https://golive.test/a\nb", At: at},
+			"03:04:05  t (for commander, scribe)\n          x\n          https://golive.test/a b\n",
+		},
 		"with text":        {guard.Notice{Title: "t", Text: "one\ntwo\n", At: at}, "03:04:05  t\n          one\n          two\n"},
 		"terminal escapes": {guard.Notice{Title: "a\x1b[2Jb\nc", Text: "\u009bx", At: at}, "03:04:05  a?[2Jb c\n          ?x\n"},
 	} {
