@@ -164,7 +164,7 @@ func (r record) judge(s guard.Scene, l guard.Ledger, t topic, f guard.Finding) g
 	case age > t.within.Std():
 		f.Verdict = guard.Fail
 		f.Reason = fmt.Sprintf("the latest is %s older than it may be", span(age-t.within.Std()))
-	case !ofToday(s.Plan, e):
+	case !e.OfToday(s.Plan):
 		f.Verdict = guard.Fail
 		f.Reason = "the way has changed since: the plan says something else of it today"
 	default:
@@ -179,12 +179,6 @@ func (r record) judge(s guard.Scene, l guard.Ledger, t topic, f guard.Finding) g
 		f.Remedy = ""
 	}
 	return f
-}
-
-// ofToday says that a result is of the way in which the plan has it done today.
-func ofToday(p *guard.Plan, e guard.Entry) bool {
-	method := p.Method(e.Kind, e.Subject)
-	return method == "" || e.Method == method
 }
 
 // latest is the result about a topic that was written last.

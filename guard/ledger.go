@@ -101,6 +101,12 @@ func (e Entry) For(service, environment string) bool {
 	return (e.Service == "" || e.Service == service) && (e.Environment == "" || e.Environment == environment)
 }
 
+// OfToday says that a result is of the way in which the plan has it done today. One of another way no longer counts.
+func (e Entry) OfToday(p *Plan) bool {
+	method := p.Method(e.Kind, e.Subject)
+	return method == "" || e.Method == method
+}
+
 // Newest is the entry of the kind about the subject that was written last, of those that hold for the plan.
 func (l Ledger) Newest(p *Plan, act Act, kind, subject string) (newest Entry, found bool) {
 	for _, e := range l.Entries {

@@ -166,3 +166,46 @@ func word(language, key string) string {
 	}
 	return words["en"][key]
 }
+
+// Map is the document with f applied to each of its texts. Pictures stay as they are but for what they are said to show.
+func (d Document) Map(f func(string) string) Document {
+	texts := func(all []string) []string {
+		var mapped []string
+		for _, text := range all {
+			mapped = append(mapped, f(text))
+		}
+		return mapped
+	}
+	facts := func(all []Fact) []Fact {
+		var mapped []Fact
+		for _, fact := range all {
+			mapped = append(mapped, Fact{f(fact.Name), f(fact.Value)})
+		}
+		return mapped
+	}
+	d.Title, d.Subtitle, d.Footer = f(d.Title), f(d.Subtitle), f(d.Footer)
+	d.Cover, d.Notes, d.Sign = facts(d.Cover), texts(d.Notes), texts(d.Sign)
+	var chapters []Chapter
+	for _, c := range d.Chapters {
+		c.Title = f(c.Title)
+		var blocks []Block
+		for _, b := range c.Blocks {
+			b.Heading, b.Text, b.Missing, b.List, b.Facts = f(b.Heading), f(b.Text), f(b.Missing), texts(b.List), facts(b.Facts)
+			if b.Table != nil {
+				t := Table{Head: texts(b.Table.Head), Tone: b.Table.Tone}
+				for _, row := range b.Table.Rows {
+					t.Rows = append(t.Rows, texts(row))
+				}
+				b.Table = &t
+			}
+			if b.Picture != nil {
+				b.Picture = &Picture{SVG: b.Picture.SVG, Alt: f(b.Picture.Alt)}
+			}
+			blocks = append(blocks, b)
+		}
+		c.Blocks = blocks
+		chapters = append(chapters, c)
+	}
+	d.Chapters = chapters
+	return d
+}
