@@ -10,8 +10,10 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"regexp"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // A Document is a piece of paperwork. Its texts are plain.
@@ -55,6 +57,8 @@ type Table struct {
 	Head []string   `json:"head"`
 	Rows [][]string `json:"rows"`
 	Tone []Tone     `json:"tone,omitempty"` // of each row; empty: all are calm
+	// Wide is how wide each column is, in per cent, so that tables of one kind look alike; empty: as their texts need it.
+	Wide []int `json:"wide,omitempty"`
 }
 
 // A Picture is drawn by whoever makes the document. SVG is trusted, and has to come from a program, not from a text.
@@ -144,6 +148,7 @@ func writeHTML(w io.Writer, d Document) error {
 var pages = template.Must(template.New("").Funcs(template.FuncMap{
 	"word": word,
 	"svg":  func(p *Picture) template.HTML { return template.HTML(p.SVG) },
+	"soft": soft,
 	"nth":  func(i int) string { return strconv.Itoa(i + 1) },
 	"tone": func(t *Table, row int) Tone {
 		if row < len(t.Tone) {
@@ -152,6 +157,34 @@ var pages = template.Must(template.New("").Funcs(template.FuncMap{
 		return Calm
 	},
 }).ParseFS(sources, "*.html"))
+
+// unbroken is what HTML needs help with: a word that may have to be broken (a digest, a selector, an address), and a date,
+// which may not, though a browser would.
+var unbroken = regexp.MustCompile(`[!-~]{25,}|\b\d{4}-\d{2}-\d{2}\b`)
+
+// soft is a text in which long words may be broken, and only those. What is copied from it is unchanged.
+func soft(text string) template.HTML {
+	const piece = 12 // characters that stay together
+	var b strings.Builder
+	at := 0
+	for _, found := range unbroken.FindAllStringIndex(text, -1) {
+		b.WriteString(template.HTMLEscapeString(text[at:found[0]]))
+		word := text[found[0]:found[1]]
+		if len(word) == len(time.DateOnly) {
+			b.WriteString(`<span class="date">` + word + `</span>`)
+			word = ""
+		}
+		for i := 0; i < len(word); i += piece {
+			if i > 0 {
+				b.WriteString("<wbr>")
+			}
+			b.WriteString(template.HTMLEscapeString(word[i:min(i+piece, len(word))]))
+		}
+		at = found[1]
+	}
+	b.WriteString(template.HTMLEscapeString(text[at:]))
+	return template.HTML(b.String())
+}
 
 // words are what a form says by itself, in each language.
 var words = map[string]map[string]string{
@@ -192,7 +225,7 @@ func (d Document) Map(f func(string) string) Document {
 		for _, b := range c.Blocks {
 			b.Heading, b.Text, b.Missing, b.List, b.Facts = f(b.Heading), f(b.Text), f(b.Missing), texts(b.List), facts(b.Facts)
 			if b.Table != nil {
-				t := Table{Head: texts(b.Table.Head), Tone: b.Table.Tone}
+				t := Table{Head: texts(b.Table.Head), Tone: b.Table.Tone, Wide: b.Table.Wide}
 				for _, row := range b.Table.Rows {
 					t.Rows = append(t.Rows, texts(row))
 				}

@@ -87,6 +87,9 @@ func (w *writer) chapter(c chapter) page.Chapter {
 			w.missing(k)
 		}
 		w.held(strings.Fields(k.checks))
+		if len(w.blocks) == before {
+			w.blocks = w.blocks[:before-1] // nothing stands below the heading
+		}
 	}
 	if len(w.blocks) == 0 {
 		w.add(page.Block{Text: w.say("Nothing of this is switched on in the plan.", "预案未启用本章内容。")})
@@ -111,7 +114,7 @@ func (w *writer) missing(k clause) {
 
 // held is the table of the checks of a clause.
 func (w *writer) held(ids []string) {
-	t := page.Table{Head: []string{w.say("Check", "检查项"), w.say("What it asks for", "检查要求"), w.say("Last result", "最近结果"), w.say("What was found", "检查所见")}}
+	t := page.Table{Head: []string{w.say("Check", "检查项"), w.say("What it asks for", "检查要求"), w.say("Last result", "最近结果"), w.say("What was found", "检查所见")}, Wide: []int{22, 32, 18, 28}}
 	for _, id := range ids {
 		if c, found := w.check(id); found && c.For(w.plan) != guard.Off {
 			row, tone := w.row(c)
