@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/golive-dev/golive/guard"
@@ -83,8 +84,15 @@ func (r record) with(kind, subject string) string {
 	if r.command != "" {
 		return r.command
 	}
-	if kind == "drill.restore" || kind == "drill.verify" {
+	switch {
+	case kind == "drill.restore" || kind == "drill.verify":
 		return "golive drill restore --data " + quote(subject)
+	case kind == "drill.rollback":
+		return "golive drill rollback --from OLD --to NEW"
+	case kind == "drill.notify" || kind == tabletop && subject == "":
+		return "golive " + strings.Replace(kind, ".", " ", 1)
+	case (kind == tabletop || kind == "drill.scenario") && slices.Contains(guard.Classes, subject):
+		return "golive drill tabletop --scenario " + quote(subject)
 	}
 	text := "golive record " + kind
 	if subject != "" {

@@ -20,7 +20,7 @@ type Situation struct {
 	Percent        int                // share of the traffic on the new version
 	Peak           int                // the greatest share that it has had
 	Alerts         int                // that fire
-	Minutes        float64            // since detection
+	Minutes        float64            // since detection, whenever something happens
 	Cause          string             // what made the rollout go back: one of the Causes
 	Scenario       string             // one of Classes, or of the plan
 	Tier           string
@@ -58,6 +58,16 @@ func (p *Plan) condition(text string) (*vm.Program, error) {
 	return program, nil
 }
 
+// keep remembers a condition that was read.
+func (p *Plan) keep(text string, program *vm.Program) {
+	if p.conditions == nil {
+		p.conditions = map[string]*vm.Program{}
+	}
+	if program != nil {
+		p.conditions[text] = program
+	}
+}
+
 func (p *Plan) vocabulary() string {
 	words := slices.Sorted(maps.Keys(p.env(Situation{})))
 	return fmt.Sprint(words)
@@ -77,7 +87,10 @@ func firstLine(text string) string {
 func (p *Plan) Grade(s Situation) (level Level, why string, found bool) {
 	env := p.env(s)
 	for _, l := range p.Severity {
-		program, err := p.condition(l.When)
+		program, err := p.conditions[l.When], error(nil)
+		if program == nil { // a plan that nobody has parsed, or a placeholder
+			program, err = p.condition(l.When)
+		}
 		if err != nil {
 			return l, err.Error(), true
 		}

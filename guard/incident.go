@@ -26,13 +26,17 @@ type Incident struct {
 
 	Lead     string            // who leads; empty: nobody yet
 	Cause    string            // what made it happen, as a person says; empty: not known
-	SignedBy string            // who has agreed that the business is well again
+	StoodBy  string            // who has stood it down
+	Signed   map[string]string // who has agreed, by role
 	Contacts map[string]string // the vendors, customers and others who know, and the reference under which
 	Answers  map[string]string // what people have said for the report, by field: see Fields
 	Owed     []Obligation      // in the order in which they began
 	Actions  []Action
 	Exhibits []Exhibit
-	Resort   int // how many of recovery.resorts were tried
+	Resort   int      // how many of recovery.resorts were tried
+	Ramped   int      // how many of recovery.ramp are done
+	// Heard are the audiences that have had a notice of it, and the roles in them.
+	Heard map[string][]string
 }
 
 // Open says that there is an incident, and that it is not stood down.
@@ -108,10 +112,10 @@ func (o Obligation) Standing(now time.Time) string {
 		return "met late"
 	case !o.Met.IsZero():
 		return "met"
-	case o.Waived != "":
-		return "waived"
 	case late:
 		return "breached"
+	case o.Waived != "":
+		return "waived"
 	}
 	return "open"
 }

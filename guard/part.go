@@ -182,6 +182,8 @@ type Notice struct {
 	At      time.Time `json:"at"`
 
 	// What follows is of notices about an incident.
+	News     News     `json:"news,omitempty"`     // what kind of news it is
+	About    string   `json:"about,omitempty"`    // what it is about: the kind of an obligation that was breached, or a sentence
 	Audience string   `json:"audience,omitempty"` // whom the words are chosen for: team, management, customer or vendor
 	Roles    []string `json:"roles,omitempty"`    // who has to hear it: roles, vendors, customer, management or everyone
 	Level    int      `json:"level,omitempty"`    // how bad it is, 1 the worst

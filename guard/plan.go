@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+
+	"github.com/expr-lang/expr/vm"
 )
 
 // The tags of the types below say how a plan is written. json names the key; without omitempty or omitzero the
@@ -43,8 +45,9 @@ type Plan struct {
 	Checks       Checks        `json:"checks,omitzero"`        // how the checks are tuned, added to and waived
 	Notify       []Channel     `json:"notify,omitempty"`       // who is told, and how
 
-	file  string
-	where map[string]Position // of every key path that the file holds, for messages: "rollout.steps[1].percent"
+	file       string
+	conditions map[string]*vm.Program // of severity, by their text, read once
+	where      map[string]Position    // of every key path that the file holds, for messages: "rollout.steps[1].percent"
 }
 
 // File is the name of the file that the plan was read from.

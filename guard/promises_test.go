@@ -15,7 +15,10 @@ import (
 // TestPromises plays thousands of random histories – wrong answers, late answers, answers twice, orders,
 // signals and crashes at any time – and holds every state to what must never be broken.
 func TestPromises(t *testing.T) {
-	const histories = 3000
+	histories := 3000
+	if testing.Short() {
+		histories = 1000
+	}
 	plans := []*guard.Plan{
 		shopPlan(t, ""),
 		shopPlan(t, "scarce: {then: proceed}; blind: {after: 1m, then: rollback}"),
@@ -24,6 +27,9 @@ func TestPromises(t *testing.T) {
 		shopPlan(t, "steps: [100]"),
 		shopPlan(t, "alert: {then: rollback}; bake: {for: 0s}"),
 		shopPlan(t, "alert: {then: note} | notify: [{use: stdout}]"),
+		shopPlan(t, "deadline: {rollback: 30s} | "+responding),
+		shopPlan(t, "deadline: {rollback: 10s} | "+responding+recovering),
+		shopPlan(t, " | "+responding+"data: [{name: orders, migrations: irreversible}]\n"),
 	}
 	outcomes := map[guard.Outcome]int{}
 	for seed := range uint64(histories) {
@@ -42,7 +48,7 @@ func TestPromises(t *testing.T) {
 	// A test that never gets anywhere keeps every promise.
 	for _, o := range []guard.Outcome{
 		guard.Live, guard.Unfinished, guard.NoGo, guard.Unknowable, guard.Overdue, guard.Stopped,
-		guard.RolledBack, guard.RollbackFailed, guard.WouldRollBack,
+		guard.RolledBack, guard.RollbackFailed, guard.WouldRollBack, guard.Recovered, guard.ForwardOnly,
 	} {
 		if outcomes[o] == 0 {
 			t.Errorf("no history ended as %q: %v", o, outcomes)
@@ -128,6 +134,8 @@ func (h *history) event() guard.Event {
 		e.At = h.now
 	case n < 6:
 		e.Fact = guard.Ordered{Verb: pick(h.rand, guard.Verbs...), For: guard.Duration(h.rand.IntN(1600)) * guard.Duration(time.Minute)}
+	case n < 7 && h.rand.IntN(2) == 0:
+		e.Fact = h.statement()
 	case n < 7:
 		e.Fact = guard.Interrupted{Signal: "interrupt"}
 	case n < 10:
@@ -171,6 +179,14 @@ func (h *history) vote() guard.Fact {
 	return guard.Voted{Alerts: []guard.Alert{a, other}}
 }
 
+// statement is what people may say of an incident.
+func (h *history) statement() guard.Fact {
+	what := pick(h.rand, append([]guard.Statement{guard.StateStandDown, guard.StateSignOff}, guard.Statements...)...)
+	return guard.Stated{
+		What: what, By: "ada", Text: "so it is", Subject: pick(h.rand, "business", "customer", "PayCo", "surprise"), Level: h.rand.IntN(4),
+	}
+}
+
 // due picks a task: mostly the one that is due first, sometimes any.
 func (h *history) due() (first guard.Task, found bool) {
 	if len(h.state.Todo) > 0 && h.rand.IntN(20) == 0 {
@@ -188,7 +204,11 @@ func (h *history) due() (first guard.Task, found bool) {
 
 // answer is what a bad world may say to a task.
 func (h *history) answer(t guard.Task) guard.Fact {
-	if _, wait := t.Deed.(guard.Wait); !wait && h.rand.IntN(16) == 0 {
+	switch t.Deed.(type) {
+	case guard.Wait, guard.Remind, guard.Escalate:
+		return guard.Elapsed{}
+	}
+	if h.rand.IntN(16) == 0 {
 		return guard.Failed{Error: "connection refused"}
 	}
 	standing := guard.Standing{Percent: h.state.Aim, Undo: guard.Undo{Open: h.rand.IntN(30) > 0}}
@@ -221,8 +241,18 @@ func (h *history) answer(t guard.Task) guard.Fact {
 			return guard.Failed{Error: "no permission"}
 		}
 		return guard.Finished{}
+	case guard.Intervene:
+		return guard.Intervened{Findings: []guard.Finding{{Verdict: verdict}}}
+	case guard.Gather:
+		return guard.Gathered{Exhibits: []guard.Exhibit{{Name: "counts"}}}
+	case guard.Soak:
+		return guard.Soaked{Standing: &standing, Findings: []guard.Finding{{Verdict: verdict}}, Ruling: judge.Ruling{Call: judge.Healthy}}
 	case guard.Tell:
-		return guard.Told{}
+		told := guard.Told{}
+		if h.rand.IntN(3) == 0 {
+			told.Receipt.Handed = []guard.Handed{{Name: "Ada Obi", Way: "email", Problem: pick(h.rand, "", "no such mailbox")}}
+		}
+		return told
 	}
 	return guard.Elapsed{}
 }
@@ -263,10 +293,16 @@ func kept(p *guard.Plan, before, after guard.State, e guard.Event) error {
 			if t.NotBefore != after.Until {
 				return fmt.Errorf("the deadline is at %s, and the phase says %s", t.NotBefore, after.Until)
 			}
-		case guard.Tell:
+		case guard.Tell, guard.Remind, guard.Escalate, guard.Gather:
 			continue
 		}
 		others++
+	}
+	if after.Phase == guard.Resorting && others == 1 {
+		others++ // a person has to agree
+	}
+	if after.Phase == guard.Preserving {
+		others++ // evidence is kept
 	}
 	late := e.Task != 0 && !asked(before, e.Task)
 	switch {
@@ -278,13 +314,14 @@ func kept(p *guard.Plan, before, after guard.State, e guard.Event) error {
 		return fmt.Errorf("%d deadlines in %s: it can be stuck", waits, after.Phase)
 	case after.Phase != guard.Over && others < 2:
 		return fmt.Errorf("nothing to do in %s but to wait", after.Phase)
-	case (late || before.Phase == guard.Over && e.Task == 0) && !same(before, after):
+	case (late || before.Phase == guard.Over && e.Task == 0 && !hears(before, e.Fact)) && !same(before, after):
 		return fmt.Errorf("a late answer changed something")
 	case before.Phase == guard.Over && (after.Phase != guard.Over || after.Outcome != before.Outcome):
 		return fmt.Errorf("over does not mean over")
-	case goesBack && after.Aim > 0:
+	case goesBack && after.Aim > 0 && after.Phase != guard.Containing && after.Phase != guard.Preserving && after.Outcome != guard.ForwardOnly:
 		return fmt.Errorf("going back, the aim is %d %%", after.Aim)
-	case goesBack && after.Phase == guard.Over && acts && after.Outcome != guard.RolledBack && after.Outcome != guard.RollbackFailed:
+	case goesBack && after.Phase == guard.Over && acts && after.Outcome != guard.RolledBack && after.Outcome != guard.RollbackFailed &&
+		after.Outcome != guard.Recovered && after.Outcome != guard.ForwardOnly:
 		return fmt.Errorf("gone back, and the outcome is %s", after.Outcome)
 	case after.Outcome == guard.Live && !after.Earned:
 		return fmt.Errorf("live, and never found healthy")
@@ -292,6 +329,9 @@ func kept(p *guard.Plan, before, after guard.State, e guard.Event) error {
 		return fmt.Errorf("rolled back with %d %% on the new version", after.Seen)
 	}
 	if err := keptOfAlerts(p, before, after, e); err != nil {
+		return err
+	}
+	if err := keptOfIncidents(p, before, after, e); err != nil {
 		return err
 	}
 	if m, ok := e.Fact.(guard.Measured); ok && !late && e.Task != 0 {
@@ -350,6 +390,63 @@ func keptOfAlerts(p *guard.Plan, before, after guard.State, e guard.Event) error
 	return nil
 }
 
+// hears says whether a fact may change something after the end.
+func hears(s guard.State, f guard.Fact) bool {
+	switch f.(type) {
+	case guard.Noted, guard.Acknowledged, guard.Stated:
+		return true
+	case guard.Resumed:
+		return s.Incident.Open()
+	}
+	return false
+}
+
+// keptOfIncidents says which promise about an incident was broken, if one: what is owed is neither lost nor reset, by nothing
+// that happens, and it only gets better if a person says so.
+func keptOfIncidents(p *guard.Plan, before, after guard.State, e guard.Event) error {
+	was, is := before.Incident, after.Incident
+	stated, said := e.Fact.(guard.Stated)
+	switch {
+	case !was.Began.IsZero() && !is.Began.Equal(was.Began):
+		return fmt.Errorf("the incident began at %s, and now at %s", was.Began, is.Began)
+	case len(is.Owed) < len(was.Owed):
+		return fmt.Errorf("of %d obligations %d are left", len(was.Owed), len(is.Owed))
+	case was.Level > 0 && is.Level > was.Level && (!said || stated.What != guard.StateSeverity):
+		return fmt.Errorf("%T made level %d of level %d", e.Fact, is.Level, was.Level)
+	case was.Level != is.Level && len(is.Grades) <= len(was.Grades):
+		return fmt.Errorf("nothing tells why level %d is %d", was.Level, is.Level)
+	case !is.StoodDown.IsZero() && was.StoodDown.IsZero() && (!said || stated.What != guard.StateStandDown || after.Phase != guard.Over):
+		return fmt.Errorf("stood down by %T in %s", e.Fact, after.Phase)
+	case is.Open() && !p.Responds():
+		return fmt.Errorf("an incident that nobody answers for")
+	case (after.Outcome == guard.RollbackFailed || after.Outcome == guard.ForwardOnly) && p.Responds() && is.Began.IsZero():
+		return fmt.Errorf("%s, and it is no incident", after.Outcome)
+	}
+	for i, o := range was.Owed {
+		now := is.Owed[i]
+		switch {
+		case now.Kind != o.Kind || !now.Since.Equal(o.Since) || now.Until.After(o.Until) || now.Until.Before(o.Until) && o.Kind != guard.DueActivate:
+			return fmt.Errorf("%+v has become %+v", o, now)
+		case !o.Met.IsZero() && !now.Met.Equal(o.Met), o.Waived != "" && now.Waived == "", o.Passed && !now.Passed:
+			return fmt.Errorf("%+v is open again as %+v", o, now)
+		}
+	}
+	for _, o := range is.Owed {
+		reminds := false
+		for _, t := range after.Todo {
+			d, ok := t.Deed.(guard.Remind)
+			reminds = reminds || ok && d.Kind == o.Kind && d.Until.Equal(o.Until)
+		}
+		if is.Open() && o.Open() && !o.Passed && !reminds {
+			return fmt.Errorf("nobody will see whether %+v is met", o)
+		}
+		if late := !o.Met.IsZero() && o.Met.After(o.Until); !o.Met.IsZero() && o.Breached(after.At) != late {
+			return fmt.Errorf("%+v is breached: %t", o, !late)
+		}
+	}
+	return nil
+}
+
 // measures are the tasks of the judge.
 func measures(s guard.State) (all []guard.Task) {
 	for _, t := range s.Todo {
@@ -378,7 +475,8 @@ func TestNothingIsStuck(t *testing.T) {
 	for answers := range 12 {
 		answered := 0
 		world := func(s guard.State, task guard.Task) (guard.Fact, time.Duration) {
-			if _, wait := task.Deed.(guard.Wait); wait {
+			switch task.Deed.(type) {
+			case guard.Wait, guard.Remind, guard.Escalate:
 				return guard.Elapsed{}, 0
 			}
 			if answered++; answered > answers {
@@ -394,3 +492,34 @@ func TestNothingIsStuck(t *testing.T) {
 		}
 	}
 }
+
+// responding and recovering are chapters of a plan that has people answer when it goes wrong, and of one that has more than
+// one way back.
+const responding = `objectives: {rto: 10m}
+roster:
+  people:
+    - {name: Wang Fang, role: commander}
+    - {name: Ada Obi, role: on_duty}
+    - {name: Mei Lin, role: deputy}
+  vendors: [{name: PayCo}]
+severity:
+  - {level: 1, when: rollback_failed or down, lead: commander, page: everyone}
+  - {level: 2, when: errors > 20% or minutes > 30, lead: commander, page: [commander, on_duty]}
+  - {level: 3, when: "true", lead: on_duty, page: on_duty}
+escalate:
+  - {after: 0m, to: on_duty}
+  - {after: 15m, to: commander, unless: acknowledged}
+  - {after: 60m, to: [PayCo, customer, management], unless: cause_known}
+notify: [{use: stdout}, {use: http, with: {url: "http://x"}, for: [customer, management]}]
+`
+
+const recovering = `evidence: {budget: 20s, collect: [{use: command, with: {run: "true"}}]}
+recovery:
+  contain: {use: command, with: {run: "true"}}
+  resorts:
+    - {name: fail-over, do: {use: command, with: {run: "true"}}, within: 30s}
+    - {name: restore, do: {use: command, with: {run: "true"}}, within: 1m, approval: customer}
+  soak: 10s
+  ramp: [{use: command, with: {run: "true"}}]
+  sign_off: business
+`

@@ -18,12 +18,18 @@ func (m *machine) retreat(c Cause, why string) {
 		m.over(WouldRollBack, why)
 		return
 	}
-	m.Aim = 0
-	m.tell(true, "going back", why)
-	m.restore(why)
+	m.Why = why
+	if harms(c) {
+		m.befall(why)
+	}
+	if !m.Incident.Open() {
+		m.tell(true, "going back", why)
+	}
+	m.contain(why)
 }
 
 func (m *machine) restore(why string) {
+	m.Aim = 0
 	m.enter(Restoring, m.plan.Rollout.Deadline.Rollback.Std(), why)
 	m.do(Shift{0})
 }
@@ -37,7 +43,7 @@ func (m *machine) verified(t Task, f Verified) {
 		m.Trouble = first(f.Findings, verdict)
 	default:
 		m.Trouble = ""
-		m.over(RolledBack, m.Why)
+		m.reverted()
 		return
 	}
 	m.Phase = Restoring
@@ -47,14 +53,23 @@ func (m *machine) verified(t Task, f Verified) {
 // Whatever goes wrong, and whoever comes in between.
 
 func (m *machine) failed(t Task, err string) {
-	if _, notice := t.Deed.(Tell); notice {
-		if t.Tries+1 < tellAtMost {
-			m.retry(t, t.Deed)
-		}
+	switch d := t.Deed.(type) {
+	case Tell:
+		m.untold(t, d)
+		return
+	case Gather:
+		m.gathered(Gathered{Exhibits: []Exhibit{{Name: "evidence", At: m.now, Problem: err}}})
+		return
+	case Remind, Escalate:
+		m.elapsedOf(t.Deed) // a timer that could not run has run
 		return
 	}
 	m.Trouble = err
-	switch t.Deed.(type) {
+	switch d := t.Deed.(type) {
+	case Intervene:
+		m.intervened(t, Intervened{Findings: []Finding{{ID: string(d.Move), Reason: err}}})
+	case Soak:
+		m.soakAgain(err)
 	case RunChecks:
 		m.over(Unknowable, err)
 	case Measure:
@@ -100,8 +115,10 @@ func (m *machine) elapsed() {
 		m.outOfTime(late)
 	case Finishing:
 		m.over(Unfinished, late)
-	case Restoring, Verifying:
-		m.over(RollbackFailed, m.Why+"; but "+late)
+	case Containing, Preserving:
+		m.goBack()
+	case Restoring, Verifying, Resorting, Soaking, Ramping:
+		m.lastResort(late)
 	}
 }
 
@@ -130,6 +147,9 @@ func (m *machine) outOfTime(late string) {
 func (m *machine) resume(f Resumed) {
 	away := m.now.Sub(m.At)
 	m.fence(f.Fence)
+	if m.Phase == Over {
+		return // what an incident owes has its own times
+	}
 	moved := m.Phase == Shifting && (m.Seen > 0 || !f.Unmoved) || m.Phase == Finishing && !m.finishes() ||
 		(m.Phase == Watching || m.Phase == Baking) && m.Seen > 0
 	if away > BlindAtMost && m.acts() && moved {
@@ -151,8 +171,18 @@ func (m *machine) resume(f Resumed) {
 		m.watch(m.Phase, m.Why)
 	case Finishing:
 		m.finish(m.Why)
+	case Containing:
+		m.contain(m.Why)
+	case Preserving:
+		m.preserve(m.Why)
 	case Restoring, Verifying:
 		m.restore(m.Why)
+	case Resorting:
+		m.tryResort(m.Why)
+	case Soaking:
+		m.soak(m.Why)
+	case Ramping:
+		m.ramp(m.Why)
 	}
 }
 
@@ -188,11 +218,14 @@ func (m *machine) order(f Ordered) {
 // conclude ends a watch because the tool that moves the traffic is done with it. Live is what was found healthy; whoever
 // ends a watch before has decided for himself.
 func (m *machine) conclude(what string) {
-	if m.Earned {
+	switch {
+	case m.Alarm != "":
+		m.over(Overdue, what+"; but "+m.Alarm)
+	case m.Earned:
 		m.over(Live, what)
-		return
+	default:
+		m.over(Overdue, what+", before the evidence sufficed")
 	}
-	m.over(Overdue, what+", before the evidence sufficed")
 }
 
 // extend gives this step more time to come to something. The judge goes on with the evidence that it has.

@@ -26,11 +26,13 @@ type State struct {
 
 	Step   int       // place in Plan.Rollout.Steps
 	Began  time.Time // the share of this step has been in force since then
+	Peak   int       // the greatest share that it was seen to have
 	Aim    int       // share of the traffic, in percent, that the new version should have
 	Seen   int       // share that it was last seen to have
 	Shares []int     // the only shares the backend can give; empty: any
 
 	Ruling  judge.Ruling  // the latest
+	Suspect time.Time     // the first of the latest readings that speak for harm; zero: the latest does not
 	Remarks []string      // of the source, each once
 	Earned  bool          // the new version was found healthy, or somebody has taken it upon himself
 	Looked  time.Time     // when it was last known where the traffic is
@@ -145,7 +147,7 @@ func Next(p *Plan, s State, e Event) State {
 	task, known := m.take(e.Task)
 	fact := e.Fact
 	switch _, opens := fact.(Opened); {
-	case !known, opens != (s.Phase == ""), s.Phase == Over && e.Task == 0:
+	case !known, opens != (s.Phase == ""), s.Phase == Over && e.Task == 0 && !s.hears(fact):
 		return s
 	case answers(task.Deed, fact):
 	case task.Deed == nil:
@@ -164,7 +166,9 @@ func Next(p *Plan, s State, e Event) State {
 		m.voted(f)
 	case Noted:
 	case Acknowledged:
-		m.Acknowledged = f.By
+		m.acknowledged(f.By)
+	case Stated:
+		m.stated(f)
 	case Interrupted:
 		m.interrupt(f)
 	case Checked:
@@ -179,15 +183,23 @@ func Next(p *Plan, s State, e Event) State {
 		m.verified(task, f)
 	case Finished:
 		m.over(Live, m.Why)
-	case Stated, Intervened, Gathered, Soaked:
+	case Intervened:
+		m.intervened(task, f)
+	case Gathered:
+		m.gathered(f)
+	case Soaked:
+		m.soaked(f)
 	case Told:
+		m.told(task, f)
 	case Elapsed:
-		m.elapsed()
+		m.elapsedOf(task.Deed)
 	case Failed:
 		m.failed(task, f.Error)
 	default:
 		panic(fmt.Sprintf("no rule for %T", fact))
 	}
+	s.Peak = max(s.Peak, s.Seen)
+	m.grade()
 	s.At = e.At
 	return s
 }
@@ -275,7 +287,7 @@ func (m *machine) retry(t Task, d Deed) {
 }
 
 // enter begins a phase that lasts no longer than limit. Whatever the last phase still had to do is dropped,
-// except for notices.
+// except for notices, for what an incident owes, and for evidence that is being kept.
 func (m *machine) enter(phase Phase, limit time.Duration, why string) {
 	m.leave()
 	m.Phase, m.Why, m.Since, m.Until = phase, why, m.now, m.now.Add(limit)
@@ -285,24 +297,29 @@ func (m *machine) enter(phase Phase, limit time.Duration, why string) {
 
 func (m *machine) leave() {
 	m.Todo = slices.DeleteFunc(m.Todo, func(t Task) bool {
-		_, notice := t.Deed.(Tell)
-		return !notice
+		switch t.Deed.(type) {
+		case Tell, Gather, Remind, Escalate:
+			return false
+		}
+		return true
 	})
 }
 
 func (m *machine) over(o Outcome, why string) {
 	m.leave()
 	m.Phase, m.Outcome, m.Why, m.Since, m.Until = Over, o, why, m.now, m.now
-	m.tell(o == RollbackFailed, string(o), why)
+	m.concluded()
 }
 
-// tell lets everybody know, through every channel.
+// tell lets the team know, through every channel of theirs.
 func (m *machine) tell(urgent bool, title, text string) {
 	key := fmt.Sprintf("%s/%d", m.Release.ID, m.Tasks+1)
-	for i := range m.plan.Notify {
-		m.do(Tell{Channel: i, Notice: Notice{
-			Key: key, Release: m.Release, Urgent: urgent, Title: title, Text: text, At: m.now,
-		}})
+	for i, c := range m.plan.Notify {
+		if m.plan.ofTeam(c) {
+			m.do(Tell{Channel: i, Notice: Notice{
+				Key: key, Release: m.Release, Urgent: urgent, Title: title, Text: text, At: m.now,
+			}})
+		}
 	}
 }
 
@@ -369,6 +386,9 @@ func (m *machine) begin(st Standing) {
 	case m.Purpose == ToRollback && !st.Undo.Open && st.Percent > 0 && !m.Forced:
 		m.over(NoGo, fmt.Sprintf("the way back to %s is closed: %s", m.Release.From, st.Undo.Detail))
 		return
+	case m.Purpose == ToRollback && m.irreversible() != "" && st.Percent > 0 && !m.Forced:
+		m.over(NoGo, fmt.Sprintf("there is no way back to %s over the migration of %s", m.Release.From, m.irreversible()))
+		return
 	case m.Purpose == ToRollback:
 		m.retreat(CauseOrdered, "rolled back by hand")
 		return
@@ -423,6 +443,7 @@ func (m *machine) share(i int) int {
 func (m *machine) shifted() {
 	m.Trouble = ""
 	if m.Phase == Restoring {
+		m.contained()
 		m.Phase = Verifying
 		m.do(Verify{})
 		return
@@ -513,6 +534,7 @@ func (m *machine) measured(t Task, f Measured) {
 	m.Remarks = append(slices.Clip(m.Remarks), m.Unheard(f.Reading.Remarks)...)
 	m.Trouble = f.Problem
 	m.Earned = m.Earned || f.Ruling.Call == judge.Healthy
+	m.suspect(f.Ruling)
 	if f.Ruling.Call == judge.Regressed {
 		m.retreat(CauseRegressed, f.Ruling.Why)
 		return

@@ -103,6 +103,7 @@ func tell(t *testing.T, story string) string {
 func shopPlan(t *testing.T, keys string) *guard.Plan {
 	t.Helper()
 	keys, notify, _ := strings.Cut(keys, " | ")
+	notify = strings.ReplaceAll(strings.ReplaceAll(notify, "RESPONDING ", responding), "RECOVERING", recovering)
 	if !strings.Contains(keys, "steps:") {
 		keys += "; steps: [10, 50, 100]"
 	}
@@ -200,6 +201,15 @@ func parseEvent(t *testing.T, line string, words []string, s guard.State, now ti
 		return guard.Event{Fact: guard.Noted{By: word(1), Text: rest(2)}}
 	case "acknowledge":
 		return guard.Event{Fact: guard.Acknowledged{By: word(1)}}
+	case "state": // state severity ada 1 why, state sign-off ada business, state contacted ada PayCo ticket 7, state cause ada text
+		f := guard.Stated{What: guard.Statement(word(1)), By: word(2), Text: rest(3)}
+		switch f.What {
+		case guard.StateSeverity:
+			f.Level, f.Text = number(3), rest(4)
+		case guard.StateSignOff, guard.StateContacted, guard.StateAnswer, guard.StateAction, guard.StateFiled:
+			f.Subject, f.Text = word(3), rest(4)
+		}
+		return guard.Event{Fact: f}
 	case "signal":
 		return guard.Event{Fact: guard.Interrupted{Signal: word(1)}}
 	case "checks":
@@ -234,8 +244,31 @@ func parseEvent(t *testing.T, line string, words []string, s guard.State, now ti
 		return answer(f, "verify")
 	case "finished":
 		return answer(guard.Finished{}, "finish")
-	case "told":
-		return answer(guard.Told{}, "tell")
+	case "told": // told [TITLE] [problem]
+		told := guard.Told{}
+		if word(2) != "" {
+			told.Receipt.Handed = []guard.Handed{{Name: "Ada Obi", Way: "email", Problem: rest(2)}}
+		}
+		if word(1) == "" {
+			return answer(told, "tell")
+		}
+		return answer(told, fmt.Sprintf("tell %q", word(1)))
+	case "intervened": // intervened contain pass
+		return answer(guard.Intervened{Findings: []guard.Finding{{ID: word(1), Verdict: verdict(2), Reason: "so it is"}}}, word(1))
+	case "gathered":
+		return answer(guard.Gathered{Exhibits: []guard.Exhibit{{Name: word(1)}}}, "gather")
+	case "soaked": // soaked healthy [10%]
+		var call judge.Call
+		if err := call.UnmarshalText([]byte(word(1))); err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		f := guard.Soaked{Standing: &guard.Standing{}, Ruling: judge.Ruling{Call: call, Why: "the counts are " + word(1)}}
+		if word(2) != "" {
+			f.Standing.Percent = number(2)
+		}
+		return answer(f, "soak")
+	case "due": // due DEED: its time has come
+		return answer(guard.Elapsed{}, rest(1))
 	case "elapsed":
 		return answer(guard.Elapsed{}, "wait")
 	case "failed": // failed DEED why
@@ -258,7 +291,21 @@ func describe(s guard.State, start time.Time) string {
 			fmt.Fprintf(&b, "; %s: %s", part.name, part.value)
 		}
 	}
+	if i := s.Incident; !i.Began.IsZero() {
+		fmt.Fprintf(&b, "\n  incident since %s, level %d", guard.Duration(i.Began.Sub(start)), i.Level)
+		for _, part := range []struct{ name, value string }{{"lead", i.Lead}, {"cause", i.Cause}, {"stood down by", i.StoodBy}} {
+			if part.value != "" {
+				fmt.Fprintf(&b, "; %s: %s", part.name, part.value)
+			}
+		}
+		for _, o := range i.Owed {
+			fmt.Fprintf(&b, "\n    %s by %s: %s (%s)", o.Kind, guard.Duration(o.Until.Sub(start)), o.Standing(s.At), o.Role)
+		}
+	}
 	for _, task := range s.Todo {
+		if d, timer := task.Deed.(guard.Remind); timer && !d.Until.IsZero() {
+			continue // there is one for each obligation
+		}
 		fmt.Fprintf(&b, "\n    %s", deedName(task.Deed))
 		if d := task.NotBefore.Sub(start); !task.NotBefore.IsZero() {
 			fmt.Fprintf(&b, " at %s", guard.Duration(d))
@@ -289,9 +336,22 @@ func deedName(d guard.Deed) string {
 	case guard.Finish:
 		return "finish"
 	case guard.Tell:
+		if d.Notice.News != "" {
+			return fmt.Sprintf("tell %q to %s %v by %d", d.Notice.News, d.Notice.Audience, d.Notice.Roles, d.Channel)
+		}
 		return fmt.Sprintf("tell %q", d.Notice.Title)
 	case guard.Wait:
 		return "wait"
+	case guard.Intervene:
+		return fmt.Sprintf("%s %d", d.Move, d.N)
+	case guard.Gather:
+		return "gather"
+	case guard.Soak:
+		return "soak"
+	case guard.Remind:
+		return "remind " + string(d.Kind)
+	case guard.Escalate:
+		return fmt.Sprintf("escalate %d", d.N)
 	}
 	return fmt.Sprintf("%T", d)
 }

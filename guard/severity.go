@@ -52,7 +52,8 @@ func (d *draft) severity(p *Plan) {
 		span[Duration]{path + ".activate", l.Activate, 0, day}.apply(d)
 		span[Duration]{path + ".update", l.Update, minute, 7 * day}.apply(d)
 		if len(p.Watch.Signals) > 0 && !Placeholder(l.When) { // without signals its words are not known
-			_, err := p.condition(l.When)
+			program, err := p.condition(l.When)
+			p.keep(l.When, program)
 			d.must(err == nil, path+".when", "%v", err)
 		}
 	}

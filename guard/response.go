@@ -1,0 +1,644 @@
+package guard
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/golive-dev/golive/guard/judge"
+)
+
+// This file is what a rollout owes to people once it goes back: who answers for it, by when, and who is told if nobody
+// does. Deadlines begin with facts and are tasks, so that a restart neither loses nor resets one.
+
+// harms says whether a cause is one that people have to answer for. That evidence was scarce, or that somebody ended
+// golive, is none by itself.
+func harms(c Cause) bool { return c != CauseScarce && c != CauseInterrupted }
+
+// suspect remembers since when the readings speak for harm: that is when it was detected, even if it took more to be sure.
+func (m *machine) suspect(r judge.Ruling) {
+	switch {
+	case r.Call != judge.Regressed && r.Call != judge.Blind && r.Rule != judge.Leaning && r.Rule != judge.BothFailing && r.Rule != judge.BothDegraded:
+		m.Suspect = time.Time{}
+	case m.Suspect.IsZero():
+		m.Suspect = m.now
+	}
+}
+
+// befall makes an incident of the rollout, if its plan has somebody answer for one and it is none yet.
+func (m *machine) befall(why string) {
+	if !m.Incident.Began.IsZero() || !m.plan.Responds() {
+		return
+	}
+	i := &m.Incident
+	i.Began = m.now
+	if !m.Suspect.IsZero() {
+		i.Began = m.Suspect
+	}
+	i.Scenario = scenarios[m.Cause]
+	if i.Scenario == "" {
+		i.Scenario = "bad_release"
+	}
+	if level, held, found := m.plan.Grade(m.situation()); found {
+		i.Level = level.Level
+		i.Grades = append(slices.Clip(i.Grades), Grade{At: m.now, Level: level.Level, Why: held})
+	}
+	level := m.level()
+	if level.Activate > 0 {
+		m.owe(DueActivate, orElse(level.Lead, "on_duty"), i.Began, level.Activate)
+	}
+	terms := m.plan.Recovery.Deadline
+	m.owe(DueContain, m.lead(), m.now, terms.Contain)
+	m.owe(DueReport, m.lead(), m.now, terms.Report)
+	if level.Update > 0 {
+		m.owe(DueUpdate, m.scribe(), m.now, level.Update)
+	}
+	if len(m.strangers()) > 0 && i.Cause == "" {
+		m.owe(DueVendor, m.lead(), m.now, terms.Vendor)
+	}
+	if rto := m.plan.Objectives.RTO; rto > 0 {
+		m.owe(DueRecover, m.lead(), m.now, rto)
+	}
+	m.inform("team", m.called(level), NewsOpened, why)
+	for n, e := range m.plan.Escalate {
+		m.add(Task{NotBefore: i.Began.Add(e.After.Std()), Deed: Escalate{N: n}})
+	}
+}
+
+// scenarios says what kind of trouble a cause stands for.
+var scenarios = map[Cause]string{
+	CauseRegressed: "bad_release", CauseAlert: "bad_release", CauseBlind: "network", CauseStuck: "network",
+	CauseOrdered: "operator_error", CauseDrift: "operator_error",
+}
+
+func orElse(text, instead string) string {
+	if text == "" {
+		return instead
+	}
+	return text
+}
+
+// level is the level that the plan has for how bad it is now; without levels the zero one.
+func (m *machine) level() Level {
+	for _, l := range m.plan.Severity {
+		if l.Level == m.Incident.Level {
+			return l
+		}
+	}
+	return Level{}
+}
+
+// lead is the role that leads: a person who leads has it from the level.
+func (m *machine) lead() string { return orElse(m.level().Lead, "commander") }
+
+// scribe is the role that keeps the others informed.
+func (m *machine) scribe() string {
+	for _, role := range []string{"scribe", "comms"} {
+		if m.plan.Roster.has(role) {
+			return role
+		}
+	}
+	return m.lead()
+}
+
+func (r Roster) has(role string) bool {
+	return slices.ContainsFunc(r.People, func(p Person) bool { return p.Role == role })
+}
+
+// vendor says whether somebody is a vendor of the roster.
+func (r Roster) vendor(name string) bool {
+	return slices.ContainsFunc(r.Vendors, func(v Vendor) bool { return v.Name == name })
+}
+
+// called are the roles that are called at a level: those that the plan calls, who leads, and whoever commands.
+func (m *machine) called(l Level) []string {
+	roles := slices.Clone([]string(l.Page))
+	for _, role := range []string{l.Lead, "commander"} {
+		if role != "" && !slices.Contains(roles, role) && (role == l.Lead || m.plan.Roster.has(role)) {
+			roles = append(roles, role)
+		}
+	}
+	return roles
+}
+
+// strangers are the vendors and the customer, as far as the plan has them told.
+func (m *machine) strangers() (names []string) {
+	for _, e := range m.plan.Escalate {
+		for _, to := range e.To {
+			if (to == "customer" || m.plan.Roster.vendor(to)) && !slices.Contains(names, to) {
+				names = append(names, to)
+			}
+		}
+	}
+	return names
+}
+
+// situation is what the conditions of severity are about.
+func (m *machine) situation() Situation {
+	s := Situation{
+		Signals: map[string]float64{}, RolledBack: m.Outcome == RolledBack || !m.Incident.Restored.IsZero(),
+		RollbackFailed: m.Outcome == RollbackFailed || m.Incident.Resort > 0, Blind: m.Ruling.Call == judge.Blind,
+		Percent: m.Seen, Peak: max(m.Peak, m.Seen), Alerts: len(m.Alerts), Cause: string(m.Cause), Scenario: m.Incident.Scenario,
+		Tier: string(m.plan.Tier), Acknowledged: !m.Incident.Activated.IsZero(),
+		Down: m.Ruling.Rule == judge.StoppedAnswer || m.Ruling.Rule == judge.BothFailing,
+	}
+	if !m.Incident.Began.IsZero() {
+		s.Minutes = m.now.Sub(m.Incident.Began).Minutes()
+	}
+	for _, sight := range m.Ruling.Signals {
+		s.Signals[sight.Signal] = max(s.Signals[sight.Signal], sight.Step.Canary.Rate)
+		s.Down = s.Down || sight.Slower == 0 && sight.Step.Canary.Requests >= 10 && sight.Step.Canary.Rate >= nearlyAll
+	}
+	return s
+}
+
+// nearlyAll is the share of failing requests from which a version counts as down.
+const nearlyAll = 0.95
+
+// grade asks the rules of the plan again how bad it is. They can only make it worse: that it seems to be better is for
+// people to say.
+func (m *machine) grade() {
+	if !m.Incident.Open() || len(m.plan.Severity) == 0 {
+		return
+	}
+	level, held, found := m.plan.Grade(m.situation())
+	if found && (m.Incident.Level == 0 || level.Level < m.Incident.Level) {
+		m.regrade(level.Level, held, "")
+	}
+}
+
+// worse makes it one level worse, because of something that no rule knows of.
+func (m *machine) worse(why string) {
+	if !m.Incident.Open() {
+		return
+	}
+	next := 0
+	for _, l := range m.plan.Severity {
+		if l.Level < m.Incident.Level && l.Level > next {
+			next = l.Level
+		}
+	}
+	if next > 0 {
+		m.regrade(next, why, "")
+	}
+}
+
+// regrade changes how bad it is, and what follows from that: who is called, and by when somebody has to lead.
+func (m *machine) regrade(level int, why, by string) {
+	i := &m.Incident
+	was := i.Level
+	i.Level = level
+	i.Grades = append(slices.Clip(i.Grades), Grade{At: m.now, Level: level, Why: why, By: by})
+	if was != 0 && level >= was {
+		return
+	}
+	l := m.level()
+	for n, o := range i.Owed {
+		if due := i.Began.Add(l.Activate.Std()); o.Kind == DueActivate && o.Open() && !o.Passed && l.Activate > 0 && due.Before(o.Until) {
+			i.Owed = slices.Clone(i.Owed)
+			i.Owed[n].Until, i.Owed[n].Role = due, m.lead()
+			m.remind(i.Owed[n])
+		}
+	}
+	m.inform("team", m.called(l), NewsLevel, why)
+}
+
+// Obligations.
+
+// owe begins an obligation.
+func (m *machine) owe(kind Due, role string, since time.Time, within Duration) {
+	if within <= 0 {
+		return
+	}
+	o := Obligation{Kind: kind, Role: role, Since: since, Until: since.Add(within.Std())}
+	m.Incident.Owed = append(slices.Clip(m.Incident.Owed), o)
+	m.remind(o)
+	if kind == DueUpdate {
+		m.add(Task{NotBefore: o.Until.Add(-ahead(within)), Deed: Remind{Kind: kind}})
+	}
+}
+
+// remind comes back to an obligation once its moment has passed: what happens at that very moment is in time.
+func (m *machine) remind(o Obligation) {
+	m.add(Task{NotBefore: o.Until.Add(time.Millisecond), Deed: Remind{Kind: o.Kind, Until: o.Until}})
+}
+
+// ahead is how long before it is due an update is sent, so that it can be delivered.
+func ahead(every Duration) time.Duration { return min(time.Minute, every.Std()/5) }
+
+// meet meets what is owed, if it is.
+func (m *machine) meet(kind Due, by string) {
+	for n, o := range m.Incident.Owed {
+		if o.Kind == kind && o.Open() {
+			m.Incident.Owed = slices.Clone(m.Incident.Owed)
+			m.Incident.Owed[n].Met, m.Incident.Owed[n].By = m.now, by
+		}
+	}
+}
+
+// waive takes back what is owed, because it has lost its sense.
+func (m *machine) waive(why string, kinds ...Due) {
+	for n, o := range m.Incident.Owed {
+		if slices.Contains(kinds, o.Kind) && o.Open() {
+			m.Incident.Owed = slices.Clone(m.Incident.Owed)
+			m.Incident.Owed[n].Waived = why
+		}
+	}
+}
+
+// breaches says what follows when something was not done in time: who is told, and whether it is worse for it.
+var breaches = map[Due]struct {
+	roles []string
+	worse bool
+}{
+	DueActivate: {roles: []string{"deputy", "executive"}},
+	DueContain:  {roles: []string{"commander"}},
+	DueReport:   {roles: []string{"commander"}},
+	DueUpdate:   {roles: []string{"scribe"}},
+	DueVendor:   {roles: []string{"executive"}},
+	DueRecover:  {roles: []string{"commander", "executive"}, worse: true},
+	DueNotice:   {roles: []string{"commander"}},
+}
+
+// reminded deals with an obligation whose time has passed, or with an update that is to be sent before its has.
+func (m *machine) reminded(d Remind) {
+	for n, o := range m.Incident.Owed {
+		if o.Kind != d.Kind || !o.Open() {
+			continue
+		}
+		if d.Until.IsZero() {
+			m.update()
+			return
+		}
+		if !o.Until.Equal(d.Until) || o.Passed {
+			continue
+		}
+		m.Incident.Owed = slices.Clone(m.Incident.Owed)
+		m.Incident.Owed[n].Passed = true
+		follows := breaches[o.Kind]
+		roles := append([]string{o.Role}, follows.roles...)
+		m.inform("team", slices.Compact(roles), NewsBreached, string(o.Kind))
+		if follows.worse {
+			m.worse("it was not " + string(o.Kind) + " in time")
+		}
+		if o.Kind == DueUpdate {
+			m.owe(DueUpdate, o.Role, m.now, m.level().Update)
+		}
+		return
+	}
+}
+
+// update tells everybody who has heard of it how it goes.
+func (m *machine) update() {
+	if len(m.Incident.Heard) == 0 { // nobody could be told until now
+		m.inform("team", m.called(m.level()), NewsUpdate, m.Why)
+	}
+	m.informAll(NewsUpdate, m.Why)
+}
+
+// informAll sends news to everybody who has heard of the incident.
+func (m *machine) informAll(news News, about string) {
+	for _, audience := range slices.Sorted(maps.Keys(m.Incident.Heard)) {
+		m.inform(audience, m.Incident.Heard[audience], news, about)
+	}
+}
+
+// Telling.
+
+// ofTeam says whether a channel is one of the team's.
+func (p *Plan) ofTeam(c Channel) bool {
+	return len(c.For) == 0 || slices.ContainsFunc(c.For, func(who string) bool {
+		return who != "customer" && who != "vendor" && who != "management" && !p.Roster.vendor(who)
+	})
+}
+
+// Routes are the channels, by their place in plan.Notify, that serve an audience and the roles in it. If none does, the
+// team's are all there is for the team; to others nobody can speak.
+func (p *Plan) Routes(audience string, roles []string) (channels []int) {
+	serves := func(c Channel) bool {
+		switch {
+		case len(c.For) == 0:
+			return audience == "team"
+		case slices.Contains(c.For, audience), slices.Contains(roles, "everyone") && p.ofTeam(c):
+			return true
+		}
+		return slices.ContainsFunc(c.For, func(who string) bool { return slices.Contains(roles, who) })
+	}
+	for i, c := range p.Notify {
+		if serves(c) {
+			channels = append(channels, i)
+		}
+	}
+	if len(channels) > 0 || audience != "team" {
+		return channels
+	}
+	for i, c := range p.Notify {
+		if p.ofTeam(c) {
+			channels = append(channels, i)
+		}
+	}
+	if len(channels) == 0 { // somebody has to hear it
+		for i := range p.Notify {
+			channels = append(channels, i)
+		}
+	}
+	return channels
+}
+
+// inform sends news of the incident to an audience, and in it to some roles. Whom no channel serves the team is asked to
+// tell.
+func (m *machine) inform(audience string, roles []string, news News, about string) {
+	channels := m.plan.Routes(audience, roles)
+	if len(channels) == 0 && audience != "team" {
+		whom := audience
+		if len(roles) > 0 {
+			whom = fmt.Sprint(roles)
+		}
+		m.inform("team", []string{m.lead()}, NewsEscalated, fmt.Sprintf("no channel reaches %s: somebody has to tell them", whom))
+		return
+	}
+	title, text := m.plan.Message(*m.State, m.now, audience, news, about)
+	notice := Notice{
+		Key: fmt.Sprintf("%s/%d", m.Release.ID, m.Tasks+1), Release: m.Release, At: m.now, Title: title, Text: text,
+		News: news, About: about, Audience: audience, Roles: roles, Level: m.Incident.Level, Ends: news == NewsStoodDown,
+		Urgent: audience == "team" && news != NewsUpdate && news != NewsRecovered && news != NewsStoodDown,
+	}
+	for _, i := range channels {
+		m.do(Tell{Channel: i, Notice: notice})
+	}
+}
+
+// told notes what a delivered notice meets.
+func (m *machine) told(t Task, f Told) {
+	d, _ := t.Deed.(Tell)
+	n := d.Notice
+	if n.News == "" || !f.Receipt.reached() {
+		return
+	}
+	m.heard(n)
+	switch {
+	case n.News == NewsStoodDown:
+		if !m.pending(NewsStoodDown) {
+			m.meet(DueNotice, "golive")
+		}
+	case n.Audience == "team" || n.Audience == "management":
+		m.meet(DueReport, "golive")
+	}
+	if o, owed := m.Incident.Owes(DueUpdate); n.News == NewsUpdate && owed && o.Open() {
+		m.meet(DueUpdate, "golive")
+		m.owe(DueUpdate, o.Role, m.now, m.level().Update)
+	}
+}
+
+// heard remembers who has had a notice.
+func (m *machine) heard(n Notice) {
+	roles := slices.Clone(m.Incident.Heard[n.Audience])
+	for _, role := range n.Roles {
+		if !slices.Contains(roles, role) {
+			roles = append(roles, role)
+		}
+	}
+	all := maps.Clone(m.Incident.Heard)
+	if all == nil {
+		all = map[string][]string{}
+	}
+	all[n.Audience] = roles
+	m.Incident.Heard = all
+}
+
+// reached says whether somebody has got the notice. A channel that knows no recipients, such as a chat, has none to name.
+func (r Receipt) reached() bool {
+	return len(r.Handed) == 0 || slices.ContainsFunc(r.Handed, func(h Handed) bool { return h.Problem == "" })
+}
+
+// pending says whether notices with this news are still to be delivered.
+func (m *machine) pending(news News) bool {
+	return slices.ContainsFunc(m.Todo, func(t Task) bool {
+		d, tells := t.Deed.(Tell)
+		return tells && d.Notice.News == news
+	})
+}
+
+// insistAtMost is how often a notice of an incident is tried, which is for about six minutes: a mail server that starts
+// again is worth waiting for.
+const insistAtMost = 40
+
+// untold tries a notice again that could not be delivered, and then another channel, too, that has not had it.
+func (m *machine) untold(t Task, d Tell) {
+	if t.Tries+1 < tellAtMost || d.Notice.News != "" && t.Tries+1 < insistAtMost {
+		m.retry(t, d)
+	}
+	if d.Notice.News == "" || t.Tries+1 != tellAtMost {
+		return // every channel of the team has it already, or another is to try
+	}
+	had := append(slices.Clone(d.Tried), d.Channel)
+	routes := m.plan.Routes(d.Notice.Audience, d.Notice.Roles)
+	for i, c := range m.plan.Notify {
+		if !slices.Contains(had, i) && !slices.Contains(routes, i) && (d.Notice.Audience == "team") == m.plan.ofTeam(c) {
+			m.do(Tell{Channel: i, Notice: d.Notice, Tried: had})
+			return
+		}
+	}
+	if d.Notice.Audience != "team" {
+		m.inform("team", []string{m.lead()}, NewsEscalated, fmt.Sprintf("%s could not be told through %s: somebody has to tell them", d.Notice.Audience, m.plan.Notify[d.Channel].Use))
+	}
+}
+
+// elapsedOf is what a moment brings that was waited for.
+func (m *machine) elapsedOf(d Deed) {
+	switch d := d.(type) {
+	case Remind:
+		m.reminded(d)
+	case Escalate:
+		m.escalated(d.N)
+	default:
+		m.elapsed()
+	}
+}
+
+// escalated tells those who have to know of it when it goes on.
+func (m *machine) escalated(n int) {
+	e := m.plan.Escalate[n]
+	switch {
+	case !m.Incident.Open(), e.Unless == "acknowledged" && !m.Incident.Activated.IsZero(), e.Unless == "cause_known" && m.Incident.Cause != "":
+		return
+	}
+	m.address(e.To, NewsEscalated, fmt.Sprintf("it has gone on for %s", e.After))
+}
+
+// address sends news to roles, vendors and others, to each in the words of their audience.
+func (m *machine) address(names []string, news News, about string) {
+	var team, vendors, customers, managers []string
+	for _, to := range names {
+		switch {
+		case m.plan.Roster.vendor(to):
+			vendors = append(vendors, to)
+		case to == "customer":
+			customers = append(customers, to)
+		case to == "management", to == "executive":
+			managers = append(managers, to)
+		default:
+			team = append(team, to)
+		}
+	}
+	for _, group := range []struct {
+		audience string
+		roles    []string
+	}{{"team", team}, {"vendor", vendors}, {"customer", customers}, {"management", managers}} {
+		if len(group.roles) > 0 {
+			m.inform(group.audience, group.roles, news, about)
+		}
+	}
+}
+
+// What people say.
+
+// hears says whether somebody can still say something when it is over.
+func (s State) hears(f Fact) bool {
+	switch f.(type) {
+	case Noted, Acknowledged, Stated:
+		return true
+	case Resumed:
+		return s.Incident.Open()
+	}
+	return false
+}
+
+func (m *machine) acknowledged(by string) {
+	m.Acknowledged = by
+	i := &m.Incident
+	if i.Open() && i.Activated.IsZero() {
+		i.Activated, i.Lead = m.now, by
+		m.meet(DueActivate, by)
+	}
+}
+
+// approves says whether somebody has agreed as this role.
+func (i Incident) approves(role string) bool { return i.Signed[role] != "" }
+
+// Ready says whether an incident can be stood down, and if not, what is missing.
+func (p *Plan) Ready(s State) (missing string, ready bool) {
+	switch role := p.Recovery.SignOff; {
+	case !s.Incident.Open():
+		return "there is no open incident", false
+	case s.Phase != Over:
+		return fmt.Sprintf("the way back is still going on (%s)", s.Phase), false
+	case role != "" && !s.Incident.approves(role):
+		return role + " has not signed off yet", false
+	}
+	return "", true
+}
+
+func (m *machine) stated(f Stated) {
+	i := &m.Incident
+	by := orElse(f.By, "somebody")
+	switch f.What {
+	case StateCause:
+		i.Cause = f.Text
+		m.waive("the cause is known", DueVendor)
+	case StateSeverity:
+		if slices.ContainsFunc(m.plan.Severity, func(l Level) bool { return l.Level == f.Level }) && i.Open() && f.Level != i.Level {
+			m.regrade(f.Level, f.Text, by)
+		}
+	case StateSignOff:
+		i.Signed = put(i.Signed, f.Subject, by)
+		if n := i.Resort - 1; m.Phase == Resorting && m.plan.Recovery.Resorts[n].Approval == f.Subject && !m.intervenes() {
+			m.do(Intervene{Move: MoveResort, N: n})
+		}
+	case StateContacted:
+		i.Contacts = put(i.Contacts, f.Subject, f.Text)
+		if all := m.strangers(); len(all) > 0 && !slices.ContainsFunc(all, func(who string) bool { _, knows := i.Contacts[who]; return !knows }) {
+			m.meet(DueVendor, by)
+		}
+	case StateAction:
+		i.Actions = append(slices.Clip(i.Actions), Action{
+			ID: fmt.Sprint(len(i.Actions) + 1), Text: f.Text, Class: f.Class, Owner: f.Subject, Due: f.Due, By: f.By,
+		})
+	case StateAnswer:
+		i.Answers = put(i.Answers, f.Subject, f.Text)
+	case StateStandDown:
+		if _, ready := m.plan.Ready(*m.State); ready {
+			m.standDown(f, by)
+		}
+	case StateFiled:
+		if m.Ended() && i.Filed.IsZero() { // of what goes on there is no report yet
+			i.Filed = m.now
+			m.meet(DueFiled, by)
+			if !i.Began.IsZero() {
+				m.owe(DueLearned, m.lead(), m.now, m.plan.Recovery.Deadline.Learn)
+				m.forget()
+			}
+		}
+	case StateLearned:
+		m.meet(DueLearned, by)
+	}
+}
+
+func put(all map[string]string, name, text string) map[string]string {
+	if all = maps.Clone(all); all == nil {
+		all = map[string]string{}
+	}
+	all[name] = text
+	return all
+}
+
+func (m *machine) intervenes() bool {
+	return slices.ContainsFunc(m.Todo, func(t Task) bool { _, is := t.Deed.(Intervene); return is })
+}
+
+// standDown ends the incident: a person has said that it is over.
+func (m *machine) standDown(f Stated, by string) {
+	i := &m.Incident
+	i.StoodDown, i.StoodBy = m.now, by
+	m.meet(DueRecover, by)
+	m.waive("stood down by "+by, DueActivate, DueContain, DueReport, DueUpdate, DueVendor)
+	terms := m.plan.Recovery.Deadline
+	m.owe(DueNotice, m.lead(), m.now, terms.Notice)
+	m.owe(DueFiled, m.lead(), m.now, terms.File)
+	m.forget()
+	m.informAll(NewsStoodDown, orElse(f.Text, m.Why))
+	if !m.pending(NewsStoodDown) {
+		m.waive("nobody has heard of it", DueNotice)
+	}
+}
+
+// forget drops the timers of an incident that is over: nobody stays awake for its paperwork, which the ledger remembers.
+func (m *machine) forget() {
+	m.Todo = slices.DeleteFunc(m.Todo, func(t Task) bool {
+		switch t.Deed.(type) {
+		case Remind, Escalate:
+			return !m.Incident.Open()
+		}
+		return false
+	})
+}
+
+// concluded tells how it ended. An incident goes on after that.
+func (m *machine) concluded() {
+	o := m.Outcome
+	if !m.Incident.Open() || o == RollbackFailed {
+		m.tell(o == RollbackFailed, string(o), m.Why)
+	}
+	if !m.Incident.Open() {
+		return
+	}
+	switch o {
+	case RolledBack, Recovered:
+		m.waive("the service is well again", DueUpdate)
+		m.inform("team", m.called(m.level()), NewsRecovered, m.Why)
+		for _, audience := range slices.Sorted(maps.Keys(m.Incident.Heard)) {
+			if audience != "team" {
+				m.inform(audience, m.Incident.Heard[audience], NewsRecovered, m.Why)
+			}
+		}
+	case ForwardOnly:
+		about := m.Why
+		for _, s := range m.plan.Data {
+			if s.Name == m.irreversible() && s.ForwardOnly != "" {
+				about += "; the plan says: " + s.ForwardOnly
+			}
+		}
+		m.inform("team", m.called(m.level()), NewsForward, about)
+	}
+}
