@@ -46,7 +46,7 @@ func latestDrill(s guard.Scene, l guard.Ledger, t topic) (newest guard.Entry, fo
 		return newest, found
 	}
 	for _, e := range l.Entries { // in their order, so that the answer is the same each time
-		wrong := e.Act == guard.Result && e.Kind == tabletop && e.Outcome != guard.Pass && ofToday(s.Plan, e)
+		wrong := e.Act == guard.Result && e.Kind == tabletop && e.Outcome != guard.Pass && e.OfToday(s.Plan)
 		if last := latest[e.Subject]; wrong && last.At.Equal(e.At) && last.Outcome != guard.Pass {
 			newest = e
 		}
@@ -56,7 +56,7 @@ func latestDrill(s guard.Scene, l guard.Ledger, t topic) (newest guard.Entry, fo
 
 // better says that a result counts more than another: it is of today's way, or at least as new.
 func better(p *guard.Plan, e, than guard.Entry) bool {
-	if now, before := ofToday(p, e), ofToday(p, than); now != before && !than.At.IsZero() {
+	if now, before := e.OfToday(p), than.OfToday(p); now != before && !than.At.IsZero() {
 		return now
 	}
 	return !e.At.Before(than.At)

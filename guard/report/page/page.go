@@ -25,10 +25,11 @@ type Document struct {
 	Notes    []string  `json:"notes,omitempty"` // what a reader has to know first; on the cover
 	Sign     []string  `json:"sign,omitempty"`  // who signs on the cover: a line for each
 	Chapters []Chapter `json:"chapters"`
-	Footer   string    `json:"footer,omitempty"` // at the end of the last page
+	Compact  bool      `json:"compact,omitempty"` // it is short: chapters follow each other, without a cover of its own
+	Footer   string    `json:"footer,omitempty"`  // at the end of the last page
 }
 
-// A Chapter begins on a page of its own. Its ID is for links and programs, and does not depend on the language.
+// A Chapter begins on a page of its own, unless its document is compact. Its ID is for links and programs, and does not depend on the language.
 type Chapter struct {
 	ID     string  `json:"id"`
 	Title  string  `json:"title"`

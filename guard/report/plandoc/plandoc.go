@@ -1,6 +1,6 @@
-// Package plandoc writes the emergency plan as a document for people to read, sign and keep in a drawer. It is made of the
-// same plan that golive carries out, so that the paper cannot say anything else, and beside each clause stands the check that
-// holds the service to it, with what that check found last. It is pure.
+// Package plandoc writes an emergency plan, and the records of its drills, as documents for people to read, sign and keep in a
+// drawer. The plan is the one that golive carries out, so that the paper cannot say anything else, and beside each clause
+// stands the check that holds the service to it, with what that check found last. It is pure.
 package plandoc
 
 import (

@@ -111,5 +111,9 @@ var zhWords = map[string]string{
 	"restore": "数据恢复", "tabletop": "桌面推演", "live": "实战演练", "full_system": "全系统演练", "security": "安全演练", "notify": "通知演练",
 	"plan.approved": "批准", "plan.reviewed": "评审", "plan.acknowledged": "知悉", "plan.references": "制度核对",
 	"inspection.daily": "每日巡检", "inspection.weekly": "每周巡检",
+	"failover": "故障切换", "verify": "备份验证",
+	"activate": "启动响应", "contain": "遏制", "initial_report": "首次上报", "update": "进展通报", "recovered": "服务恢复",
+	"recovery_notice": "恢复通报", "report_filed": "提交报告", "learned": "吸取教训",
+	"met": "按期完成", "met late": "逾期完成", "waived": "已豁免", "breached": "已违约", "open": "未完成",
 	"report": "处置报告", "action": "整改措施", "lesson": "经验教训", "drill-finding": "演练问题", "incident": "事件",
 }
