@@ -130,10 +130,10 @@ itself when the new one does harm.`,
 		id       string
 		commands []*cobra.Command
 	}{
-		{"before", []*cobra.Command{p.initCommand(), p.doctorCommand(), p.checkCommand(), p.checksCommand(), p.backtestCommand(), p.schemaCommand(), p.pluginsCommand()}},
+		{"before", []*cobra.Command{p.initCommand(), p.doctorCommand(), p.checkCommand(), p.checksCommand(), p.backtestCommand(), p.schemaCommand(), p.planCommand(), p.pluginsCommand()}},
 		{"during", []*cobra.Command{p.rolloutCommand(), p.watchCommand(), p.rollbackCommand(), p.orderCommand(), p.noteCommand(), p.ackCommand(), p.serveCommand()}},
 		{"wrong", append([]*cobra.Command{p.respondCommand()}, p.sayCommands()...)},
-		{"after", []*cobra.Command{p.statusCommand(), p.explainCommand(), p.replayCommand(), p.journalCommand(),
+		{"after", []*cobra.Command{p.statusCommand(), p.explainCommand(), p.replayCommand(), p.historyCommand(), p.statsCommand(), p.journalCommand(),
 			p.drillCommand(), p.notifyCommand(), p.recordCommand(), p.attestCommand(), p.settleCommand(), p.ledgerCommand()}},
 		{"", []*cobra.Command{p.versionCommand()}},
 	} {
