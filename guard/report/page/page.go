@@ -22,6 +22,7 @@ type Document struct {
 	Cover    []Fact    `json:"cover,omitempty"`
 	Notes    []string  `json:"notes,omitempty"` // what a reader has to know first; on the cover
 	Sign     []string  `json:"sign,omitempty"`  // who signs on the cover: a line for each
+	Flow     bool      `json:"flow,omitempty"`  // printed, its chapters follow each other without a new page for each, and it has no contents
 	Chapters []Chapter `json:"chapters"`
 	Footer   string    `json:"footer,omitempty"` // at the end of the last page
 }
