@@ -156,10 +156,11 @@ func (r *Report) picture(w language, id int, t *trail) (svg, alt string, err err
 	text := chartdraw.FontStyle{FontSize: 9, FontColor: faint}
 	c := chartdraw.Chart{
 		Width: pictureWidth, Height: pictureHeight,
-		Background: chartdraw.Style{Padding: chartdraw.NewBox(8, 34, 34, 8), FillColor: hollow, StrokeColor: hollow},
+		Background: chartdraw.Style{Padding: chartdraw.NewBox(36, 8, 16, 8), FillColor: hollow, StrokeColor: hollow},
 		Canvas:     chartdraw.Style{FillColor: hollow, StrokeColor: hollow},
 		XAxis:      chartdraw.XAxis{Range: x, Style: chartdraw.Style{FontStyle: text, StrokeColor: faint, StrokeWidth: 1}, Ticks: r.ticks(from, to), GridMajorStyle: chartdraw.Hidden(), GridMinorStyle: chartdraw.Hidden()},
-		YAxis: chartdraw.YAxis{
+		YAxis:      chartdraw.YAxis{Style: chartdraw.Hidden(), Range: &chartdraw.ContinuousRange{Max: 1}},
+		YAxisSecondary: chartdraw.YAxis{ // the one on the left
 			Range: y, Style: chartdraw.Style{FontStyle: text, StrokeColor: faint, StrokeWidth: 1}, Ticks: shares(top),
 			GridMajorStyle: chartdraw.Style{StrokeColor: rule, StrokeWidth: 1}, GridMinorStyle: chartdraw.Style{StrokeColor: rule, StrokeWidth: 1},
 		},
@@ -197,7 +198,7 @@ func (t *trail) name(w language) string {
 }
 
 func series(line []dot, style chartdraw.Style) chartdraw.Series {
-	s := chartdraw.TimeSeries{Style: style}
+	s := chartdraw.TimeSeries{Style: style, YAxis: chartdraw.YAxisSecondary}
 	for _, d := range line {
 		s.XValues, s.YValues = append(s.XValues, d.at), append(s.YValues, d.share)
 	}
@@ -252,18 +253,14 @@ func (r *Report) ticks(from, to time.Time) (all []chartdraw.Tick) {
 	if to.Sub(from) > 24*time.Hour {
 		format = "01-02 15:04"
 	}
+	// The first and the last tick say how far the picture reaches, and have no words.
+	all = append(all, chartdraw.Tick{Value: chartdraw.TimeToFloat64(from)})
 	for at := from.Truncate(step); !at.After(to); at = at.Add(step) {
 		if !at.Before(from) {
 			all = append(all, chartdraw.Tick{Value: chartdraw.TimeToFloat64(at), Label: at.In(r.place()).Format(format)})
 		}
 	}
-	if len(all) < 2 {
-		all = []chartdraw.Tick{
-			{Value: chartdraw.TimeToFloat64(from), Label: from.In(r.place()).Format(format)},
-			{Value: chartdraw.TimeToFloat64(to), Label: to.In(r.place()).Format(format)},
-		}
-	}
-	return all
+	return append(all, chartdraw.Tick{Value: chartdraw.TimeToFloat64(to)})
 }
 
 // shares are the ticks from nothing to top.
@@ -300,25 +297,39 @@ func (r *Report) legend(w language) chartdraw.Renderable {
 	}
 }
 
-// moments draws the vertical lines. Names of moments that are close to each other stand below each other, and the names of
-// those at the right end to the left of their line.
+// moments draws the vertical lines, and then their names: what comes at the same time has one line. Names stand below each
+// other, since moments may be close to each other, and those of the right end to the left of their line.
 func (r *Report) moments(w language, marks []mark, x chartdraw.Range) chartdraw.Renderable {
 	return func(to chartdraw.Renderer, box chartdraw.Box, defaults chartdraw.Style) {
-		for i, m := range marks {
+		var names []string
+		var places []int
+		for _, m := range marks {
 			share := (chartdraw.TimeToFloat64(m.at) - x.GetMin()) / x.GetDelta()
-			at := box.Left + int(math.Round(share*float64(box.Width())))
+			at, name := box.Left+int(math.Round(share*float64(box.Width()))), w.say("moment_"+m.name)
+			if n := len(places); n > 0 && places[n-1] == at {
+				names[n-1] += w.say("comma") + name
+				continue
+			}
+			names, places = append(names, name), append(places, at)
 			chartdraw.Style{StrokeColor: ink, StrokeWidth: 1, StrokeDashArray: []float64{2, 2}}.WriteDrawingOptionsToRenderer(to)
 			to.MoveTo(at, box.Top)
 			to.LineTo(at, box.Bottom)
 			to.Stroke()
-			chartdraw.Style{FontStyle: chartdraw.FontStyle{FontSize: 8, FontColor: ink, Font: defaults.Font}}.WriteToRenderer(to)
-			name := w.say("moment_" + m.name)
-			if share > .6 {
-				at -= width(name) + 5
-			} else {
-				at += 4
+		}
+		for i, name := range names {
+			left, wide, top := places[i]+4, width(name), box.Top+4+15*i
+			if places[i] > box.Left+box.Width()*6/10 {
+				left = places[i] - wide - 6
 			}
-			to.Text(name, at, box.Top+12+14*i)
+			chartdraw.Style{FillColor: drawing.ColorWhite}.WriteDrawingOptionsToRenderer(to)
+			to.MoveTo(left-1, top)
+			to.LineTo(left+wide, top)
+			to.LineTo(left+wide, top+13)
+			to.LineTo(left-1, top+13)
+			to.Close()
+			to.Fill()
+			chartdraw.Style{FontStyle: chartdraw.FontStyle{FontSize: 8, FontColor: ink, Font: defaults.Font}}.WriteToRenderer(to)
+			to.Text(name, left, top+10)
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // A Document is a piece of paperwork. Its texts are plain.
@@ -143,9 +144,10 @@ func writeHTML(w io.Writer, d Document) error {
 }
 
 var pages = template.Must(template.New("").Funcs(template.FuncMap{
-	"word": word,
-	"svg":  func(p *Picture) template.HTML { return template.HTML(p.SVG) },
-	"nth":  func(i int) string { return strconv.Itoa(i + 1) },
+	"word":  word,
+	"svg":   func(p *Picture) template.HTML { return template.HTML(p.SVG) },
+	"short": short,
+	"nth":   func(i int) string { return strconv.Itoa(i + 1) },
 	"tone": func(t *Table, row int) Tone {
 		if row < len(t.Tone) {
 			return t.Tone[row]
@@ -153,6 +155,24 @@ var pages = template.Must(template.New("").Funcs(template.FuncMap{
 		return Calm
 	},
 }).ParseFS(sources, "*.html"))
+
+// shortest is how many characters a word has that is not broken to make room for other columns.
+const shortest = 16
+
+// short says whether no word in a column of a table is so long that it may have to be broken.
+func short(t *Table, column int) bool {
+	for _, row := range append([][]string{t.Head}, t.Rows...) {
+		if column >= len(row) {
+			continue
+		}
+		for _, word := range strings.FieldsFunc(row[column], func(r rune) bool { return unicode.IsSpace(r) || unicode.Is(unicode.Han, r) }) {
+			if len(word) > shortest {
+				return false
+			}
+		}
+	}
+	return true
+}
 
 // words are what a form says by itself, in each language.
 var words = map[string]map[string]string{
