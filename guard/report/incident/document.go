@@ -389,11 +389,10 @@ func (r *Report) lines(w language, all []Line) (rows [][]string) {
 	day := ""
 	for _, l := range all {
 		at := l.At.In(r.place())
-		stamp := at.Format(time.TimeOnly)
 		if today := at.Format(time.DateOnly); today != day {
-			stamp, day = today+"\n"+stamp, today
+			rows, day = append(rows, []string{"", "", today, ""}), today
 		}
-		rows = append(rows, []string{stamp, w.role(l.Who), w.line(l), l.Ref.String()})
+		rows = append(rows, []string{at.Format(time.TimeOnly), w.role(l.Who), w.line(l), l.Ref.String()})
 	}
 	return rows
 }

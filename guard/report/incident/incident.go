@@ -138,7 +138,7 @@ func (r Ref) String() string {
 	if r.Seq == 0 {
 		return "—"
 	}
-	return fmt.Sprintf("#%d %s", r.Seq, r.Hash)
+	return fmt.Sprintf("#%d\u00a0%s", r.Seq, r.Hash) // on one line
 }
 
 // A Span is the time between two moments.
