@@ -48,7 +48,7 @@ type Entry struct {
 	Vault       string     `json:"vault,omitempty"`   // Part.Digest of the vault that the backup lies in
 	Method      string     `json:"method,omitempty"`  // Plan.Method of the kind and subject when it was written
 	Plan        string     `json:"plan,omitempty"`    // Plan.Digest when it was written
-	ID          string     `json:"id,omitempty"`      // of an obligation
+	ID          string     `json:"id,omitempty"`      // of an obligation; of a result, if it is not to be written twice
 	Settles     string     `json:"settles,omitempty"` // the ID of the obligation that was met
 	Evidence    []Evidence `json:"evidence,omitempty"`
 	Exercise    *Exercise  `json:"exercise,omitempty"` // of a drill: what it was
