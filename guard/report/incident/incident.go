@@ -31,7 +31,8 @@ type Record struct {
 type Account struct {
 	Plan    *guard.Plan // the one that the rollout began with
 	Records []Record    // of the journal, the oldest first
-	Journal string      // what the journal is called, for who wants to verify it
+	Journal string      // what the journal is called
+	Verify  string      // the command that verifies it
 	Broken  string      // why the journal cannot be read further; empty: all of it was
 	Ledger  guard.Ledger
 	Zone    *time.Location // in which times are told beside UTC; nil: UTC alone
@@ -809,7 +810,7 @@ func (b *builder) finish() {
 	r.Impact = b.impact()
 	r.Journal = Chain{
 		Name: b.text(a.Journal), Records: len(a.Records), First: first.Hash, Last: last.Hash,
-		Verify: "golive journal verify " + b.text(a.Journal), Broken: b.text(a.Broken),
+		Verify: b.text(a.Verify), Broken: b.text(a.Broken),
 	}
 	b.remembered()
 	b.due()

@@ -310,7 +310,7 @@ func written(t *testing.T, i int) (*incident.Report, map[string]string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := incident.New(incident.Account{Plan: plan, Records: records, Journal: ".golive/" + v2.ID + ".jsonl", Broken: h.broken, Ledger: h.ledger, Zone: zone})
+	r, err := incident.New(incident.Account{Plan: plan, Records: records, Journal: ".golive/" + v2.ID + ".jsonl", Verify: "golive journal verify .golive/" + v2.ID + ".jsonl", Broken: h.broken, Ledger: h.ledger, Zone: zone})
 	if err != nil {
 		t.Fatal(err)
 	}
