@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/golive-dev/golive/guard"
@@ -83,8 +84,15 @@ func (r record) with(kind, subject string) string {
 	if r.command != "" {
 		return r.command
 	}
-	if kind == "drill.restore" || kind == "drill.verify" {
+	switch {
+	case kind == "drill.restore" || kind == "drill.verify":
 		return "golive drill restore --data " + quote(subject)
+	case kind == "drill.rollback":
+		return "golive drill rollback --from OLD --to NEW"
+	case kind == "drill.notify" || kind == tabletop && subject == "":
+		return "golive " + strings.Replace(kind, ".", " ", 1)
+	case (kind == tabletop || kind == "drill.scenario") && slices.Contains(guard.Classes, subject):
+		return "golive drill tabletop --scenario " + quote(subject)
 	}
 	text := "golive record " + kind
 	if subject != "" {
@@ -164,7 +172,7 @@ func (r record) judge(s guard.Scene, l guard.Ledger, t topic, f guard.Finding) g
 	case age > t.within.Std():
 		f.Verdict = guard.Fail
 		f.Reason = fmt.Sprintf("the latest is %s older than it may be", span(age-t.within.Std()))
-	case !ofToday(s.Plan, e):
+	case !e.OfToday(s.Plan):
 		f.Verdict = guard.Fail
 		f.Reason = "the way has changed since: the plan says something else of it today"
 	default:
@@ -179,12 +187,6 @@ func (r record) judge(s guard.Scene, l guard.Ledger, t topic, f guard.Finding) g
 		f.Remedy = ""
 	}
 	return f
-}
-
-// ofToday says that a result is of the way in which the plan has it done today.
-func ofToday(p *guard.Plan, e guard.Entry) bool {
-	method := p.Method(e.Kind, e.Subject)
-	return method == "" || e.Method == method
 }
 
 // latest is the result about a topic that was written last.

@@ -2,13 +2,14 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -17,25 +18,19 @@ import (
 	"github.com/golive-dev/golive/guard"
 	"github.com/golive-dev/golive/guard/journal"
 	incidents "github.com/golive-dev/golive/guard/report/incident"
-	"github.com/golive-dev/golive/guard/report/page"
 )
 
 // filedReports is the directory, beside the journals, that holds the reports that were filed.
 const filedReports = "reports"
 
-// reportCall is what a call of golive report asks for.
+// A reportCall is what a call of golive report asks for.
 type reportCall struct {
-	to       *outlets
-	language string
-	file     bool
-	by       string
+	*paper
+	file bool
+	by   string
 }
 
 func (p *program) reportCommand() *cobra.Command {
-	call := reportCall{to: &outlets{usual: "markdown", forms: page.Forms()}}
-	if p.settings.Output == asJSON {
-		call.to.usual = asJSON
-	}
 	c := &cobra.Command{
 		Use:   "report [ROLLOUT]",
 		Short: "Write the report on a rollout: what happened, what was done, what it cost",
@@ -56,14 +51,12 @@ none is ever overwritten.`,
   golive report 20261124-031207-v3 --server https://golive.example.com`,
 		Args: cobra.MaximumNArgs(1),
 	}
-	f := p.farFlags(c)
-	c.Flags().VarP(call.to, "output", "o", "FORM, or FORM=FILE, any number of times: "+strings.Join(page.Forms(), ", "))
-	c.Flags().StringVar(&call.language, "language", "", "en or zh (default: that of the plan)")
+	f, call := p.farFlags(c), &reportCall{paper: p.paperFlags(c)}
 	c.Flags().BoolVar(&call.file, "file", false, "file it beside the journal, and settle the obligation to write it")
 	c.Flags().StringVar(&call.by, "by", p.settings.By, "who files it ($GOLIVE_BY)")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		if call.language != "" && !slices.Contains(incidents.Languages, call.language) {
-			return fail(exitUsage, "--language: %q is none of %s", call.language, strings.Join(incidents.Languages, ", "))
+		if err := call.check(p); err != nil {
+			return err
 		}
 		far, err := p.atServer(c, "by")
 		switch {
@@ -78,7 +71,7 @@ none is ever overwritten.`,
 }
 
 // report writes the report on a rollout of this machine.
-func (p *program) report(ctx context.Context, id string, call reportCall) error {
+func (p *program) report(ctx context.Context, id string, call *reportCall) error {
 	path, h, err := p.reported(id)
 	if err != nil {
 		return err
@@ -175,37 +168,9 @@ func zoneOf(plan *guard.Plan) *time.Location {
 }
 
 // deliverReport writes a report where the call wants it.
-func (p *program) deliverReport(r *incidents.Report, plan *guard.Plan, call reportCall) error {
-	if err := call.to.clear(p.settings.Plan); err != nil {
-		return err
-	}
-	for _, out := range call.to.all() {
-		if out.file == "" && len(call.to.list) > 0 && !slices.ContainsFunc(call.to.list, func(o outlet) bool { return o.file == "" }) {
-			continue // the files are the answer
-		}
-		var text bytes.Buffer
-		if err := r.Write(&text, out.form, languageOf(plan, call.language)); err != nil {
-			return fail(exitInternal, "%w", err)
-		}
-		if out.file == "" {
-			if _, err := p.out.Write(text.Bytes()); err != nil {
-				return fail(exitInternal, "%w", err)
-			}
-			continue
-		}
-		if err := writeWhole(out.file, text.Bytes(), 0o600); err != nil {
-			return fail(exitInternal, "-o %s: %w", out.form, err)
-		}
-		fmt.Fprintf(p.err, "the report is in %s\n", out.file)
-	}
-	return nil
-}
-
-func languageOf(plan *guard.Plan, asked string) string {
-	if asked != "" {
-		return asked
-	}
-	return plan.Language
+func (p *program) deliverReport(r *incidents.Report, plan *guard.Plan, call *reportCall) error {
+	in := cmp.Or(call.language, plan.Language)
+	return p.hand("the report on "+r.Release.ID, call.paper, func(w io.Writer, form string) error { return r.Write(w, form, in) })
 }
 
 // fileable says why there is no report to file yet.
@@ -284,7 +249,7 @@ func (p *program) tellFiled(h *history, told bool, dir, digest string, r *incide
 }
 
 // reportFar writes the report on a rollout of a server, from its journal. The ledger of the server is not seen from here.
-func (p *program) reportFar(ctx context.Context, id string, f *far, call reportCall) error {
+func (p *program) reportFar(ctx context.Context, id string, f *far, call *reportCall) error {
 	s, err := p.servers()
 	if err != nil {
 		return err

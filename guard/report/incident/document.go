@@ -61,7 +61,7 @@ func (r *Report) Write(w io.Writer, form, in string) error {
 func (r *Report) Document(in string) (page.Document, error) {
 	w := language(in)
 	d := page.Document{
-		Title: w.say("title_"+string(r.Kind), r.Release.Service, change(r.Release)), Language: in, Subtitle: w.say("subtitle"), Flow: true,
+		Title: w.say("title_"+string(r.Kind), r.Release.Service, change(r.Release)), Language: in, Subtitle: w.say("subtitle"), Compact: true,
 		Cover:  r.cover(w),
 		Footer: w.say("footer", r.Journal.Name, r.Journal.Records, r.Journal.Last),
 	}

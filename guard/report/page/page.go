@@ -10,9 +10,10 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"regexp"
 	"strconv"
 	"strings"
-	"unicode"
+	"time"
 )
 
 // A Document is a piece of paperwork. Its texts are plain.
@@ -23,12 +24,12 @@ type Document struct {
 	Cover    []Fact    `json:"cover,omitempty"`
 	Notes    []string  `json:"notes,omitempty"` // what a reader has to know first; on the cover
 	Sign     []string  `json:"sign,omitempty"`  // who signs on the cover: a line for each
-	Flow     bool      `json:"flow,omitempty"`  // printed, its chapters follow each other without a new page for each, and it has no contents
 	Chapters []Chapter `json:"chapters"`
-	Footer   string    `json:"footer,omitempty"` // at the end of the last page
+	Compact  bool      `json:"compact,omitempty"` // it is short: chapters follow each other, without a cover of its own
+	Footer   string    `json:"footer,omitempty"`  // at the end of the last page
 }
 
-// A Chapter begins on a page of its own. Its ID is for links and programs, and does not depend on the language.
+// A Chapter begins on a page of its own, unless its document is compact. Its ID is for links and programs, and does not depend on the language.
 type Chapter struct {
 	ID     string  `json:"id"`
 	Title  string  `json:"title"`
@@ -57,6 +58,8 @@ type Table struct {
 	Head []string   `json:"head"`
 	Rows [][]string `json:"rows"`
 	Tone []Tone     `json:"tone,omitempty"` // of each row; empty: all are calm
+	// Wide is how wide each column is, in per cent, so that tables of one kind look alike; empty: as their texts need it.
+	Wide []int `json:"wide,omitempty"`
 }
 
 // A Picture is drawn by whoever makes the document. SVG is trusted, and has to come from a program, not from a text.
@@ -144,10 +147,10 @@ func writeHTML(w io.Writer, d Document) error {
 }
 
 var pages = template.Must(template.New("").Funcs(template.FuncMap{
-	"word":  word,
-	"svg":   func(p *Picture) template.HTML { return template.HTML(p.SVG) },
-	"short": short,
-	"nth":   func(i int) string { return strconv.Itoa(i + 1) },
+	"word": word,
+	"svg":  func(p *Picture) template.HTML { return template.HTML(p.SVG) },
+	"soft": soft,
+	"nth":  func(i int) string { return strconv.Itoa(i + 1) },
 	"tone": func(t *Table, row int) Tone {
 		if row < len(t.Tone) {
 			return t.Tone[row]
@@ -156,22 +159,32 @@ var pages = template.Must(template.New("").Funcs(template.FuncMap{
 	},
 }).ParseFS(sources, "*.html"))
 
-// shortest is how many characters a word has that is not broken to make room for other columns.
-const shortest = 16
+// unbroken is what HTML needs help with: a word that may have to be broken (a digest, a selector, an address), and a date,
+// which may not, though a browser would.
+var unbroken = regexp.MustCompile(`[!-~]{25,}|\b\d{4}-\d{2}-\d{2}\b`)
 
-// short says whether no word in a column of a table is so long that it may have to be broken.
-func short(t *Table, column int) bool {
-	for _, row := range append([][]string{t.Head}, t.Rows...) {
-		if column >= len(row) {
-			continue
+// soft is a text in which long words may be broken, and only those. What is copied from it is unchanged.
+func soft(text string) template.HTML {
+	const piece = 12 // characters that stay together
+	var b strings.Builder
+	at := 0
+	for _, found := range unbroken.FindAllStringIndex(text, -1) {
+		b.WriteString(template.HTMLEscapeString(text[at:found[0]]))
+		word := text[found[0]:found[1]]
+		if len(word) == len(time.DateOnly) {
+			b.WriteString(`<span class="date">` + word + `</span>`)
+			word = ""
 		}
-		for _, word := range strings.FieldsFunc(row[column], func(r rune) bool { return unicode.IsSpace(r) || unicode.Is(unicode.Han, r) }) {
-			if len(word) > shortest {
-				return false
+		for i := 0; i < len(word); i += piece {
+			if i > 0 {
+				b.WriteString("<wbr>")
 			}
+			b.WriteString(template.HTMLEscapeString(word[i:min(i+piece, len(word))]))
 		}
+		at = found[1]
 	}
-	return true
+	b.WriteString(template.HTMLEscapeString(text[at:]))
+	return template.HTML(b.String())
 }
 
 // words are what a form says by itself, in each language.
@@ -186,4 +199,47 @@ func word(language, key string) string {
 		return in[key]
 	}
 	return words["en"][key]
+}
+
+// Map is the document with f applied to each of its texts. Pictures stay as they are but for what they are said to show.
+func (d Document) Map(f func(string) string) Document {
+	texts := func(all []string) []string {
+		var mapped []string
+		for _, text := range all {
+			mapped = append(mapped, f(text))
+		}
+		return mapped
+	}
+	facts := func(all []Fact) []Fact {
+		var mapped []Fact
+		for _, fact := range all {
+			mapped = append(mapped, Fact{f(fact.Name), f(fact.Value)})
+		}
+		return mapped
+	}
+	d.Title, d.Subtitle, d.Footer = f(d.Title), f(d.Subtitle), f(d.Footer)
+	d.Cover, d.Notes, d.Sign = facts(d.Cover), texts(d.Notes), texts(d.Sign)
+	var chapters []Chapter
+	for _, c := range d.Chapters {
+		c.Title = f(c.Title)
+		var blocks []Block
+		for _, b := range c.Blocks {
+			b.Heading, b.Text, b.Missing, b.List, b.Facts = f(b.Heading), f(b.Text), f(b.Missing), texts(b.List), facts(b.Facts)
+			if b.Table != nil {
+				t := Table{Head: texts(b.Table.Head), Tone: b.Table.Tone, Wide: b.Table.Wide}
+				for _, row := range b.Table.Rows {
+					t.Rows = append(t.Rows, texts(row))
+				}
+				b.Table = &t
+			}
+			if b.Picture != nil {
+				b.Picture = &Picture{SVG: b.Picture.SVG, Alt: f(b.Picture.Alt)}
+			}
+			blocks = append(blocks, b)
+		}
+		c.Blocks = blocks
+		chapters = append(chapters, c)
+	}
+	d.Chapters = chapters
+	return d
 }

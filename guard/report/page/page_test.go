@@ -21,12 +21,12 @@ const nasty = "50% of \"orders\" & <b>'x'</b> | `y`\n](http://evil.test) \\ {0} 
 func full(language string) Document {
 	return Document{
 		Title: "Plan of " + nasty, Language: language, Subtitle: "1. " + nasty,
-		Cover: []Fact{{"Digest", "abc"}, {nasty, nasty}}, Notes: []string{"read this: " + nasty}, Sign: []string{"Ada Obi, deputy", nasty},
+		Cover: []Fact{{"Reviewed", "on 2026-11-24, or so"}, {nasty, nasty}}, Notes: []string{"read this: " + nasty}, Sign: []string{"Ada Obi, deputy", nasty},
 		Chapters: []Chapter{
 			{ID: "purpose", Title: "Purpose", Blocks: []Block{{Text: "- " + nasty}, {Heading: "Head " + nasty}, {List: []string{"one", nasty}}}},
 			{ID: "people", Title: "People " + nasty, Blocks: []Block{
 				{Facts: []Fact{{"RTO", "10m"}}},
-				{Table: &Table{Head: []string{"who", nasty}, Rows: [][]string{{"Ada", nasty}, {"Bo", "b"}}, Tone: []Tone{Bad}}},
+				{Table: &Table{Head: []string{"who", nasty}, Rows: [][]string{{"Ada", nasty}, {"Bo", "\"<" + strings.Repeat("0123456789abcdef", 4)}}, Tone: []Tone{Bad}, Wide: []int{20, 80}}},
 				{Missing: "nobody " + nasty},
 			}},
 			{ID: "proof", Title: "Proof", Blocks: []Block{{Picture: &Picture{SVG: `<svg viewBox="0 0 1 1"></svg>`, Alt: "one square " + nasty}}}},
