@@ -67,7 +67,7 @@ func (b *builder) impact() Impact {
 	i := Impact{Peak: b.state.Peak, Until: ruling.At}
 	from, to := b.at["introduced"].At, b.at["contained"].At
 	if !from.IsZero() && !to.IsZero() {
-		i.Known, i.Exposed = true, guard.Duration(to.Sub(from).Round(time.Second))
+		i.Known, i.Exposed = true, about(to.Sub(from))
 	}
 	gauges := map[string]bool{}
 	for _, s := range plan.Watch.Signals {

@@ -346,7 +346,10 @@ func (b *builder) said(all map[string]string) map[string]string {
 func (b *builder) findings(all []guard.Finding) (some []guard.Finding) {
 	discreet := report.Discreet(b.account.Plan)
 	for _, f := range all {
-		f.Reason, f.Title, f.Observed, f.Remedy = b.text(f.Reason), b.text(f.Title), b.text(f.Observed), b.text(f.Remedy)
+		for _, text := range []*string{&f.Subject, &f.Title, &f.Reason, &f.Remedy, &f.Expected, &f.Observed} {
+			*text = b.text(*text)
+		}
+		f.Evidence = nil // it is in the journal, whole
 		if f.Waived != nil {
 			w := *f.Waived
 			w.By, w.ApprovedBy, w.Reason = b.text(w.By), b.text(w.ApprovedBy), b.text(w.Reason)
@@ -826,9 +829,17 @@ func (b *builder) span(name, from, to string) Span {
 	x, y := b.at[from].At, b.at[to].At
 	span := Span{Name: name, From: from, To: to}
 	if !x.IsZero() && !y.IsZero() {
-		span.Known, span.Took = true, guard.Duration(y.Sub(x).Round(time.Second))
+		span.Known, span.Took = true, about(y.Sub(x))
 	}
 	return span
+}
+
+// about is a time span as exact as matters.
+func about(d time.Duration) guard.Duration {
+	if d < 10*time.Second {
+		return guard.Duration(d.Round(100 * time.Millisecond))
+	}
+	return guard.Duration(d.Round(time.Second))
 }
 
 // untold adds the notices that nobody has got so far.
