@@ -80,7 +80,7 @@ func otherwise(q guard.Question) guard.Answer {
 		a.Ledger = nil
 	case q.Plans:
 		a.Plans = nil
-	case q.Restore != nil:
+	case q.Restore != nil, q.Collect != nil:
 		a.Finding = guard.Finding{}
 	}
 	return a

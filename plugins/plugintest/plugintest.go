@@ -15,6 +15,7 @@ package plugintest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -358,6 +359,25 @@ func Notifier(t *testing.T, n guard.Notifier, delivered func() int) {
 		t.Error("Notify has no error, and nothing arrived")
 	}
 	heedsContext(t, "Notify", func(ctx context.Context) error { _, err := n.Notify(ctx, notice); return err })
+}
+
+// Collector holds a collector to its contract, and to something that it has to bring from the world as the test has set
+// it up.
+func Collector(t *testing.T, c guard.Collector, r guard.Release, want string) {
+	t.Helper()
+	for range 2 { // it may be repeated
+		content, err := c.Collect(t.Context(), r)
+		if err != nil && !errors.Is(err, guard.ErrCut) {
+			t.Fatalf("Collect: %v", err)
+		}
+		if !strings.Contains(string(content), want) {
+			t.Errorf("Collect brings %d bytes without %q", len(content), want)
+		}
+		if len(content) > guard.ExhibitBytes {
+			t.Errorf("Collect brings %d bytes, more than the %d that are kept", len(content), guard.ExhibitBytes)
+		}
+	}
+	heedsContext(t, "Collect", func(ctx context.Context) error { _, err := c.Collect(ctx, r); return err })
 }
 
 // Probe holds a probe to its contract, and to the verdict that is true of the world as the test has set it up.

@@ -101,9 +101,9 @@ func (c Command) Run(ctx context.Context) (Output, error) {
 	case errors.Is(err, exec.ErrWaitDelay):
 		err = errors.New("it left a process behind that keeps its output open (redirect the output of that process)")
 	case err == nil && answer.cut:
-		err = fmt.Errorf("it printed more than %d bytes", limit)
+		err = excess{limit}
 	}
-	output := Output{Answer: answer.kept, Story: hide(story.text(), c.Secrets)}
+	output := Output{Answer: answer.last(), Story: hide(story.text(), c.Secrets)}
 	switch {
 	case err == nil:
 		return output, nil
@@ -112,6 +112,14 @@ func (c Command) Run(ctx context.Context) (Output, error) {
 	}
 	return output, fmt.Errorf("%w: %s", err, output.Story)
 }
+
+// An excess says that a command printed more than its answer may hold, which is the end of it.
+type excess struct{ limit int }
+
+func (e excess) Error() string { return fmt.Sprintf("it printed more than %d bytes", e.limit) }
+
+// Is makes an answer that is not whole evidence that is not whole.
+func (excess) Is(other error) bool { return other == guard.ErrCut }
 
 // Ending is what evidence keeps of an output.
 func Ending(output []byte) string {
@@ -146,16 +154,19 @@ func (t *tail) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.kept = append(t.kept, p...)
-	if excess := len(t.kept) - t.limit; excess > 0 {
-		t.kept = append(t.kept[:0], t.kept[excess:]...)
-		t.cut = true
+	t.cut = t.cut || len(t.kept) > t.limit
+	if len(t.kept) > 2*t.limit { // seldom, for it moves all that is kept
+		t.kept = append(t.kept[:0], t.kept[len(t.kept)-t.limit:]...)
 	}
 	return len(p), nil
 }
 
+// last is what was kept, no more than the limit.
+func (t *tail) last() []byte { return t.kept[max(0, len(t.kept)-t.limit):] }
+
 // text is what was kept. The word that was cut in two is left out: it may be the end of a secret.
 func (t *tail) text() string {
-	text := strings.ToValidUTF8(string(t.kept), "?")
+	text := strings.ToValidUTF8(string(t.last()), "?")
 	if t.cut {
 		if i := strings.IndexAny(text, " \n"); i >= 0 {
 			text = text[i:]
