@@ -195,7 +195,7 @@ func answering(l *guard.Ledger) func(context.Context, guard.Question) (guard.Ans
 			return guard.Answer{Path: a.Path}, nil
 		case q.File != "":
 			return guard.Answer{Text: a.Text}, nil
-		case q.Probe != nil, q.Restore != nil, q.Collect != nil:
+		case q.Probe != nil, q.Restore != nil:
 			return guard.Answer{Finding: a.Finding}, nil
 		case q.Plans:
 			return guard.Answer{Plans: a.Plans}, nil

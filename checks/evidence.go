@@ -9,10 +9,9 @@ var evidenceReady = row(guard.Check{
 	to be kept has to be named before, and has to be quick, for nobody waits for it while customers cannot buy.
 	What is collected lies beside the journal, without secrets, and its digest in it.`,
 	probe{
-		whether:  "whether everything that is to be kept before going back (evidence.collect) can be had now, all of it within evidence.budget",
-		want:     "an answer within the budget",
-		example:  `{use: command, with: {run: "journalctl --unit shop --since -10min"}}`,
-		parts:    func(p *guard.Plan) ([]guard.Part, string) { return p.Evidence.Collect, "evidence.collect" },
-		question: func(part *guard.Part) guard.Question { return guard.Question{Collect: part} },
-		within:   func(p *guard.Plan) guard.Duration { return p.Evidence.Budget },
+		whether: "whether everything that is to be kept before going back (evidence.collect) can be had now, all of it within evidence.budget",
+		want:    "an answer within the budget",
+		example: `{use: command, with: {run: "journalctl --unit shop --since -10min"}}`,
+		parts:   func(p *guard.Plan) ([]guard.Part, string) { return p.Evidence.Collect, "evidence.collect" },
+		within:  func(p *guard.Plan) guard.Duration { return p.Evidence.Budget },
 	})

@@ -17,8 +17,6 @@ type probe struct {
 	within func(p *guard.Plan) guard.Duration
 	// parts are those that stand elsewhere in the plan, with their paths; nil: those under checks.settings.
 	parts func(p *guard.Plan) (parts []guard.Part, path string)
-	// question is what they are asked; nil: what the probe says.
-	question func(part *guard.Part) guard.Question
 	// things have a part each, which is asked whether it could restore them now; nil: there are none, see parts.
 	things func(p *guard.Plan) []thing
 }
@@ -79,11 +77,7 @@ func (p probe) find(ctx context.Context, s guard.Scene, c guard.Check) []guard.F
 	}
 	return each(indices, func(i int) guard.Finding {
 		path := fmt.Sprintf("%s[%d]", path, i)
-		question := guard.Question{Probe: &parts[i]}
-		if p.question != nil {
-			question = p.question(&parts[i])
-		}
-		f := p.ask(ctx, s, question, parts[i].Use, path)
+		f := p.ask(ctx, s, guard.Question{Probe: &parts[i]}, parts[i].Use, path)
 		if len(parts) > 1 {
 			f.Subject = fmt.Sprintf("%s in %s", brief(parts[i].Use), path)
 		}

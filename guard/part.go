@@ -2,7 +2,6 @@ package guard
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/golive-dev/golive/guard/judge"
@@ -226,20 +225,6 @@ type Probe interface {
 	Probe(ctx context.Context, r Release) (Finding, error)
 }
 
-// A Collector fetches what shows the cause of trouble, before going back destroys it.
-type Collector interface {
-	// Collect returns what there is, at most ExhibitBytes of it. It may be repeated, and changes nothing. With an error it
-	// returns what it had until then: one that wraps ErrCut says that there was more than that. Having nothing to show
-	// is an answer.
-	Collect(ctx context.Context, r Release) (content []byte, err error)
-}
-
-// ExhibitBytes is how much of one piece of evidence is kept.
-const ExhibitBytes = 8 << 20
-
-// ErrCut says that a piece of evidence is not whole, because it is larger than may be kept.
-var ErrCut = errors.New("there was more than is kept")
-
 // A Check is one question about a release before its launch. It is a value; checks.All is the list of ours.
 type Check struct {
 	Code  string // "GL102"; of a plugin's own check: any code that does not begin with GL
@@ -292,7 +277,6 @@ type Question struct {
 	Probe    *Part  `json:"probe,omitempty"`    // what does this probe say?
 	Ledger   bool   `json:"ledger,omitempty"`   // what was done, stated and promised before?
 	Restore  *Part  `json:"restore,omitempty"`  // could this restore begin now?
-	Collect  *Part  `json:"collect,omitempty"`  // can this be collected now?
 	Plans    bool   `json:"plans,omitempty"`    // which other plans beside this one are for the same service?
 	Tool     string `json:"tool,omitempty"`     // where is this program?
 	File     string `json:"file,omitempty"`     // what does this file say? It may have 1 MiB

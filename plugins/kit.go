@@ -27,9 +27,6 @@ type Kit struct {
 	Probes    map[string]func(guard.With) (guard.Probe, error)
 	Vaults    map[string]func(guard.With) (guard.Vault, error)
 	Checks    []guard.Check
-	// Collectors run as part of golive only, and Serve leaves them out: what they bring is too much to be carried over from
-	// a plugin while the way back waits.
-	Collectors map[string]func(guard.With) (guard.Collector, error)
 }
 
 // Join makes one kit of several. A name that two of them give to the same kind of part is an error, because a
@@ -41,8 +38,6 @@ func Join(kits ...Kit) (Kit, error) {
 		Notifiers: make(map[string]func(guard.With) (guard.Notifier, error)),
 		Probes:    make(map[string]func(guard.With) (guard.Probe, error)),
 		Vaults:    make(map[string]func(guard.With) (guard.Vault, error)),
-
-		Collectors: make(map[string]func(guard.With) (guard.Collector, error)),
 	}
 	supplier := make(map[string]string) // by kind and name
 	var mistakes []error
@@ -64,10 +59,6 @@ func Join(kits ...Kit) (Kit, error) {
 		maps.Copy(joined.Notifiers, kit.Notifiers)
 		maps.Copy(joined.Probes, kit.Probes)
 		maps.Copy(joined.Vaults, kit.Vaults)
-		for _, name := range slices.Sorted(maps.Keys(kit.Collectors)) {
-			claim(kit, "collector", name)
-		}
-		maps.Copy(joined.Collectors, kit.Collectors)
 		for _, check := range kit.Checks {
 			claim(kit, "check", check.Code)
 			claim(kit, "check", check.ID)

@@ -80,7 +80,7 @@ func otherwise(q guard.Question) guard.Answer {
 		a.Ledger = nil
 	case q.Plans:
 		a.Plans = nil
-	case q.Restore != nil, q.Collect != nil:
+	case q.Restore != nil:
 		a.Finding = guard.Finding{}
 	}
 	return a

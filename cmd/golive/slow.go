@@ -197,8 +197,6 @@ func (w *pending) whom(a *unanswered) string {
 			who = q.Backups.Use
 		case q.Probe != nil:
 			who = q.Probe.Use
-		case q.Collect != nil:
-			who = q.Collect.Use
 		default:
 			who = guard.Line(q.Tool+q.File, 40)
 		}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -163,8 +164,6 @@ func takes(p *guard.Plan, q guard.Question) time.Duration {
 		part = *q.Probe
 	case q.Restore != nil:
 		part = *q.Restore
-	case q.Collect != nil:
-		part = *q.Collect
 	}
 	longest := questionTakes
 	if text, written := part.With["timeout"].(string); written {
@@ -172,7 +171,7 @@ func takes(p *guard.Plan, q guard.Question) time.Duration {
 			longest = max(longest, timeout.Std()+partTakes)
 		}
 	}
-	if q.Collect != nil {
+	if q.Probe != nil && slices.ContainsFunc(p.Evidence.Collect, func(kept guard.Part) bool { return reflect.DeepEqual(kept, part) }) {
 		longest = max(longest, p.Evidence.Budget.Std()+partTakes)
 	}
 	return longest + p.Watch.Every.Std()
@@ -345,11 +344,6 @@ func (w *witness) look(ctx context.Context, q guard.Question) (a guard.Answer, e
 		if restorer, err = w.parts.Restorer(*q.Restore); err == nil {
 			a.Finding, err = restorer.Ready(ctx)
 		}
-	case q.Collect != nil:
-		var collector guard.Collector
-		if collector, err = w.parts.Collector(*q.Collect); err == nil {
-			a.Finding, err = w.collect(ctx, collector)
-		}
 	case q.Tool != "":
 		a.Path, err = lookPath(q.Tool)
 	case q.File != "":
@@ -361,23 +355,6 @@ func (w *witness) look(ctx context.Context, q guard.Question) (a guard.Answer, e
 		err = errors.New(explain(ctx, err))
 	}
 	return a, err
-}
-
-// collect tries whether something can be collected. What it is stays unread: it is nobody's business before it is needed.
-func (w *witness) collect(ctx context.Context, c guard.Collector) (guard.Finding, error) {
-	content, err := c.Collect(ctx, w.release)
-	f := guard.Finding{
-		Verdict: guard.Pass, Title: "it can be collected", Expected: "an answer", Observed: fmt.Sprintf("%d bytes", len(content)),
-	}
-	switch {
-	case ctx.Err() != nil:
-		return guard.Finding{}, ctx.Err()
-	case errors.Is(err, guard.ErrCut):
-		f.Observed = "more than is kept of it: " + f.Observed
-	case err != nil:
-		f.Verdict, f.Reason = guard.Fail, guard.Printable(err.Error())
-	}
-	return f, nil
 }
 
 // read takes n readings, a tick apart.

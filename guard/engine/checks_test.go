@@ -224,7 +224,7 @@ func TestPartsThatMayTakeLong(t *testing.T) {
 		{"a timeout that is not kept", guard.Question{Backups: patient("30s")}, time.Hour, "gave no answer in time: context deadline exceeded", 31 * time.Second},
 		{"a short timeout", guard.Question{Backups: patient("1s")}, 9 * time.Second, "answered", 9 * time.Second},
 		{"no timeout at all", guard.Question{Backups: patient("${SOON}")}, 9 * time.Second, "answered", 9 * time.Second},
-		{"what is kept", guard.Question{Collect: &kept}, 50 * time.Second, "answered", 50 * time.Second},
+		{"what is kept", guard.Question{Probe: &kept}, 50 * time.Second, "answered", 50 * time.Second},
 		{"what is not kept", guard.Question{Probe: &guard.Part{Use: "other"}}, 50 * time.Second, "gave no answer in time: context deadline exceeded", 10 * time.Second},
 		{"nobody is asked", guard.Question{}, time.Hour, "the check gave no answer in time", 11 * time.Second},
 	} {
@@ -235,9 +235,6 @@ func TestPartsThatMayTakeLong(t *testing.T) {
 					Vault:    func(guard.Part) (guard.Vault, error) { return slow, nil },
 					Probe:    func(guard.Part) (guard.Probe, error) { return slow, nil },
 					Restorer: func(guard.Part) (guard.Restorer, error) { return slow, nil },
-					Collector: func(guard.Part) (guard.Collector, error) {
-						return collect(func(ctx context.Context) ([]byte, error) { return nil, slow.sleep(ctx) }), nil
-					},
 				}
 				check := guard.Check{ID: "a.b", Run: func(ctx context.Context, s guard.Scene) ([]guard.Finding, error) {
 					if test.question == (guard.Question{}) {

@@ -34,7 +34,6 @@ type Parts struct {
 	Ledger    func() (guard.Ledger, error)          // reads what is remembered
 	Plans     func() ([]string, error)              // finds the other plans for the same service
 	Restorer  func(guard.Part) (guard.Restorer, error)
-	Collector func(guard.Part) (guard.Collector, error) // makes what checks try to collect with
 
 	// What follows is for when it goes wrong. What is nil there is missing, and does no harm by that.
 	Contain guard.Probe   // recovery.contain

@@ -188,7 +188,7 @@ func (r *run) exhibit(whole, ctx context.Context, c Collector, release guard.Rel
 	}()
 	content, err := c.Collect(ctx, release)
 	var problem string
-	cut := errors.Is(err, guard.ErrCut) || err != nil && ctx.Err() != nil
+	cut := err != nil && (ctx.Err() != nil || len(content) >= guard.ExhibitAtMost) // of more than that, a collector has the end
 	if err != nil {
 		problem = guard.Line(explain(ctx, err), problemSays)
 	}

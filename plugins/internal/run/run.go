@@ -101,7 +101,7 @@ func (c Command) Run(ctx context.Context) (Output, error) {
 	case errors.Is(err, exec.ErrWaitDelay):
 		err = errors.New("it left a process behind that keeps its output open (redirect the output of that process)")
 	case err == nil && answer.cut:
-		err = excess{limit}
+		err = fmt.Errorf("it printed more than %d bytes", limit)
 	}
 	output := Output{Answer: answer.last(), Story: hide(story.text(), c.Secrets)}
 	switch {
@@ -112,14 +112,6 @@ func (c Command) Run(ctx context.Context) (Output, error) {
 	}
 	return output, fmt.Errorf("%w: %s", err, output.Story)
 }
-
-// An excess says that a command printed more than its answer may hold, which is the end of it.
-type excess struct{ limit int }
-
-func (e excess) Error() string { return fmt.Sprintf("it printed more than %d bytes", e.limit) }
-
-// Is makes an answer that is not whole evidence that is not whole.
-func (excess) Is(other error) bool { return other == guard.ErrCut }
 
 // Ending is what evidence keeps of an output.
 func Ending(output []byte) string {
