@@ -200,7 +200,8 @@ func (p *program) assemble(plan *guard.Plan, kit plugins.Kit) (made engine.Parts
 		}
 		made.Notifiers = append(made.Notifiers, notifier)
 	}
-	return made, nil
+	err = p.recovers(plan, kit, &made)
+	return made, err
 }
 
 // following are makers of sources, of which those that can follow the backend's list of instances do.
