@@ -54,6 +54,25 @@ func duty(ctx context.Context, s guard.Scene, during guard.Period) (rota, error)
 	return r, nil
 }
 
+// OnDuty names those who are on duty at a moment by the plan, each once. Read returns the text of a file that the plan
+// names. That the plan does not say who is on duty is an error.
+func OnDuty(ctx context.Context, p *guard.Plan, at time.Time, read func(ctx context.Context, name string) (string, error)) (names []string, err error) {
+	s := guard.Scene{Plan: p, Now: at, Ask: func(ctx context.Context, q guard.Question) (a guard.Answer, err error) {
+		a.Text, err = read(ctx, q.File)
+		return a, err
+	}}
+	r, err := duty(ctx, s, guard.Period{From: at, To: at.Add(time.Second)})
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range r.turns {
+		if t.Has(at) && !slices.Contains(names, t.name) {
+			names = append(names, t.name)
+		}
+	}
+	return names, nil
+}
+
 func periodsOf(d guard.Duty, during guard.Period) ([]guard.Period, error) {
 	if d.When != (guard.Window{}) {
 		in, err := zone(d.When.Zone)

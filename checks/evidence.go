@@ -6,8 +6,8 @@ var evidenceReady = row(guard.Check{
 	Code: "GL801", ID: "evidence.ready", Title: "what shows the cause is kept in time", Path: "evidence", Standard: guard.Advisory, S: []int{119, 120},
 },
 	`Going back destroys what would have shown why it was necessary: the processes end, and their memory with them. What is
-	to be kept has to be named before, and has to be quick, for nobody waits for it while customers cannot buy. This
-	version of golive asks whether it can be had; it is people who keep it.`,
+	to be kept has to be named before, and has to be quick, for nobody waits for it while customers cannot buy.
+	What is collected lies beside the journal, without secrets, and its digest in it.`,
 	probe{
 		whether: "whether everything that is to be kept before going back (evidence.collect) can be had now, all of it within evidence.budget",
 		want:    "an answer within the budget",

@@ -159,6 +159,25 @@ func Climb(ctx context.Context, v Vault, want Rung, ascents []Ascent) (Proof, er
 	return proof, nil
 }
 
+// Flawed says that something was found to be wrong with a backup of a store, by its ID and the digest of its vault, and
+// that no proof has come further since.
+func (l Ledger) Flawed(p *Plan, store, vault, id string) (flawed bool) {
+	var worst Rung
+	for _, e := range l.Entries {
+		proof := e.Act == Result && (e.Kind == "drill.restore" || e.Kind == "drill.verify") && e.Proof != nil
+		if !proof || e.Subject != store || e.Vault != vault || e.Proof.Backup.ID != id || !e.For(p.Service, p.Environment) {
+			continue
+		}
+		switch {
+		case e.Outcome != Pass:
+			flawed, worst = true, max(worst, e.Proof.Rung)
+		case e.Proof.Rung > worst:
+			flawed = false
+		}
+	}
+	return flawed
+}
+
 // A Restorer brings a data store back from one of its backups.
 type Restorer interface {
 	// Ready says whether a restore could begin now: whether its programs are there, and whether it is let in. It

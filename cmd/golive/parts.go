@@ -202,7 +202,8 @@ func (p *program) assemble(plan *guard.Plan, kit plugins.Kit) (made engine.Parts
 		}
 		made.Notifiers = append(made.Notifiers, notifier)
 	}
-	return made, nil
+	err = p.recovers(plan, kit, &made)
+	return made, err
 }
 
 // notifier makes a channel of the plan.

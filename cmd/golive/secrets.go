@@ -257,6 +257,8 @@ func keepQuiet[T any](s *secrets, made T) T {
 		} else {
 			*part = quietVault{*part, s}
 		}
+	case *guard.Collector:
+		*part = quietCollector{*part, s}
 	case *guard.Restorer:
 		*part = quietRestorer{*part, s}
 	default:
@@ -340,6 +342,10 @@ type (
 		quietVault
 		climbs guard.Prover
 	}
+	quietCollector struct {
+		part    guard.Collector
+		secrets *secrets
+	}
 	quietRestorer struct {
 		part    guard.Restorer
 		secrets *secrets
@@ -388,7 +394,8 @@ func (q quietNotifier) Notify(ctx context.Context, n guard.Notice) (guard.Receip
 	receipt.Detail = q.secrets.name(receipt.Detail)
 	receipt.Handed = slices.Clone(receipt.Handed)
 	for i := range receipt.Handed {
-		receipt.Handed[i].Problem = q.secrets.name(receipt.Handed[i].Problem)
+		h := &receipt.Handed[i]
+		h.Name, h.Way, h.Problem = q.secrets.name(h.Name), q.secrets.name(h.Way), q.secrets.name(h.Problem)
 	}
 	return receipt, q.secrets.error(err)
 }
@@ -421,6 +428,12 @@ func (s *secrets) scene(scene guard.Scene) guard.Scene {
 func (q quietProver) Prove(ctx context.Context, want guard.Rung) (guard.Proof, error) {
 	proof, err := q.climbs.Prove(ctx, want)
 	return q.secrets.proof(proof), q.secrets.error(err)
+}
+
+// Collect leaves what it brings as it is: whoever keeps that takes the secrets out, and counts them.
+func (q quietCollector) Collect(ctx context.Context, r guard.Release) ([]byte, error) {
+	content, err := q.part.Collect(ctx, r)
+	return content, q.secrets.error(err)
 }
 
 func (q quietRestorer) Ready(ctx context.Context) (guard.Finding, error) {

@@ -288,7 +288,10 @@ func (teller) Probe(context.Context, guard.Release) (guard.Finding, error) {
 }
 func (teller) Backups(context.Context) ([]guard.Backup, error)        { return tell[[]guard.Backup]() }
 func (teller) Prove(context.Context, guard.Rung) (guard.Proof, error) { return tell[guard.Proof]() }
-func (teller) Ready(context.Context) (guard.Finding, error)           { return tell[guard.Finding]() }
+func (teller) Collect(context.Context, guard.Release) ([]byte, error) {
+	return nil, errors.New("s3cr3t")
+}
+func (teller) Ready(context.Context) (guard.Finding, error) { return tell[guard.Finding]() }
 func (teller) Restore(context.Context, guard.Backup, string) (guard.Proof, error) {
 	return tell[guard.Proof]()
 }
@@ -335,6 +338,10 @@ func TestNothingIsForgotten(t *testing.T) {
 		"Backups": func() (any, error) { return keepQuiet[guard.Vault](&s, teller{}).Backups(t.Context()) },
 		"Prove": func() (any, error) {
 			return guard.Prove(t.Context(), keepQuiet[guard.Vault](&s, teller{}), guard.RungRead)
+		},
+		"Collect": func() (any, error) { // what it brings is cleaned by whoever keeps it: TestEvidenceIsRedacted
+			_, err := keepQuiet[guard.Collector](&s, teller{}).Collect(t.Context(), guard.Release{})
+			return nil, err
 		},
 		"Ready": func() (any, error) { return keepQuiet[guard.Restorer](&s, teller{}).Ready(t.Context()) },
 		"Restore": func() (any, error) {

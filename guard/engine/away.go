@@ -182,7 +182,13 @@ func forward(d guard.Deed) bool {
 // standsStill says that the time of a phase does not pass while the journal is away, or while nothing may move forward,
 // for what it waits for may not go on.
 func standsStill(p guard.Phase) bool {
-	return p == guard.Checking || p == guard.Shifting || p == guard.Finishing
+	return p == guard.Checking || p == guard.Shifting || p == guard.Finishing || p == guard.Ramping
+}
+
+// ramps says that a deed lets traffic in again that was kept out. That leads forward, if only to the old version.
+func ramps(d guard.Deed) bool {
+	intervene, ok := d.(guard.Intervene)
+	return ok && intervene.Move == guard.MoveRamp
 }
 
 // barred says that a task may not begin before every fact is kept, or before this process is known to own the rollout:
@@ -195,6 +201,8 @@ func (r *run) barred(t guard.Task) bool {
 		return away && d.Percent > r.state.Seen || halted && d.Percent > 0
 	case guard.Finish:
 		return away || halted
+	case guard.Intervene:
+		return ramps(d) && (away || halted)
 	case guard.Wait:
 		return (away || halted) && r.broken == nil && standsStill(r.state.Phase)
 	}

@@ -34,6 +34,17 @@ type Parts struct {
 	Ledger    func() (guard.Ledger, error)          // reads what is remembered
 	Plans     func() ([]string, error)              // finds the other plans for the same service
 	Restorer  func(guard.Part) (guard.Restorer, error)
+
+	// What follows is for when it goes wrong. What is nil there is missing, and does no harm by that.
+	Contain guard.Probe   // recovery.contain
+	Ramp    []guard.Probe // one for each of recovery.ramp
+	// Resort makes recovery.resorts[n] when it is needed: what does it, and what looks afterwards; none: Verify does.
+	Resort  func(ctx context.Context, n int, r guard.Release) (do guard.Probe, verify []guard.Probe, err error)
+	Collect []Collector // one for each of evidence.collect
+	// Keep keeps a piece of evidence, without any secrets. It may be called from several goroutines.
+	Keep func(ctx context.Context, name string, content []byte) (guard.Exhibit, error)
+	// OnDuty names who is on duty at a moment.
+	OnDuty func(ctx context.Context, at time.Time) (names []string, err error)
 }
 
 // A Rollout is one history in the making.
@@ -56,7 +67,8 @@ type Rollout struct {
 	// phase stands still until it is in the future again. What leads back goes on. It is asked often, from several
 	// goroutines, and must be quick.
 	MayAdvance func() time.Time
-	// Stay has Run go on until State.Ended, so that an incident keeps its timers when the traffic is back.
+	// Stay has Run go on after the rollout is over, until the incident that it has become is stood down. Without it the
+	// timers of an incident run as long as there is something else to do; whoever takes up the history goes on with them.
 	Stay bool
 	// Reply makes the address at which a person can take a notice on, and is asked at each delivery: the address may be used
 	// by whoever has it, so that it is in no task and no journal. Empty: there is none; nil: there are none at all.
@@ -94,7 +106,8 @@ func (r *Rollout) Run(ctx context.Context, past []guard.Event, begin guard.Fact)
 	return run.state, errors.Join(run.loop(ctx), run.broken)
 }
 
-// loop owns the state until the rollout is over and everybody was told.
+// loop owns the state until the rollout is over and everybody was told; if it is to stay, until the incident that it has
+// become is over, too.
 func (r *run) loop(ctx context.Context) error {
 	var ended time.Time // seen by this process: a notice that the last one did not deliver is tried again
 	for {
@@ -104,22 +117,21 @@ func (r *run) loop(ctx context.Context) error {
 		if r.fenced != nil {
 			return r.fenced
 		}
-		if len(r.state.Todo) == 0 && !r.away() && r.state.Phase != guard.Over {
-			if r.state.Phase != "" { // "": not even the beginning could be kept
-				return fmt.Errorf("%s is neither over nor waiting for anything: this is a mistake in golive", r.state.Phase)
-			}
-			return nil
-		}
-		if r.state.Phase == guard.Over && r.done() && !r.away() {
-			return nil
-		}
-		if r.state.Ended() || r.state.Phase == guard.Over && !r.Stay {
+		switch phase := r.state.Phase; {
+		case r.stays():
+			ended = time.Time{}
+		case phase == guard.Over:
 			if ended.IsZero() {
 				ended = time.Now()
 			}
-			if time.Since(ended) > tellAfter && !r.away() {
+			if (!r.busy() || time.Since(ended) > tellAfter) && !r.away() {
 				return nil
 			}
+		case !r.busy() && !r.away():
+			if phase == "" { // not even the beginning could be kept
+				return nil
+			}
+			return fmt.Errorf("%s is neither over nor waiting for anything: this is a mistake in golive", phase)
 		}
 		r.repeat(ctx)
 		wake := time.NewTimer(max(0, r.nextDue().Sub(r.now())))
@@ -145,4 +157,10 @@ func (r *run) loop(ctx context.Context) error {
 		}
 		wake.Stop()
 	}
+}
+
+// stays says that a rollout that is over goes on for the incident that it has become. Nobody stays for what is not
+// recorded any more.
+func (r *run) stays() bool {
+	return r.Stay && r.state.Phase == guard.Over && !r.state.Ended() && r.broken == nil
 }

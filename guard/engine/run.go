@@ -26,6 +26,7 @@ type run struct {
 	*Rollout
 	state   guard.State
 	watcher watcher
+	soaker  soaker
 	tasks   map[int]*task // whose goroutines have not ended yet, asked for still or not
 	answers chan answer
 	running sync.WaitGroup
@@ -62,7 +63,15 @@ func (r *run) see(id int, f guard.Fact) {
 		if deed, ok := r.state.Todo[i].Deed.(guard.Measure); ok {
 			measured.Ruling = r.watcher.observe(deed.Step, measured.Reading)
 			measured.Reading.Remarks = r.state.Unheard(measured.Reading.Remarks) // each stands in the journal once
+			r.watcher.counts.note(deed.Step, measured)
 			f = measured
+		}
+	}
+	if soaked, ok := f.(guard.Soaked); ok && i >= 0 {
+		if deed, ok := r.state.Todo[i].Deed.(guard.Soak); ok {
+			soaked.Ruling = r.soaker.look(r.Plan, r.state.Release, deed.Began, soaked.Reading)
+			soaked.Reading.Remarks = r.state.Unheard(soaked.Reading.Remarks)
+			f = soaked
 		}
 	}
 	e := guard.Event{At: r.now(), Task: id, Fact: f}
@@ -193,17 +202,15 @@ func (r *run) start(ctx context.Context) {
 		}
 		limited, cancel := context.WithTimeout(ctx, r.limit(t.Deed))
 		r.tasks[t.ID] = &task{t, cancel}
-		state, letGo := r.state, context.CancelFunc(func() {})
-		if forward(t.Deed) {
-			r.begun = true
-			if r.MayAdvance != nil {
-				limited, letGo = r.whileItMay(limited)
-			}
+		state, counts, letGo := r.state, r.watcher.counts, context.CancelFunc(func() {})
+		r.begun = r.begun || forward(t.Deed)
+		if r.MayAdvance != nil && (forward(t.Deed) || ramps(t.Deed)) {
+			limited, letGo = r.whileItMay(limited)
 		}
 		r.running.Go(func() {
 			defer cancel()
 			defer letGo()
-			a := answer{t.ID, r.perform(limited, state, t)}
+			a := answer{t.ID, r.perform(limited, state, counts, t)}
 			select {
 			case r.answers <- a:
 			case <-ctx.Done():
@@ -218,23 +225,12 @@ func (r *run) startable(t guard.Task) bool {
 	if r.tasks[t.ID] != nil || r.barred(t) {
 		return false
 	}
-	if !moves(t.Deed) {
-		return true
-	}
 	for _, other := range r.tasks {
-		if moves(other.Deed) {
+		if conflicts(t.Deed, other.Deed) {
 			return false
 		}
 	}
 	return true
-}
-
-func moves(d guard.Deed) bool {
-	switch d.(type) {
-	case guard.Shift, guard.Finish:
-		return true
-	}
-	return false
 }
 
 // timer says that a deed asks for nothing but its time to come.
@@ -246,13 +242,20 @@ func timer(d guard.Deed) bool {
 	return false
 }
 
-// done says that nothing is left to be done now: whoever does not stay leaves the timers of an incident that are not due to
-// whoever goes on with it, and whoever stays waits for people until they have ended it.
-func (r *run) done() bool {
-	if r.Stay {
-		return r.state.Ended() && len(r.state.Todo) == 0
+// busy says that there is more to do than to wait for what an incident owes.
+func (r *run) busy() bool {
+	return slices.ContainsFunc(r.state.Todo, func(t guard.Task) bool {
+		_, waits := t.Deed.(guard.Wait)
+		return waits || !timer(t.Deed)
+	})
+}
+
+func moves(d guard.Deed) bool {
+	switch d.(type) {
+	case guard.Shift, guard.Finish:
+		return true
 	}
-	return !slices.ContainsFunc(r.state.Todo, func(t guard.Task) bool { return !timer(t.Deed) || !t.NotBefore.After(r.now()) })
+	return false
 }
 
 // nextDue is when the next task that can begin wants to. When all have begun, answers are all there is to
@@ -285,8 +288,12 @@ func (r *run) limit(d guard.Deed) time.Duration {
 		return r.Plan.Rollout.Deadline.Shift.Std() / 3
 	case guard.Finish:
 		return r.Plan.Rollout.Deadline.Shift.Std() / 3
-	case guard.Measure:
+	case guard.Measure, guard.Soak:
 		return max(measureTakes, r.Plan.Watch.Every.Std())
+	case guard.Intervene:
+		return r.interveneTakes(d)
+	case guard.Gather:
+		return d.By.Sub(r.now())
 	case guard.Verify:
 		return verifyTakes
 	case guard.Tell:
@@ -295,8 +302,20 @@ func (r *run) limit(d guard.Deed) time.Duration {
 	return inspectTakes
 }
 
+// interveneTakes is how long a probe of the chapter recovery may take.
+func (r *run) interveneTakes(d guard.Intervene) time.Duration {
+	recovery := r.Plan.Recovery
+	switch {
+	case d.Move == guard.MoveContain && recovery.Deadline.Contain > 0:
+		return recovery.Deadline.Contain.Std()
+	case d.Move == guard.MoveResort && d.N < len(recovery.Resorts):
+		return recovery.Resorts[d.N].Within.Std()
+	}
+	return rampTakes
+}
+
 // perform does a task and returns what came of it. It never panics: a part that does has failed.
-func (r *run) perform(ctx context.Context, s guard.State, t guard.Task) (fact guard.Fact) {
+func (r *run) perform(ctx context.Context, s guard.State, counts decisive, t guard.Task) (fact guard.Fact) {
 	defer func() {
 		if p := recover(); p != nil {
 			fact = guard.Failed{Error: fmt.Sprintf("panic: %v", p)}
@@ -337,16 +356,17 @@ func (r *run) perform(ctx context.Context, s guard.State, t guard.Task) (fact gu
 		return r.measure(ctx, s.Release)
 	case guard.Verify:
 		return r.verify(ctx, s.Release)
+	case guard.Intervene:
+		if fact, err = r.intervene(ctx, s.Release, d); err == nil {
+			return fact
+		}
+	case guard.Gather:
+		return r.gather(ctx, s, counts)
+	case guard.Soak:
+		return r.soak(ctx, s.Release)
 	case guard.Tell:
-		if d.Channel >= len(r.Parts.Notifiers) {
-			return guard.Failed{Error: "the plan has no such channel"}
-		}
-		if r.Reply != nil {
-			d.Notice.Reply = r.Reply(d.Notice)
-		}
-		var receipt guard.Receipt
-		if receipt, err = r.Parts.Notifiers[d.Channel].Notify(ctx, d.Notice); err == nil {
-			return guard.Told{Receipt: receipt}
+		if fact, err = r.tell(ctx, d); err == nil {
+			return fact
 		}
 	default:
 		panic(fmt.Sprintf("nobody knows how to do %T", d))
@@ -448,11 +468,9 @@ func readFrom(ctx context.Context, source guard.Source, query guard.Query) (read
 
 // verify asks the backend and every probe of the plan whether the old version is back.
 func (r *run) verify(ctx context.Context, release guard.Release) guard.Fact {
-	findings := make([]guard.Finding, len(r.Parts.Verify))
+	var findings []guard.Finding
 	var probing sync.WaitGroup
-	for i, probe := range r.Parts.Verify {
-		probing.Go(func() { findings[i] = ask(ctx, probe, release) })
-	}
+	probing.Go(func() { findings = askAll(ctx, r.Parts.Verify, release) })
 	st, err := r.inspect(ctx, release)
 	probing.Wait()
 	if err != nil {
@@ -481,6 +499,7 @@ type watcher struct {
 	config judge.Config
 	judge  *judge.Judge
 	step   judge.Step
+	counts decisive // of the latest step that was measured
 }
 
 // learn gives the judge the history that the journal keeps, as long as it has not judged anything.
@@ -524,6 +543,7 @@ func (w *watcher) replay(p *guard.Plan, past []guard.Event, release guard.Releas
 			deed, asked := t.Deed.(guard.Measure)
 			if m, ok := e.Fact.(guard.Measured); ok && asked && t.ID == e.Task {
 				w.observe(deed.Step, m.Reading)
+				w.counts.note(deed.Step, m)
 			}
 		}
 		s = guard.Next(p, s, e)

@@ -360,6 +360,25 @@ func Notifier(t *testing.T, n guard.Notifier, delivered func() int) {
 	heedsContext(t, "Notify", func(ctx context.Context) error { _, err := n.Notify(ctx, notice); return err })
 }
 
+// Collector holds a collector to its contract, and to something that it has to bring from the world as the test has set
+// it up.
+func Collector(t *testing.T, c guard.Collector, r guard.Release, want string) {
+	t.Helper()
+	for range 2 { // it may be repeated
+		content, err := c.Collect(t.Context(), r)
+		if err != nil {
+			t.Fatalf("Collect: %v", err)
+		}
+		if !strings.Contains(string(content), want) {
+			t.Errorf("Collect brings %d bytes without %q", len(content), want)
+		}
+		if len(content) > guard.ExhibitAtMost {
+			t.Errorf("Collect brings %d bytes, more than the %d that are kept", len(content), guard.ExhibitAtMost)
+		}
+	}
+	heedsContext(t, "Collect", func(ctx context.Context) error { _, err := c.Collect(ctx, r); return err })
+}
+
 // Probe holds a probe to its contract, and to the verdict that is true of the world as the test has set it up.
 func Probe(t *testing.T, p guard.Probe, r guard.Release, want guard.Verdict) {
 	t.Helper()

@@ -103,7 +103,7 @@ func (c Command) Run(ctx context.Context) (Output, error) {
 	case err == nil && answer.cut:
 		err = fmt.Errorf("it printed more than %d bytes", limit)
 	}
-	output := Output{Answer: answer.kept, Story: hide(story.text(), c.Secrets)}
+	output := Output{Answer: answer.last(), Story: hide(story.text(), c.Secrets)}
 	switch {
 	case err == nil:
 		return output, nil
@@ -146,16 +146,19 @@ func (t *tail) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.kept = append(t.kept, p...)
-	if excess := len(t.kept) - t.limit; excess > 0 {
-		t.kept = append(t.kept[:0], t.kept[excess:]...)
-		t.cut = true
+	t.cut = t.cut || len(t.kept) > t.limit
+	if len(t.kept) > 2*t.limit { // seldom, for it moves all that is kept
+		t.kept = append(t.kept[:0], t.kept[len(t.kept)-t.limit:]...)
 	}
 	return len(p), nil
 }
 
+// last is what was kept, no more than the limit.
+func (t *tail) last() []byte { return t.kept[max(0, len(t.kept)-t.limit):] }
+
 // text is what was kept. The word that was cut in two is left out: it may be the end of a secret.
 func (t *tail) text() string {
-	text := strings.ToValidUTF8(string(t.kept), "?")
+	text := strings.ToValidUTF8(string(t.last()), "?")
 	if t.cut {
 		if i := strings.IndexAny(text, " \n"); i >= 0 {
 			text = text[i:]
