@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/golive-dev/golive/guard"
-	"github.com/golive-dev/golive/guard/journal"
 	"github.com/golive-dev/golive/guard/report"
 )
 
@@ -240,11 +239,6 @@ func due(s guard.State, now time.Time) bool {
 
 // held says whether somebody goes on with a rollout.
 func (a account) held() bool { return a.Holder != nil || a.Guard != "" }
-
-// unattended says that a history is an open incident that nobody goes on with.
-func (h *history) unattended() bool {
-	return h.over() && h.State.Incident.Open() && h.Holder == (journal.Holder{}) && h.Name == ""
-}
 
 // findingWords are findings in a line, the worst first said.
 func findingWords(findings []guard.Finding) string {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -83,7 +84,7 @@ func (p *program) remark(c *cobra.Command, args []string, f *far, r remark) erro
 	case far:
 		return p.remarkFar(c.Context(), id, f, r)
 	}
-	h, err := p.history(id)
+	h, err := p.meant(id)
 	if err != nil {
 		return err
 	}
@@ -94,7 +95,7 @@ func (p *program) remark(c *cobra.Command, args []string, f *far, r remark) erro
 		}
 		return p.tellSaid(h, told, r.did)
 	}
-	if h, err = p.heldHistory(id); err != nil {
+	if h, err = p.heldHistory(cmp.Or(id, h.ID())); err != nil {
 		return err
 	}
 	if err := post(h, r.fact); err != nil {

@@ -158,7 +158,7 @@ func (p *program) sayCommands() (commands []*cobra.Command) {
 			Use: s.use + " [ROLLOUT]", Short: s.short, Example: s.example, Args: cobra.RangeArgs(takes, takes+1),
 			Long: s.long + `
 
-Without a name it is about the latest rollout. Where a process goes on with that, it is told; else this call writes the
+Without a name it is about the latest incident. Where a process goes on with that, it is told; else this call writes the
 journal, and sends what is due. With --server it is for a rollout that a server guards, and the name is that of the token.`,
 		}
 		said := &sayFlags{}
@@ -189,7 +189,7 @@ func (p *program) say(c *cobra.Command, id string, f *far, s sayable, stated gua
 	case far:
 		return p.remarkFar(c.Context(), id, f, remark{did: "said " + string(s.what), path: "/statements", body: stated}) // which knows the plan
 	}
-	h, err := p.history(id)
+	h, err := p.meant(id)
 	if err != nil {
 		return err
 	}
@@ -202,6 +202,24 @@ func (p *program) say(c *cobra.Command, id string, f *far, s sayable, stated gua
 		return err
 	}
 	return p.tellSaid(h, told, "said "+string(s.what))
+}
+
+// meant is the rollout that is named, or the one that somebody means who says something without naming any: the latest, unless
+// that is over without having become an incident, such as a launch that an open one has kept from beginning.
+func (p *program) meant(id string) (*history, error) {
+	h, err := p.history(id)
+	if err != nil || id != "" || !h.over() || h.State.Incident.Open() {
+		return h, err
+	}
+	all, _ := p.histories() // what cannot be read is no incident that somebody could mean
+	for _, open := range []bool{true, false} {
+		for _, old := range slices.Backward(all) {
+			if i := old.State.Incident; !i.Began.IsZero() && i.Open() == open {
+				return old, nil
+			}
+		}
+	}
+	return h, nil
 }
 
 // mayBeSaid says why something cannot be said of a history, or not by this person.

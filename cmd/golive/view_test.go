@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/sethvargo/go-envconfig"
 
 	"github.com/golive-dev/golive/guard"
 	"github.com/golive-dev/golive/guard/judge"
@@ -69,7 +70,7 @@ func TestStory(t *testing.T) {
 	}
 	start := time.Date(2026, 11, 24, 3, 0, 0, 0, time.UTC)
 	history := guard.Rehearse(plan, guard.Opened{Release: testRelease, Purpose: guard.ToRollout, Mode: guard.Enforce}, start, world)
-	teller, s := story{plan: plan, call: new(program).call}, guard.State{}
+	teller, s := story{plan: plan, call: (&program{env: envconfig.MapLookuper(nil), settings: settings{Plan: "golive.yaml", Journal: ".golive"}}).call}, guard.State{}
 	var got []string
 	for _, e := range history {
 		s = guard.Next(plan, s, e)
@@ -90,13 +91,15 @@ func TestStory(t *testing.T) {
 		"7s not yet, holding until 03:00:17Z, then back: tick 6",
 		"7s could not tell stdout: no route to host",
 		"8s told stdout: holding",
+		"11s INCIDENT, begun at 03:00:11Z: golive ack r1 takes it on",
+		"11s it is of level 3: true",
 		"11s errors: 47 of 480",
 		"11s GOING BACK to v1",
-		"11s told stdout: going back",
+		"11s told stdout: opened",
 		"11s verifying that v2 has no traffic any more",
 		"11s trouble: v2 still has 5 % of the traffic",
-		"13s over: rolled back",
-		"13s told stdout: rolled back",
+		"13s over: rolled back; the incident is open until somebody stands it down",
+		"13s told stdout: recovered",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("the story (-want +got):\n%s", diff)
