@@ -375,6 +375,20 @@ func (o obligation) mend(guard.Check) string {
 
 func (o obligation) reads() []string { return nil }
 
+// settles is the command that meets an obligation. What a rollout obliges to ends in its journal, which tells the ledger.
+func settles(e guard.Entry) string {
+	rollout := quote(brief(e.Subject))
+	if e.Subject != "" && e.ID == e.Kind+"-"+e.Subject {
+		switch e.Kind {
+		case guard.KindIncident:
+			return "golive stand-down " + rollout + " --why WHY"
+		case guard.KindLesson:
+			return "golive learned WHAT " + rollout
+		}
+	}
+	return "golive settle " + quote(brief(e.ID)) + " --says WHAT"
+}
+
 func (o obligation) find(ctx context.Context, s guard.Scene, c guard.Check) (findings []guard.Finding) {
 	want := "none that is overdue"
 	if o.open {
@@ -407,7 +421,7 @@ func (o obligation) find(ctx context.Context, s guard.Scene, c guard.Check) (fin
 				Subject: brief(e.ID), Verdict: guard.Fail, Title: c.Title + " (" + brief(e.ID) + ")",
 				Expected: want, Observed: brief(orElse(e.Says, e.Kind)) + ", due " + e.Until.UTC().Format(moment),
 				Reason: "it is owed since " + e.At.UTC().Format(moment),
-				Remedy: fmt.Sprintf("%s, then: golive settle %s --says WHAT", o.do, quote(brief(e.ID))),
+				Remedy: fmt.Sprintf("%s, then: %s", o.do, settles(e)),
 			}
 			if overdue {
 				f.Reason = "it is overdue for " + span(s.Now.Sub(e.Until))
