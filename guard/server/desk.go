@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -99,10 +100,28 @@ func (d desk) whenFree(ctx context.Context, open func() error) (inTheWay string,
 		if err != nil {
 			return "", history{}, err
 		}
-		if !old.state.Ended() || time.Since(began) > putAway || !pause(ctx, putAwayLook) {
+		ending := old.state.Ended() || d.standsDown(ctx, old)
+		if !ending || time.Since(began) > putAway || !pause(ctx, putAwayLook) {
 			return busy.Rollout, old, nil
 		}
 	}
+}
+
+// standsDown says that somebody has stood an incident down, and that whoever guards it has not acted on that yet.
+func (d desk) standsDown(ctx context.Context, h history) bool {
+	if h.state.Phase != guard.Over || !h.state.Incident.Open() {
+		return false
+	}
+	pending, err := d.Store.Pending(ctx, h.state.Release.ID)
+	if err != nil {
+		return false // then it counts as open, and the answer is to stand it down
+	}
+	taken := h.taken()
+	return slices.ContainsFunc(pending, func(t store.Told) bool {
+		e, err := guard.Decode(t.At, t.Kind, t.Data)
+		f, stated := e.Fact.(guard.Stated)
+		return err == nil && stated && f.What == guard.StateStandDown && !taken[t.N]
+	})
 }
 
 // How long a rollout that is over may take to be put away, and how often that is looked at.
