@@ -31,6 +31,7 @@ var floors = []struct{ pattern, may string }{
 	{"guard/engine", "guard guard/judge"},
 	{"guard/report", "guard guard/judge"},
 	{"guard/bundle", "guard"},
+	{"guard/scenario", "guard guard/judge"},
 	{"guard/store", "guard/journal"},
 	{"guard/journal", ""},
 	{"guard/judge/*", "guard/judge"},
