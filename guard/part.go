@@ -225,6 +225,17 @@ type Probe interface {
 	Probe(ctx context.Context, r Release) (Finding, error)
 }
 
+// A Collector gathers what would show the cause, before going back destroys it. A plugin never brings one: what is
+// collected is too much to be carried over.
+type Collector interface {
+	// Collect returns what it found, as it is: secrets are taken out by whoever keeps it. It changes nothing and may be
+	// repeated. An error says why something is missing; what there was until then is returned beside it.
+	Collect(ctx context.Context, r Release) (content []byte, err error)
+}
+
+// ExhibitAtMost is how many bytes of one exhibit are kept.
+const ExhibitAtMost = 8 << 20
+
 // A Check is one question about a release before its launch. It is a value; checks.All is the list of ours.
 type Check struct {
 	Code  string // "GL102"; of a plugin's own check: any code that does not begin with GL

@@ -33,6 +33,7 @@ var floors = []struct{ pattern, may string }{
 	{"guard/bundle", "guard"},
 	{"guard/scenario", "guard guard/judge"},
 	{"guard/store", "guard/journal"},
+	{"guard/evidence", ""},
 	{"guard/journal", ""},
 	{"guard/judge/*", "guard/judge"},
 	{"guard/judge", ""},
