@@ -249,22 +249,17 @@ func (s *stage) series(now time.Time) (all []guard.Series) {
 			n := math.Round(traffic * arm.share * seconds)
 			bad := math.Floor(n*rate + s.random.Float64())
 			c.total, c.bad, c.slow = c.total+n, c.bad+bad, c.slow+math.Floor(n*usually+s.random.Float64())
-			if one, ok := c.series(signal, arm.arm); ok {
-				all = append(all, one)
-			}
+			all = append(all, c.series(signal, arm.arm))
 		}
 	}
 	return all
 }
 
 // series is one signal of one arm, as its kind has it: what fails makes no request slower, and no gauge move.
-func (c *counters) series(signal guard.Signal, arm guard.Arm) (guard.Series, bool) {
+func (c *counters) series(signal guard.Signal, arm guard.Arm) guard.Series {
 	one := guard.Series{Signal: signal.Name, Arm: arm, Instance: "one"}
 	switch signal.Kind() {
 	case judge.Gauge:
-		if arm == guard.Baseline {
-			return one, false
-		}
 		one.Value = new(1.0)
 	case judge.Latency:
 		one.Total = c.total
@@ -272,7 +267,7 @@ func (c *counters) series(signal guard.Signal, arm guard.Arm) (guard.Series, boo
 	default:
 		one.Total, one.Bad = c.total, c.bad
 	}
-	return one, true
+	return one
 }
 
 // soak is one look at the old version, by word: it does badly for as long as the world has it so.
