@@ -105,7 +105,7 @@ func (s *stage) injects(play Play) []guard.Inject {
 			Expected: "whoever it serves hears of it through another", Observed: "they do", Met: true,
 		}
 		for _, d := range s.told {
-			if d.channel == channel && d.problem != "" && !s.arrived(d.notice.Key) {
+			if one.Met && d.channel == channel && d.problem != "" && !s.arrived(d.notice.Key) {
 				one.Observed, one.Met = fmt.Sprintf("%s did not hear: %s", whom(d.notice), d.notice.News), false
 			}
 		}
@@ -233,7 +233,7 @@ func (s *stage) moments(was, is guard.State, e guard.Event, add func(time.Time, 
 	}{
 		{before.Contained, after.Contained, "contained: the new version does no more harm"},
 		{before.Preserved, after.Preserved, "the evidence is kept"},
-		{before.Restored, after.Restored, "the traffic is back, or a resort has helped, verified"},
+		{before.Restored, after.Restored, "the service is back, verified"},
 		{before.Steady, after.Steady, "it has stayed well"},
 	} {
 		if reached.was.IsZero() && !reached.is.IsZero() {

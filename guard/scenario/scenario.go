@@ -144,7 +144,7 @@ func (s *stage) world(st guard.State, t guard.Task) (guard.Fact, time.Duration) 
 			return guard.Failed{Error: silent}, handles
 		}
 		s.shift(now.Add(handles), d.Percent)
-		return guard.Shifted{Percent: d.Percent}, handles
+		return guard.Shifted(d), handles
 	case guard.Measure:
 		return s.measure(now, d.Step), 0
 	case guard.Verify:
