@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/golive-dev/golive/guard"
@@ -89,8 +88,8 @@ func (r record) with(kind, subject string) string {
 		return "golive drill restore --data " + quote(subject)
 	case kind == "drill.rollback":
 		return "golive drill rollback --from OLD --to NEW"
-	case kind == "drill.notify" || kind == tabletop && subject == "":
-		return "golive " + strings.Replace(kind, ".", " ", 1)
+	case kind == tabletop && subject == "":
+		return "golive drill tabletop"
 	case (kind == tabletop || kind == "drill.scenario") && slices.Contains(guard.Classes, subject):
 		return "golive drill tabletop --scenario " + quote(subject)
 	}

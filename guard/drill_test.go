@@ -57,8 +57,8 @@ var worse = []struct {
 	{"open", "report_filed, owed by scribe until 2026-11-25T03:00:00Z, was not met", func(e *guard.Exercise) {
 		e.Owed = append(e.Owed, guard.Obligation{Kind: guard.DueFiled, Role: "scribe", Until: e.Began.Add(24 * time.Hour)})
 	}},
-	{"waived too late", "vendor, owed by comms, was waived when its time was over", func(e *guard.Exercise) {
-		e.Owed = append(e.Owed, guard.Obligation{Kind: guard.DueVendor, Role: "comms", Waived: "known", Passed: true})
+	{"waived too late", "vendor, owed by comms until 2026-11-24T03:01:00Z, was breached", func(e *guard.Exercise) {
+		e.Owed = append(e.Owed, guard.Obligation{Kind: guard.DueVendor, Role: "comms", Until: e.Began.Add(time.Minute), Waived: "known", Passed: true})
 	}},
 	{"other than expected", "the database hangs: expected was a page, seen was nothing", func(e *guard.Exercise) {
 		e.Injects = append(e.Injects, guard.Inject{What: "the database hangs", Expected: "a page", Observed: "nothing"})

@@ -103,6 +103,7 @@ type Tool struct {
 // Rollout says how the traffic moves, and when it moves back.
 type Rollout struct {
 	Backend      Part      `json:"backend"`                       // what moves the traffic
+	Rehearsal    *Part     `json:"rehearsal,omitempty"`           // the same kind of backend, on a target where a drill hurts nobody
 	Steps        []Step    `json:"steps" jsonschema:"minItems=1"` // the shares of the traffic on the new version, up to 100
 	Advance      Advance   `json:"advance,omitempty" oneof:"evidence time"`
 	Bake         Bake      `json:"bake,omitzero"`

@@ -2,6 +2,7 @@ package guard
 
 import (
 	"fmt"
+	"reflect"
 	"regexp"
 	"strings"
 	"time"
@@ -123,6 +124,12 @@ func (d *draft) rollout(r Rollout, w Watch) {
 		if possible {
 			before = max(before, s.Percent)
 		}
+	}
+	if r.Rehearsal != nil {
+		d.must(r.Rehearsal.Use == r.Backend.Use || r.Backend.Use == "", "rollout.rehearsal.use",
+			"%q is another kind of backend than %q (a way back that is rehearsed elsewhere has to be the same way)", r.Rehearsal.Use, r.Backend.Use)
+		d.must(!reflect.DeepEqual(*r.Rehearsal, r.Backend), "rollout.rehearsal",
+			"it is set up as the backend itself (name another target, or leave it out and say golive drill rollback --production)")
 	}
 	d.must(before == 100, "rollout.steps", "the last step is %d (it has to be 100: a release is live when it has all of the traffic)", before)
 	d.must(r.Bake.HoldBack < 0.5, "rollout.bake.hold_back", "%v would leave most of the traffic on the old version (below 50%%)", r.Bake.HoldBack)

@@ -22,19 +22,23 @@ func (p *program) drillCommand() *cobra.Command {
 		Use:   "drill",
 		Short: "Rehearse what has to work in an emergency",
 		Long: `A drill does for real, in a place where it hurts nobody, what has to work in an emergency, and
-writes down in the ledger how it went. golive check reads that there.`,
-		Example: `  golive drill restore --data orders`,
-		Args:    cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			return fail(exitUsage, "say which drill: golive drill --help")
-		},
+writes down in the ledger how it went. golive check reads that there.
+
+Without a name it lists the drills that have to be fresh, those of the plan among them: how the last went, and whether it counts
+still. One that was made by another plan for it does not.`,
+		Example: `  golive drill
+  golive drill restore --data orders
+  golive drill tabletop --scenario bad_release`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return p.listDrills(c.Context()) },
 	}
-	c.AddCommand(p.drillRestoreCommand(), p.drillListCommand(), p.drillRecordCommand())
+	c.AddCommand(p.drillTabletopCommand(), p.drillRollbackCommand(), p.drillRestoreCommand(), p.drillListCommand(), p.drillRecordCommand())
 	return c
 }
 
 func (p *program) drillRestoreCommand() *cobra.Command {
 	var d restoreDrill
+	var flags *drillFlags
 	want := guard.RungVerified.String()
 	c := &cobra.Command{
 		Use:   "restore --data STORE [--to RUNG]",
@@ -47,8 +51,9 @@ With --to checked, read or restored nothing is compared: the vault itself proves
 takes less time and says less.
 
 How it went is written to the ledger as drill.restore, or as drill.verify with --to. What could not be found out is
-not written down: it is no result.
-Exit codes: 0 proven, 3 the backup has a flaw, 5 could not find out.`,
+not written down: it is no result. A restore that took longer than the RTO of the plan, or that lost more of the latest work than
+the RPO, is not passed.
+Exit codes: 0 proven, 3 the backup has a flaw, or it took too long, 5 could not find out.`,
 		Example: `  golive drill restore --data orders
   golive drill restore --data orders --to read
   golive drill restore --data orders --from 1 --keep /srv/look-at-it`,
@@ -57,9 +62,13 @@ Exit codes: 0 proven, 3 the backup has a flaw, 5 could not find out.`,
 			if err := d.rung.UnmarshalText([]byte(want)); err != nil || d.rung < guard.RungChecked {
 				return fail(exitUsage, "--to %s: say checked, read, restored or verified", want)
 			}
-			return p.drillRestore(c.Context(), d)
+			if err := flags.check(); err != nil {
+				return err
+			}
+			return p.drillRestore(c.Context(), d, flags)
 		},
 	}
+	flags = p.drillFlags(c)
 	c.Flags().StringVar(&d.store, "data", "", "the store: its name in the chapter data of the plan")
 	c.Flags().StringVar(&want, "to", want, "how far up the ladder: checked, read, restored or verified")
 	c.Flags().IntVar(&d.from, "from", 0, "which of the store's vaults, counted from 0 as they stand in the plan")
@@ -75,7 +84,7 @@ type restoreDrill struct {
 	keep  string
 }
 
-func (p *program) drillRestore(ctx context.Context, d restoreDrill) error {
+func (p *program) drillRestore(ctx context.Context, d restoreDrill, flags *drillFlags) error {
 	plan, _, err := p.readPlan()
 	if err != nil {
 		return err
@@ -140,10 +149,38 @@ func (p *program) drillRestore(ctx context.Context, d restoreDrill) error {
 	if proof.Flaw != "" {
 		entry.Outcome, entry.Says, code = guard.Fail, guard.Line(proof.Flaw, 300), exitNoGo
 	}
-	if err := p.remember(ctx, entry); err != nil {
+	e := restored(plan, d, entry, began)
+	flags.add(&e)
+	entry.Exercise = &e
+	if verdict, against := e.Result(); verdict != guard.Pass && code == exitOK {
+		entry.Outcome, entry.Says, code = guard.Fail, guard.Line(strings.Join(against, "; "), 300), exitNoGo
+	}
+	if err := p.rememberDrill(ctx, entry, flags.findings); err != nil {
 		return err
 	}
 	return errors.Join(p.tellDrill(entry), quiet(code))
+}
+
+// restored is the exercise that a restore was. Only one that has brought the data back has times to be held to the objectives of
+// the plan: what a vault proves by itself takes another time than a restore.
+func restored(plan *guard.Plan, d restoreDrill, entry guard.Entry, began time.Time) guard.Exercise {
+	e := guard.Exercise{
+		ID: newID(began, entry.Subject), Kind: "restore", Scenario: "data_loss", Scripted: true, Began: began.UTC().Round(0), Ended: entry.At,
+		Objectives: []string{fmt.Sprintf("the newest backup of %s is %s", entry.Subject, d.rung)},
+		Scope:      "a scratch directory: neither the store nor the vault is changed",
+		Injects: []guard.Inject{{
+			What: entry.Subject + " is gone", Expected: "its newest backup is " + d.rung.String(), Observed: "it is " + entry.Proof.Rung.String(),
+			Met: entry.Proof.Flaw == "",
+		}},
+	}
+	if entry.Proof.Flaw != "" {
+		e.Injects[0].Observed = entry.Proof.Flaw
+	}
+	if entry.Kind == "drill.restore" && entry.Proof.Flaw == "" {
+		e.Took = guard.Spans{Recover: max(entry.Took, guard.Duration(time.Millisecond)), Lost: entry.Lost}
+		e.Targets = guard.Spans{Recover: plan.Objectives.RTO, Lost: plan.Objectives.RPO}
+	}
+	return e
 }
 
 // find is the store that is meant, and its place in the plan.
@@ -284,8 +321,11 @@ func (p *program) tellDrill(e guard.Entry) error {
 	}
 	i := p.ink(p.out)
 	text := fmt.Sprintf("%s the backup of %s is %s", i.mark(guard.Pass), e.Subject, e.Proof.Rung)
-	if e.Outcome != guard.Pass {
+	switch {
+	case e.Proof.Flaw != "":
 		text = fmt.Sprintf("%s the backup of %s has a flaw\n    %s", i.mark(guard.Fail), e.Subject, e.Proof.Flaw)
+	case e.Outcome != guard.Pass:
+		text = fmt.Sprintf("%s the backup of %s is %s, and the drill is not passed\n    %s", i.mark(guard.Fail), e.Subject, e.Proof.Rung, e.Says)
 	}
 	if b := e.Proof.Backup; b.ID != "" {
 		text += fmt.Sprintf("\n    %s, which ended at %s; it took %s", b.ID, moment(b.Ended), e.Took)

@@ -50,7 +50,7 @@ still counts: one of another method than the plan has today does not.`,
 		Example: `  golive drill list
   golive drill list -o json`,
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error { return p.listDrills() },
+		RunE: func(*cobra.Command, []string) error { return p.showDrills() },
 	}
 }
 
@@ -94,8 +94,8 @@ func drillNamed(all []guard.Entry, name, ledger string) (guard.Entry, error) {
 	return found, fail(exitUsage, "%q is the beginning of %d drills, among them %s and %s", name, len(names), names[0], names[1])
 }
 
-// A drilled is a drill in a line.
-type drilled struct {
+// A heldDrill is a drill of the ledger in a line.
+type heldDrill struct {
 	ID       string         `json:"id"`
 	At       time.Time      `json:"at"`
 	Kind     string         `json:"kind"`
@@ -107,14 +107,14 @@ type drilled struct {
 	Counts   bool           `json:"counts"` // its method is that of the plan today
 }
 
-func (p *program) listDrills() error {
+func (p *program) showDrills() error {
 	plan, all, err := p.drills()
 	if err != nil {
 		return err
 	}
-	list := []drilled{}
+	list := []heldDrill{}
 	for _, e := range slices.Backward(all) {
-		d := drilled{ID: plandoc.DrillID(e), At: e.At, Kind: strings.TrimPrefix(e.Kind, "drill."), Subject: e.Subject, Took: e.Took, Counts: e.OfToday(plan)}
+		d := heldDrill{ID: plandoc.DrillID(e), At: e.At, Kind: strings.TrimPrefix(e.Kind, "drill."), Subject: e.Subject, Took: e.Took, Counts: e.OfToday(plan)}
 		if e.Exercise != nil {
 			d.Scenario = e.Exercise.Scenario
 		}

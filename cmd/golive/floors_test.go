@@ -34,6 +34,7 @@ var floors = []struct{ pattern, may string }{
 	{"guard/report/plandoc", "guard guard/report guard/report/page"},
 	{"guard/report", "guard guard/judge guard/report/page"},
 	{"guard/bundle", "guard"},
+	{"guard/scenario", "guard guard/judge"},
 	{"guard/store", "guard/journal"},
 	{"guard/evidence", ""},
 	{"guard/journal", ""},

@@ -213,6 +213,36 @@ func (s *secrets) entry(e guard.Entry) guard.Entry {
 		proof := s.proof(*e.Proof)
 		e.Proof = &proof
 	}
+	if e.Exercise != nil {
+		exercise := s.exercise(*e.Exercise)
+		e.Exercise = &exercise
+	}
+	return e
+}
+
+// exercise cleans every text of a drill that does not stand in golive itself.
+func (s *secrets) exercise(e guard.Exercise) guard.Exercise {
+	e.Before, e.After, e.Undone = s.findings(e.Before), s.findings(e.After), s.findings(e.Undone)
+	e.Injects, e.Timeline, e.Participants = slices.Clone(e.Injects), slices.Clone(e.Timeline), slices.Clone(e.Participants)
+	for i := range e.Injects {
+		in := &e.Injects[i]
+		in.What, in.Expected, in.Observed = s.clean(in.What), s.clean(in.Expected), s.clean(in.Observed)
+	}
+	for i := range e.Timeline {
+		m := &e.Timeline[i]
+		m.Who, m.What = s.name(m.Who), s.clean(m.What)
+	}
+	for i := range e.Participants {
+		p := &e.Participants[i]
+		p.Role, p.Name = s.name(p.Role), s.name(p.Name)
+	}
+	for _, texts := range []*[]string{&e.Objectives, &e.Deviations, &e.Findings, &e.Feedback} {
+		*texts = slices.Clone(*texts)
+		for i := range *texts {
+			(*texts)[i] = s.clean((*texts)[i])
+		}
+	}
+	e.Scope, e.By, e.Aborted = s.clean(e.Scope), s.name(e.By), s.clean(e.Aborted)
 	return e
 }
 
