@@ -49,6 +49,7 @@ func All() []guard.Check {
 		standbyTested,
 		dnsFallback,
 		scenarioCoverage,
+		releaseQuarantine,
 		rosterRoles,
 		rosterDepth,
 		contactValid,

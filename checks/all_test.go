@@ -217,6 +217,7 @@ var (
 	toRecord  = regexp.MustCompile(`golive record (\S+)(?: --subject ("[^"]*"|\S+))?`)
 	toAttest  = regexp.MustCompile(`golive attest (\S+) --by ("[^"]*"|\S+) --says WHAT(?: --subject ("[^"]*"|\S+))?`)
 	toRestore = regexp.MustCompile(`golive drill restore --data (\S+)`)
+	toDrill   = regexp.MustCompile(`golive drill (tabletop|rollback|notify)(?: --scenario (\S+))?`)
 )
 
 // followed does what the remedies say, once.
@@ -258,6 +259,9 @@ var followed = sync.OnceValue(func() (r remedy) {
 					subject = by // their own
 				}
 				add(guard.Entry{Act: guard.Attested, Kind: m[1], Subject: subject, By: by, Says: "it is so", Until: now.AddDate(0, 1, 0)})
+			}
+			if m := toDrill.FindStringSubmatch(f.Remedy); m != nil {
+				add(guard.Entry{Act: guard.Result, Kind: "drill." + m[1], Subject: m[2], Outcome: guard.Pass, By: "Ada Obi"})
 			}
 			if m := toRestore.FindStringSubmatch(f.Remedy); m != nil {
 				restored := guard.Backup{ID: "nightly", Ended: now.Add(-2 * time.Hour)}

@@ -96,7 +96,7 @@ func best(s guard.Scene, l guard.Ledger, t topic) (best guard.Entry, found bool)
 		}
 		return e.Proof.Rung
 	}
-	fresh := func(e guard.Entry) bool { return s.Now.Sub(e.At) <= t.within.Std() && ofToday(s.Plan, e) }
+	fresh := func(e guard.Entry) bool { return s.Now.Sub(e.At) <= t.within.Std() && e.OfToday(s.Plan) }
 	vaults := vaultsOf(s.Plan, t.subject)
 	var flaws []guard.Entry
 	for _, e := range l.Entries {

@@ -17,29 +17,65 @@ var drillFresh = row(guard.Check{
 		done: "each drill that is due",
 		more: "Due are those that the plan lists under drills, and whatever it says: one around a table each month (drill.tabletop), one without a script each half " +
 			"year (drill.live), one of the whole system each year (drill.full_system), one against an attacker (drill.security) and one of any kind each quarter. " +
-			"How often these are due the plan can say, too",
+			"How often these are due the plan can say, too. What was rehearsed in another way than that of today's plan does not count",
 		do:    "rehearse it as if it were real, take the times",
 		about: func(s guard.Scene) (wanted []topic) { wanted, _ = rehearsals(s.Plan); return wanted },
 		lacks: func(s guard.Scene) (gaps []gap) { _, gaps = rehearsals(s.Plan); return gaps },
-		pick: func(s guard.Scene, l guard.Ledger, t topic) (guard.Entry, bool) {
-			if t.kind == anyDrill {
-				return latestDrill(s, l)
-			}
-			return latest(s, l, t)
-		},
+		pick:  latestDrill,
 	})
 
 // anyDrill is a drill of any kind.
 const anyDrill = "drill.any"
 
-// latestDrill is the result of the last drill, of any kind and about anything.
-func latestDrill(s guard.Scene, l guard.Ledger) (newest guard.Entry, found bool) {
+// latestDrill is the result that counts for a drill: the latest that was made in the way of today, if there is one. Of a
+// drill around a table the latest of each scenario counts, and one of them that went wrong before all others.
+func latestDrill(s guard.Scene, l guard.Ledger, t topic) (newest guard.Entry, found bool) {
+	latest := map[string]guard.Entry{} // by scenario
 	for _, e := range l.Entries {
-		if e.Act == guard.Result && strings.HasPrefix(e.Kind, "drill.") && e.For(s.Plan.Service, s.Plan.Environment) && !e.At.Before(newest.At) {
+		if e.Act != guard.Result || !t.rehearsedBy(e) || !e.For(s.Plan.Service, s.Plan.Environment) {
+			continue
+		}
+		if better(s.Plan, e, newest) {
 			newest, found = e, true
+		}
+		if better(s.Plan, e, latest[e.Subject]) {
+			latest[e.Subject] = e
+		}
+	}
+	if t.kind != tabletop {
+		return newest, found
+	}
+	for _, e := range l.Entries { // in their order, so that the answer is the same each time
+		wrong := e.Act == guard.Result && e.Kind == tabletop && e.Outcome != guard.Pass && e.OfToday(s.Plan)
+		if last := latest[e.Subject]; wrong && last.At.Equal(e.At) && last.Outcome != guard.Pass {
+			newest = e
 		}
 	}
 	return newest, found
+}
+
+// better says that a result counts more than another: it is of today's way, or at least as new.
+func better(p *guard.Plan, e, than guard.Entry) bool {
+	if now, before := e.OfToday(p), than.OfToday(p); now != before && !than.At.IsZero() {
+		return now
+	}
+	return !e.At.Before(than.At)
+}
+
+// tabletop is a drill around a table; its subject is the scenario.
+const tabletop = "drill.tabletop"
+
+// rehearsedBy says whether a result is one of the drill that is meant.
+func (t topic) rehearsedBy(e guard.Entry) bool {
+	switch {
+	case t.kind == anyDrill:
+		return strings.HasPrefix(e.Kind, "drill.")
+	case t.kind == tabletop && t.subject == "":
+		return e.Kind == t.kind
+	case t.kind == "drill.scenario":
+		return (e.Kind == t.kind || e.Kind == tabletop) && e.Subject == t.subject
+	}
+	return e.Kind == t.kind && e.Subject == t.subject
 }
 
 // rehearsals are the drills that have to be fresh: those that everybody needs, as often as the plan says or else
@@ -47,7 +83,7 @@ func latestDrill(s guard.Scene, l guard.Ledger) (newest guard.Entry, found bool)
 func rehearsals(p *guard.Plan) (wanted []topic, gaps []gap) {
 	wanted = []topic{
 		{anyDrill, "", days(92)},
-		{"drill.tabletop", "", days(31)},
+		{tabletop, "", days(31)},
 		{"drill.live", "", days(183)},
 		{"drill.full_system", "", days(366)},
 		{"drill.security", "", days(92)},
@@ -98,8 +134,10 @@ var drillRotation = row(guard.Check{
 	of steps was never finished.`,
 	record{
 		done:  "a drill of each scenario that the plan does not accept",
+		more:  "One around a table counts, and none of another plan for the scenario than today's",
 		do:    "rehearse it",
 		about: func(s guard.Scene) []topic { return topics("drill.scenario", days(366), acted(s.Plan)...) },
+		pick:  latestDrill,
 		lacks: func(s guard.Scene) []gap {
 			if len(s.Plan.Scenarios) > 0 {
 				return nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/golive-dev/golive/guard"
@@ -83,8 +84,15 @@ func (r record) with(kind, subject string) string {
 	if r.command != "" {
 		return r.command
 	}
-	if kind == "drill.restore" || kind == "drill.verify" {
+	switch {
+	case kind == "drill.restore" || kind == "drill.verify":
 		return "golive drill restore --data " + quote(subject)
+	case kind == "drill.rollback":
+		return "golive drill rollback --from OLD --to NEW"
+	case kind == "drill.notify" || kind == tabletop && subject == "":
+		return "golive " + strings.Replace(kind, ".", " ", 1)
+	case (kind == tabletop || kind == "drill.scenario") && slices.Contains(guard.Classes, subject):
+		return "golive drill tabletop --scenario " + quote(subject)
 	}
 	text := "golive record " + kind
 	if subject != "" {
@@ -164,7 +172,7 @@ func (r record) judge(s guard.Scene, l guard.Ledger, t topic, f guard.Finding) g
 	case age > t.within.Std():
 		f.Verdict = guard.Fail
 		f.Reason = fmt.Sprintf("the latest is %s older than it may be", span(age-t.within.Std()))
-	case !ofToday(s.Plan, e):
+	case !e.OfToday(s.Plan):
 		f.Verdict = guard.Fail
 		f.Reason = "the way has changed since: the plan says something else of it today"
 	default:
@@ -179,12 +187,6 @@ func (r record) judge(s guard.Scene, l guard.Ledger, t topic, f guard.Finding) g
 		f.Remedy = ""
 	}
 	return f
-}
-
-// ofToday says that a result is of the way in which the plan has it done today.
-func ofToday(p *guard.Plan, e guard.Entry) bool {
-	method := p.Method(e.Kind, e.Subject)
-	return method == "" || e.Method == method
 }
 
 // latest is the result about a topic that was written last.
@@ -375,6 +377,20 @@ func (o obligation) mend(guard.Check) string {
 
 func (o obligation) reads() []string { return nil }
 
+// settles is the command that meets an obligation. What a rollout obliges to ends in its journal, which tells the ledger.
+func settles(e guard.Entry) string {
+	rollout := quote(brief(e.Subject))
+	if e.Subject != "" && e.ID == e.Kind+"-"+e.Subject {
+		switch e.Kind {
+		case guard.KindIncident:
+			return "golive stand-down " + rollout + " --why WHY"
+		case guard.KindLesson:
+			return "golive learned WHAT " + rollout
+		}
+	}
+	return "golive settle " + quote(brief(e.ID)) + " --says WHAT"
+}
+
 func (o obligation) find(ctx context.Context, s guard.Scene, c guard.Check) (findings []guard.Finding) {
 	want := "none that is overdue"
 	if o.open {
@@ -407,7 +423,7 @@ func (o obligation) find(ctx context.Context, s guard.Scene, c guard.Check) (fin
 				Subject: brief(e.ID), Verdict: guard.Fail, Title: c.Title + " (" + brief(e.ID) + ")",
 				Expected: want, Observed: brief(orElse(e.Says, e.Kind)) + ", due " + e.Until.UTC().Format(moment),
 				Reason: "it is owed since " + e.At.UTC().Format(moment),
-				Remedy: fmt.Sprintf("%s, then: golive settle %s --says WHAT", o.do, quote(brief(e.ID))),
+				Remedy: fmt.Sprintf("%s, then: %s", o.do, settles(e)),
 			}
 			if overdue {
 				f.Reason = "it is overdue for " + span(s.Now.Sub(e.Until))

@@ -19,7 +19,7 @@ func TestRTOEvidence(t *testing.T) {
 	}
 	checkLedger(t, rtoEvidence, []ledgerCase{
 		{name: "nobody says how long", entries: []guard.Entry{back(time.Minute)}, verdict: guard.Fail, reason: "not configured", remedy: "write rto: 30m in objectives"},
-		{name: "never", chapters: rto, verdict: guard.Fail, reason: "no result", remedy: "golive record drill.rollback"},
+		{name: "never", chapters: rto, verdict: guard.Fail, reason: "no result", remedy: "golive drill rollback --from OLD --to NEW"},
 		{name: "as long as it may take", chapters: rto, entries: []guard.Entry{back(30 * time.Minute)}, verdict: guard.Pass},
 		{name: "longer", chapters: rto, entries: []guard.Entry{back(30*time.Minute + time.Second)}, verdict: guard.Fail, reason: "it took 30m1s, and the service may be away for 30m"},
 		{name: "never restored", chapters: store, entries: []guard.Entry{back(time.Minute)}, verdict: guard.Fail, reason: "no result", remedy: "golive drill restore --data orders"},

@@ -23,7 +23,7 @@ func TestRollbackDrill(t *testing.T) {
 	failed := wentBack(t, "", anHour, time.Minute)
 	failed.Outcome, failed.Says = guard.Fail, "the cache was cold"
 	checkLedger(t, rollbackDrill, []ledgerCase{
-		{name: "never", verdict: guard.Fail, reason: "no result", remedy: "golive record drill.rollback"},
+		{name: "never", verdict: guard.Fail, reason: "no result", remedy: "golive drill rollback --from OLD --to NEW"},
 		{name: "yesterday", entries: entry(aDay), verdict: guard.Pass},
 		{name: "92 days ago", entries: entry(92 * aDay), verdict: guard.Pass},
 		{name: "longer ago", entries: entry(92*aDay + time.Second), verdict: guard.Fail, reason: "1s older than it may be"},

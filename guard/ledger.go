@@ -48,7 +48,7 @@ type Entry struct {
 	Vault       string     `json:"vault,omitempty"`   // Part.Digest of the vault that the backup lies in
 	Method      string     `json:"method,omitempty"`  // Plan.Method of the kind and subject when it was written
 	Plan        string     `json:"plan,omitempty"`    // Plan.Digest when it was written
-	ID          string     `json:"id,omitempty"`      // of an obligation
+	ID          string     `json:"id,omitempty"`      // of an obligation; of a result, if it is not to be written twice
 	Settles     string     `json:"settles,omitempty"` // the ID of the obligation that was met
 	Evidence    []Evidence `json:"evidence,omitempty"`
 	Exercise    *Exercise  `json:"exercise,omitempty"` // of a drill: what it was
@@ -93,12 +93,23 @@ func (e Entry) Check() error {
 	if e.Proof != nil {
 		problems = append(problems, e.Proof.Check())
 	}
+	if e.Exercise != nil && e.Outcome == Pass {
+		if verdict, against := e.Exercise.Result(); verdict != Pass {
+			problems = append(problems, fmt.Errorf("a drill is not passed because somebody says so: %s", against[0]))
+		}
+	}
 	return errors.Join(problems...)
 }
 
 // For says whether an entry is about a service in an environment.
 func (e Entry) For(service, environment string) bool {
 	return (e.Service == "" || e.Service == service) && (e.Environment == "" || e.Environment == environment)
+}
+
+// OfToday says that a result is of the way in which the plan has it done today. One of another way no longer counts.
+func (e Entry) OfToday(p *Plan) bool {
+	method := p.Method(e.Kind, e.Subject)
+	return method == "" || e.Method == method
 }
 
 // Newest is the entry of the kind about the subject that was written last, of those that hold for the plan.
@@ -142,7 +153,17 @@ func (p *Plan) Method(kind, subject string) string {
 			}
 		}
 	case "drill.rollback":
-		how = []any{p.Rollout.Backend, p.Rollout.Verify, p.Rollout.Needs}
+		all := []any{p.Rollout.Backend, p.Rollout.Verify, p.Rollout.Needs}
+		if r := p.Recovery; r.Contain != nil || len(r.Ramp) > 0 || r.Soak > 0 { // a plan without them has the method that it always had
+			all = append(all, r.Contain, r.Ramp, r.Soak)
+		}
+		how = all
+	case "drill.tabletop", "drill.scenario":
+		how = p.around(subject)
+	case "drill.notify":
+		how = []any{p.Notify, p.Roster.People, p.Roster.Vendors, p.Escalate, p.Language} // who is on duty changes without them
+	case "drill.failover":
+		how = []any{p.Recovery.Resorts}
 	case "plan.reviewed":
 		var stores []string
 		for _, s := range p.Data {
@@ -157,6 +178,20 @@ func (p *Plan) Method(kind, subject string) string {
 		return ""
 	}
 	return digest(how)
+}
+
+// around is what people go through who play a scenario around a table; "": all of them.
+func (p *Plan) around(scenario string) []any {
+	var scenarios []Scenario
+	for _, s := range p.Scenarios {
+		if scenario == "" || s.Name == scenario {
+			scenarios = append(scenarios, s)
+		}
+	}
+	r := p.Rollout
+	return []any{
+		scenarios, p.Severity, p.Escalate, p.Recovery, p.Objectives, r.Steps, r.Bake, r.Blind, r.Scarce, r.Alert, r.Deadline,
+	}
 }
 
 func digest(what any) string {

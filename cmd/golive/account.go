@@ -31,7 +31,8 @@ type account struct {
 	Alerts       []guard.Alert     `json:"alerts,omitempty"`       // that fire and began after it
 	Acknowledged string            `json:"acknowledged,omitempty"` // who looks after it
 	Trouble      string            `json:"trouble,omitempty"`
-	Remarks      []string          `json:"remarks,omitempty"` // of the source
+	Remarks      []string          `json:"remarks,omitempty"`  // of the source
+	Incident     *incident         `json:"incident,omitempty"` // that it has become
 	BreakGlass   *guard.BreakGlass `json:"break_glass,omitempty"`
 	Findings     []guard.Finding   `json:"findings,omitempty"`
 	Proof        []guard.Finding   `json:"proof,omitempty"` // of the way back
@@ -55,6 +56,7 @@ func (h *history) account() account {
 	if len(h.Events) > 0 {
 		a.Began = h.Events[0].At
 	}
+	a.Incident = incidentOf(h.Plan, s, time.Now())
 	if h.over() {
 		a.Ended = s.Since
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/golive-dev/golive/guard"
 )
@@ -94,6 +95,7 @@ func (p *program) known(h *history, s guard.State, i ink) (facts [][2]string) {
 			add("verified", "%s", strings.Join(proof, "\n"))
 		}
 	}
+	facts = append(facts, incidentOf(h.Plan, s, time.Now()).facts(p, h.ID(), h.Name != "")...)
 	add("journal", "%s", h.Path)
 	if h.Page != "" {
 		add("page", "%s", h.Page)

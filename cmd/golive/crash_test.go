@@ -2,18 +2,22 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/golive-dev/golive/guard"
 	"github.com/golive-dev/golive/guard/journal"
 )
 
@@ -81,7 +85,8 @@ type crashSite struct {
 	story bytes.Buffer
 }
 
-func killedShop(t *testing.T, errors string) *crashSite {
+// killedShop opens a shop whose new version has so many errors, in percent. Chapters are added to its plan.
+func killedShop(t *testing.T, errors string, chapters ...string) *crashSite {
 	t.Helper()
 	s := &shop{dir: t.TempDir(), seen: time.Now(), visits: map[string]float64{}, errors: map[string]float64{}}
 	server := httptest.NewServer(s)
@@ -106,7 +111,7 @@ watch:
   signals:
     - {name: errors, total: http_requests_total, bad: 'http_requests_total{code=~"5.."}', never: 40%}
     - {name: latency, histogram: http_request_duration_seconds}
-` + ready,
+` + ready + strings.Join(chapters, ""),
 	} {
 		if err := os.WriteFile(filepath.Join(s.dir, name), []byte(upToDate(text)), 0o600); err != nil {
 			t.Fatal(err)
@@ -118,8 +123,11 @@ watch:
 	return &crashSite{dir: s.dir, addr: strings.TrimPrefix(server.URL, "http://")}
 }
 
-func (s *crashSite) command(t *testing.T) *exec.Cmd {
-	cmd := exec.CommandContext(t.Context(), "golive", "rollout", "--from", "v1", "--to", "v2")
+func (s *crashSite) command(t *testing.T, args ...string) *exec.Cmd {
+	if len(args) == 0 {
+		args = []string{"rollout", "--from", "v1", "--to", "v2"}
+	}
+	cmd := exec.CommandContext(t.Context(), "golive", args...)
 	cmd.Dir = s.dir
 	cmd.Env = append(os.Environ(), "SHOP="+s.addr)
 	cmd.Stderr = &s.story
@@ -127,9 +135,9 @@ func (s *crashSite) command(t *testing.T) *exec.Cmd {
 	return cmd
 }
 
-func (s *crashSite) run(t *testing.T) int {
+func (s *crashSite) run(t *testing.T, args ...string) int {
 	t.Helper()
-	cmd := s.command(t)
+	cmd := s.command(t, args...)
 	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
 		t.Fatal(err)
 	}
@@ -164,6 +172,106 @@ func (s *crashSite) killAt(t *testing.T, k int) bool {
 		t.Fatal(err)
 	}
 	return !h.over()
+}
+
+// TestIncidentKilledAfterEveryRecord kills a real golive after each record of a journal in which a version is taken back, and
+// goes on as people would: the same command while the traffic is not back, and then ack and stand-down. It has to end with
+// the same obligations, in the journal and in the ledger, and each notice has to arrive at a real address.
+func TestIncidentKilledAfterEveryRecord(t *testing.T) {
+	undisturbed := toldShop(t)
+	if code := undisturbed.run(t); code != exitRolledBack {
+		t.Fatalf("undisturbed: exit code %d, want %d\n%s", code, exitRolledBack, undisturbed.story.String())
+	}
+	records := undisturbed.records(t)
+	want := undisturbed.endIncident(t)
+	if len(want) < 8 {
+		t.Fatalf("undisturbed, it owes %q\n%s", want, undisturbed.story.String())
+	}
+	for k := 1; k < records; k++ {
+		t.Run(fmt.Sprintf("record %d of %d", k, records), func(t *testing.T) {
+			t.Parallel()
+			s := toldShop(t)
+			if s.killAt(t, k) {
+				if code := s.run(t); code != exitRolledBack {
+					t.Fatalf("exit code %d, want %d\n%s", code, exitRolledBack, s.story.String())
+				}
+			}
+			if diff := cmp.Diff(want, s.endIncident(t)); diff != "" {
+				t.Errorf("what is owed at the end (-undisturbed +killed):\n%s\n%s", diff, s.story.String())
+			}
+		})
+	}
+}
+
+// A toldSite is a crashSite whose notices arrive somewhere.
+type toldSite struct {
+	*crashSite
+	mu    sync.Mutex
+	times map[string]int // by key: how often a notice arrived
+}
+
+func toldShop(t *testing.T) *toldSite {
+	t.Helper()
+	s := &toldSite{times: map[string]int{}}
+	inbox := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var n guard.Notice
+		if err := json.NewDecoder(r.Body).Decode(&n); err != nil || n.Key == "" {
+			http.Error(w, "this is no notice", http.StatusBadRequest)
+			return
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.times[n.Key]++
+	}))
+	t.Cleanup(inbox.Close)
+	s.crashSite = killedShop(t, "30", fmt.Sprintf("notify: [{use: http, with: {url: %q}}]\nobjectives: {rto: 30m}\n", inbox.URL))
+	return s
+}
+
+// endIncident says that somebody looks after the incident, and that it is over, and returns what is owed then: by kind, in
+// the journal with how it stands, and in the ledger. Each notice that the journal ever asked for has to have arrived.
+func (s *toldSite) endIncident(t *testing.T) (owed []string) {
+	t.Helper()
+	for _, args := range [][]string{{"ack"}, {"stand-down", "--why", "quiet for an hour", "--by", "A"}} {
+		if code := s.run(t, args...); code != exitOK {
+			t.Fatalf("golive %q: exit code %d\n%s", args, code, s.story.String())
+		}
+	}
+	s.records(t) // verified
+	found, _ := filepath.Glob(filepath.Join(s.dir, ".golive", "*"+journal.Extension))
+	h, err := readHistory(found[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var state guard.State
+	asked := map[string]string{}
+	for _, e := range h.Events {
+		state = guard.Next(h.Plan, state, e)
+		for _, todo := range state.Todo {
+			if tell, is := todo.Deed.(guard.Tell); is {
+				asked[tell.Notice.Key] = tell.Notice.Title
+			}
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key, title := range asked {
+		if s.times[key] == 0 {
+			t.Errorf("the notice %s (%s) never arrived; there arrived %v\n%s", key, title, s.times, s.story.String())
+		}
+	}
+	for _, o := range state.Incident.Owed {
+		owed = append(owed, string(o.Kind)+" "+o.Standing(state.At))
+	}
+	p := &program{settings: settings{Ledger: filepath.Join(s.dir, "golive.ledger")}}
+	l, err := p.readLedger()
+	if err != nil || l.Broken != "" {
+		t.Fatalf("the ledger: %v %s", err, l.Broken)
+	}
+	for _, e := range l.Entries {
+		owed = append(owed, fmt.Sprintf("ledger: %s %s", e.Act, e.Kind))
+	}
+	return owed
 }
 
 // records counts the records of the only journal there is, and verifies them.

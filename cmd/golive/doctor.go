@@ -62,6 +62,7 @@ func (p *program) doctor(ctx context.Context, verbose bool) error {
 			findings = append(findings, p.pluginFinding(ctx, plan, i))
 		}
 		findings = append(findings, programFindings(ctx, plan)...)
+		findings = append(findings, channelFindings(plan)...)
 	}
 	verdict, code := guard.Worst(findings), exitOK
 	if verdict != guard.Pass && verdict != guard.Warn {
@@ -82,6 +83,27 @@ func (p *program) doctor(ctx context.Context, verbose bool) error {
 	answer := map[guard.Verdict]string{guard.Pass: "this machine is fit", guard.Warn: "this machine is fit, with warnings"}[verdict]
 	fmt.Fprintf(p.out, "\n%s\n", b.ink.paint(toneOfVerdict(verdict), cmp.Or(answer, "this machine is not fit for a launch")))
 	return quiet(code)
+}
+
+// channelFindings sees that somebody hears of an incident, if the plan has somebody answer for one: who has to look at what
+// golive prints, or at its journal, hears of nothing at night.
+func channelFindings(plan *guard.Plan) []guard.Finding {
+	if !plan.Responds() {
+		return nil
+	}
+	f := guard.Finding{ID: "notify.reaches", Verdict: guard.Pass, Title: "somebody hears of an incident", Expected: "a channel that reaches people"}
+	var channels []string
+	for _, n := range plan.Routes("team", []string{"commander", "on_duty"}) {
+		if use := plan.Notify[n].Use; use != "stdout" {
+			channels = append(channels, use)
+		}
+	}
+	if f.Observed = strings.Join(channels, ", "); len(channels) == 0 {
+		f.Verdict, f.Observed, f.Unset = guard.Warn, "none", true
+		f.Reason = "the plan says who answers for an incident, and no channel tells them of it"
+		f.Remedy = "write one into notify, such as {use: http, with: {url: \"${CHAT}\"}}"
+	}
+	return []guard.Finding{f}
 }
 
 // tool says which golive this is.

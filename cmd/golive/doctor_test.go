@@ -82,3 +82,33 @@ func TestDoctorNamesPrograms(t *testing.T) {
 		}
 	}
 }
+
+// A plan that has somebody answer for an incident, and tells nobody, is told so; one that has nobody answer is not.
+func TestChannelFindings(t *testing.T) {
+	const levels = "\nseverity: [{level: 1, when: \"true\"}]\n"
+	for _, tc := range []struct {
+		name, chapters string
+		want           []guard.Verdict
+	}{
+		{"nobody answers", "", nil},
+		{"nobody is told", levels, []guard.Verdict{guard.Warn}},
+		{"whoever looks at the terminal is told", levels + "notify: [{use: stdout}]", []guard.Verdict{guard.Warn}},
+		{"a chat is told", levels + "notify: [{use: stdout}, {use: http, with: {url: 'https://chat.test'}}]", []guard.Verdict{guard.Pass}},
+	} {
+		plan, err := guard.ParsePlan("golive.yaml", []byte("service: shop\nrollout: {backend: {use: http}, steps: [10, 100]}\n"+
+			"watch: {source: {use: scrape}, signals: [{name: errors, total: a, bad: b}]}\n"+tc.chapters))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []guard.Verdict
+		for _, f := range channelFindings(plan) {
+			got = append(got, f.Verdict)
+			if f.Verdict == guard.Warn && (f.Reason == "" || f.Remedy == "") {
+				t.Errorf("%s: %+v has to say why, and how to mend it", tc.name, f)
+			}
+		}
+		if !slices.Equal(got, tc.want) {
+			t.Errorf("%s: %v, want %v", tc.name, got, tc.want)
+		}
+	}
+}

@@ -29,7 +29,7 @@ writes down in the ledger how it went. golive check reads that there.`,
 			return fail(exitUsage, "say which drill: golive drill --help")
 		},
 	}
-	c.AddCommand(p.drillRestoreCommand())
+	c.AddCommand(p.drillRestoreCommand(), p.drillListCommand(), p.drillRecordCommand())
 	return c
 }
 

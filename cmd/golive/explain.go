@@ -146,7 +146,7 @@ func (p *program) explainHistory(h *history) error {
 	if p.settings.Output == asJSON {
 		return p.answerAbout(h.Plan, x)
 	}
-	x.write(p.discreet(p.out, h.Plan), p.ink(p.out), h.State)
+	x.write(p, p.discreet(p.out, h.Plan), p.ink(p.out), h.State)
 	return nil
 }
 
@@ -170,7 +170,7 @@ func (p *program) retold(h *history, i ink) (timeline []moved, decided *judge.Ru
 	return timeline, decided
 }
 
-func (x explanation) write(out io.Writer, i ink, s guard.State) {
+func (x explanation) write(p *program, out io.Writer, i ink, s guard.State) {
 	heading := func(text string) { fmt.Fprintf(out, "\n%s\n", i.paint(loud, text)) }
 	say := func(text string) { fmt.Fprintf(out, "  %s\n", hang(2, text, i.width)) }
 	fmt.Fprintf(out, "%s\n%s\n", i.paint(toneOfOutcome(s.Outcome), hang(0, verdict(s), i.width)), i.paint(faint, x.ID+", "+x.Journal))
@@ -185,6 +185,12 @@ func (x explanation) write(out io.Writer, i ink, s guard.State) {
 	if proof := proofOf(s, i); s.Outcome == guard.RolledBack && len(proof) > 0 {
 		heading("How the way back was verified")
 		say(strings.Join(proof, "\n"))
+	}
+	if x.Incident != nil {
+		heading("The incident")
+		for _, fact := range x.Incident.facts(p, x.ID, x.held()) {
+			say(fmt.Sprintf("%-10s%s", fact[0], strings.ReplaceAll(fact[1], "\n", "\n"+strings.Repeat(" ", 10))))
+		}
 	}
 	if len(x.Waiting) > 0 {
 		heading("What it waits for")

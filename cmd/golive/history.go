@@ -69,9 +69,21 @@ func (h *history) over() bool { return h.State.Phase == guard.Over }
 // histories reads all journals of the directory, the oldest first. One that cannot be read does not hide
 // the others: its error is returned beside them.
 func (p *program) histories() (all []*history, broken error) {
+	all, problems, err := p.historiesHere()
+	if err != nil {
+		return nil, err
+	}
+	for _, problem := range problems {
+		broken = errors.Join(broken, problem)
+	}
+	return all, broken
+}
+
+// historiesHere reads all journals of the directory, the oldest first, and says what is wrong with those that it cannot read.
+func (p *program) historiesHere() (all []*history, problems []error, err error) {
 	entries, err := journal.List(p.settings.Journal)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fail(exitInternal, "%w", err)
+		return nil, nil, fail(exitInternal, "%w", err)
 	}
 	for _, entry := range entries {
 		if entry.Err == nil && entry.Summary.Records == 0 {
@@ -79,13 +91,17 @@ func (p *program) histories() (all []*history, broken error) {
 		}
 		h, err := readHistory(entry.Path)
 		if err != nil {
-			broken = errors.Join(broken, err)
+			problems = append(problems, err)
 			continue
 		}
 		all = append(all, h)
 	}
+	sortByBegin(all)
+	return all, problems, nil
+}
+
+func sortByBegin(all []*history) {
 	slices.SortStableFunc(all, func(a, b *history) int { return a.Events[0].At.Compare(b.Events[0].At) })
-	return all, broken
 }
 
 // history finds one rollout: by its name, by the beginning of its name, by the path of its journal, or, for

@@ -366,10 +366,24 @@ func factText(fact guard.Fact) string {
 	case guard.Verified:
 		text := standingText(f.Standing)
 		if len(f.Findings) > 0 {
-			_, probes, _ := strings.Cut(report.TallyOf(f.Findings).String(), ": ")
-			text += "; probes: " + probes
+			text += "; probes: " + findingWords(f.Findings)
 		}
 		return text
+	case guard.Stated:
+		return report.Stated(f)
+	case guard.Intervened:
+		return findingWords(f.Findings)
+	case guard.Gathered:
+		return plural(len(f.Exhibits), "exhibit")
+	case guard.Soaked:
+		text := fmt.Sprintf("%s: %s", f.Ruling.Call, f.Ruling.Why)
+		if f.Problem != "" {
+			text += "; the source: " + f.Problem
+		}
+		if len(f.Findings) > 0 {
+			text += "; probes: " + findingWords(f.Findings)
+		}
+		return oneLine(text)
 	case guard.Finished:
 		return "the old version may be retired"
 	case guard.Told:

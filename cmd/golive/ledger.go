@@ -300,6 +300,9 @@ itself, such as golive drill restore, it writes down itself.`,
 			if args[0] == "drill.restore" || args[0] == "drill.verify" {
 				return fail(exitUsage, "%s takes a proof, which golive writes down itself: use golive drill restore --data STORE", args[0])
 			}
+			if args[0] == guard.KindRollout {
+				return fail(exitUsage, "how a rollout went golive writes down itself; say why a version may be tried again: golive rollout --again REASON")
+			}
 			e, _, err := n.entry(p, guard.Result, args[0])
 			if err != nil {
 				return err
@@ -379,6 +382,9 @@ golive ledger show lists what is owed.`,
 			if err := p.inRoster(plan, e.By); err != nil {
 				return err
 			}
+			if err := p.settledElsewhere(args[0]); err != nil {
+				return err
+			}
 			l, err := p.readLedger()
 			if err != nil {
 				return fail(exitInternal, "%w", err)
@@ -401,6 +407,22 @@ golive ledger show lists what is owed.`,
 	}
 	n.flags(c, p.settings.By)
 	return c
+}
+
+// settledElsewhere says how something ends that a journal here knows more of: an incident is not over because the ledger says so.
+func (p *program) settledElsewhere(id string) error {
+	all, _ := p.histories() // what cannot be read says nothing
+	for _, h := range all {
+		i := h.State.Incident
+		learned, owed := i.Owes(guard.DueLearned)
+		switch {
+		case id == guard.KindIncident+"-"+h.ID() && i.Open():
+			return fail(exitUsage, "%s is open, and somebody has to stand it down: %s", id, p.call("stand-down", h.ID(), "--why", "WHY"))
+		case id == guard.KindLesson+"-"+h.ID() && owed && learned.Open():
+			return fail(exitUsage, "say what was learned, so that the journal of the incident has it too: %s", p.call("learned", "TEXT", h.ID()))
+		}
+	}
+	return nil
 }
 
 // write remembers an entry, and says so.

@@ -31,6 +31,7 @@ type program struct {
 	ears     *ears
 	guarding sync.Mutex // held while a rollout runs, which ends in its own way when golive is asked to
 	answered bool       // a rollout has answered the signal that was heard
+	stay     bool       // with an incident, until somebody stands it down
 }
 
 // run is golive. It returns the exit code.
@@ -122,15 +123,17 @@ itself when the new one does harm.`,
 	root.AddGroup(
 		&cobra.Group{ID: "before", Title: "Before a launch:"},
 		&cobra.Group{ID: "during", Title: "During a launch:"},
+		&cobra.Group{ID: "wrong", Title: "When it goes wrong:"},
 		&cobra.Group{ID: "after", Title: "Afterwards, and in between:"},
 	)
 	for _, group := range []struct {
 		id       string
 		commands []*cobra.Command
 	}{
-		{"before", []*cobra.Command{p.initCommand(), p.doctorCommand(), p.checkCommand(), p.checksCommand(), p.backtestCommand(), p.schemaCommand(), p.pluginsCommand()}},
+		{"before", []*cobra.Command{p.initCommand(), p.doctorCommand(), p.checkCommand(), p.checksCommand(), p.backtestCommand(), p.schemaCommand(), p.planCommand(), p.pluginsCommand()}},
 		{"during", []*cobra.Command{p.rolloutCommand(), p.watchCommand(), p.rollbackCommand(), p.orderCommand(), p.noteCommand(), p.ackCommand(), p.serveCommand()}},
-		{"after", []*cobra.Command{p.statusCommand(), p.explainCommand(), p.replayCommand(), p.journalCommand(),
+		{"wrong", append([]*cobra.Command{p.respondCommand()}, p.sayCommands()...)},
+		{"after", []*cobra.Command{p.statusCommand(), p.explainCommand(), p.replayCommand(), p.historyCommand(), p.statsCommand(), p.journalCommand(),
 			p.drillCommand(), p.recordCommand(), p.attestCommand(), p.settleCommand(), p.ledgerCommand()}},
 		{"", []*cobra.Command{p.versionCommand()}},
 	} {

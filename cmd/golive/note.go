@@ -83,8 +83,18 @@ func (p *program) remark(c *cobra.Command, args []string, f *far, r remark) erro
 	case far:
 		return p.remarkFar(c.Context(), id, f, r)
 	}
-	h, err := p.heldHistory(id)
+	h, err := p.history(id)
 	if err != nil {
+		return err
+	}
+	if h.Holder == (journal.Holder{}) && h.State.Incident.Open() && h.over() {
+		h, told, err := p.state(c.Context(), h, r.fact)
+		if err != nil {
+			return err
+		}
+		return p.tellSaid(h, told, r.did)
+	}
+	if h, err = p.heldHistory(id); err != nil {
 		return err
 	}
 	if err := post(h, r.fact); err != nil {
@@ -121,7 +131,7 @@ func (p *program) heldHistory(id string) (*history, error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case h.over():
+	case h.State.Ended(), h.over() && h.Holder == (journal.Holder{}):
 		return nil, fail(exitUsage, "the rollout of %s (%s) is over: %s", h.State.Release.To, h.ID(), h.State.Outcome)
 	case h.Holder == (journal.Holder{}):
 		return nil, fail(exitUsage, "no process goes on with the %s of %s (%s); this one does: %s",

@@ -20,14 +20,20 @@ type outlet struct{ form, file string }
 
 // outlets are all forms that an answer is asked for in. It is a flag that can be given several times.
 type outlets struct {
-	usual output // what goes to stdout if nothing else does
+	forms []string // that there are; nil: those of an answer of golive check
+	usual output   // what goes to stdout if nothing else does
 	list  []outlet
 }
 
 func (p *program) outlets() *outlets { return &outlets{usual: p.settings.Output} }
 
 // known are the forms that there are.
-func (*outlets) known() []string { return append([]string{string(asText)}, report.Forms()...) }
+func (o *outlets) known() []string {
+	if o.forms != nil {
+		return o.forms
+	}
+	return append([]string{string(asText)}, report.Forms()...)
+}
 
 func (o *outlets) Type() string   { return "form" }
 func (o *outlets) String() string { return string(o.usual) }

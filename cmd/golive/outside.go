@@ -51,6 +51,9 @@ func (o *outside) close() {
 	o.ears.Wait()
 }
 
+// leave ends the run in its incident, whose traffic is dealt with.
+func (o *outside) leave() { o.end(errStays) }
+
 func (o *outside) tell(ctx context.Context, f guard.Fact) {
 	select {
 	case o.facts <- f:
@@ -77,10 +80,7 @@ func (o *outside) interrupt(ctx context.Context) {
 
 // obey hands on the orders.
 func (o *outside) obey(ctx context.Context, h *history, order *guard.Ordered) {
-	inbox := journal.Inbox{Path: h.Path}
-	for _, e := range h.Events {
-		inbox.Offset = max(inbox.Offset, e.Offset())
-	}
+	inbox := inboxOf(h)
 	if order != nil {
 		o.tell(ctx, *order)
 	}
@@ -115,18 +115,34 @@ func (o *outside) takeOrders(ctx context.Context, inbox *journal.Inbox) {
 		if !found {
 			return
 		}
-		e, err := guard.Decode(record.At, record.Kind, record.Data)
+		fact, err := understood(record, inbox.Offset)
 		if err != nil {
 			o.complain(err)
 			continue
 		}
-		e.Fact = guard.Taken(e.Fact, inbox.Offset)
-		if e.Offset() == 0 {
-			o.complain(fmt.Errorf("%s is nothing that can be told to a rollout", record.Kind))
-			continue
-		}
-		o.tell(ctx, e.Fact)
+		o.tell(ctx, fact)
 	}
+}
+
+// understood is what another process has posted, with its place.
+func understood(record journal.Record, offset int64) (guard.Fact, error) {
+	e, err := guard.Decode(record.At, record.Kind, record.Data)
+	if err != nil {
+		return nil, err
+	}
+	if e.Fact = guard.Taken(e.Fact, offset); e.Offset() == 0 {
+		return nil, fmt.Errorf("%s is nothing that can be told to a rollout", record.Kind)
+	}
+	return e.Fact, nil
+}
+
+// inboxOf is what others have told a history, from behind what it has taken.
+func inboxOf(h *history) journal.Inbox {
+	inbox := journal.Inbox{Path: h.Path}
+	for _, e := range h.Events {
+		inbox.Offset = max(inbox.Offset, e.Offset())
+	}
+	return inbox
 }
 
 // complain says what is wrong with the orders, once.

@@ -41,7 +41,7 @@ func TestReadme(t *testing.T) {
 		t.Error(err)
 	}
 	program := &program{}
-	for _, command := range regexp.MustCompile("`golive ([a-z]+)").FindAllStringSubmatch(readme, -1) {
+	for _, command := range regexp.MustCompile("`golive ([a-z-]+)").FindAllStringSubmatch(readme, -1) {
 		if found, _, err := program.root().Find(command[1:]); err != nil || found.Name() == "golive" {
 			t.Errorf("there is no command golive %s", command[1])
 		}

@@ -31,24 +31,37 @@ With --server the server guards: it opens the rollout by its own plan of the ser
 name alone, and this call follows it to its end, through restarts of the server and from one server to the next. A call that
 is repeated follows what is under way. The call may end, by Ctrl-C, by --detach, by losing the network: the rollout goes on.
 
+A version that was taken back because it did harm is tried again for a reason alone (--again), which the ledger remembers.
+If it goes wrong, and the plan says who answers then, it becomes an incident, which is open until somebody stands it down.
+With --stay this call goes on with that; else it ends when the traffic is back, and golive respond goes on.
+
 Ctrl-C takes the traffic back first; a second Ctrl-C leaves everything as it is. With --server it takes nothing back.
 Exit codes: 0 live, 3 no-go, 5 could not find out, 6 deadline, 10 rolled back, 11 rollback failed or left as it is.`,
 		Example: `  golive rollout --from v1.41.0 --to v1.42.0
   golive rollout --to v1                 # the first release: there is nothing to go back to
   golive rollout --from v1 --to v2 --break-glass "nobody can pay since 03:02" --by "Mei Lin" --approved-by "Wang Fang"
+  golive rollout --from v1 --to v2 --again "the database has room again" --by "Mei Lin"
   golive rollout --from v1 --to v2 --server https://golive.example.com
   golive rollout --from v1 --to v2 --server https://a.example.com,https://b.example.com --service shop --detach`,
 		Args: cobra.NoArgs,
 	}
 	release, glass, f := p.releaseFlags(c), p.glassFlags(c), p.farFlags(c)
+	p.stayFlag(c)
+	var again string
+	c.Flags().StringVar(&again, "again", "", "try a version again that was taken back, for this reason; needs --by")
 	c.Flags().BoolVar(&f.detach, "detach", false, "with --server: return once the server has the rollout")
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		far, err := p.atServer(c, "break-glass", "by", "approved-by")
+		far, err := p.atServer(c, "break-glass", "by", "approved-by", "stay", "again")
 		switch {
 		case err != nil:
 			return err
 		case far:
 			return p.takeFar(c.Context(), *release, guard.ToRollout, f)
+		}
+		if c.Flags().Changed("again") {
+			if err := p.tryAgain(c.Context(), release.To, again, glass.by); err != nil {
+				return err
+			}
 		}
 		return p.take(c.Context(), *release, guard.ToRollout, glass)
 	}
@@ -77,10 +90,11 @@ Ctrl-C leaves the rollout to the servers.`,
 		Args: cobra.NoArgs,
 	}
 	release, f := p.releaseFlags(c), p.farFlags(c)
+	p.stayFlag(c)
 	c.Flags().BoolVar(&f.detach, "detach", false, "with --server: return once the server has the rollout")
 	c.Flags().DurationVar(&f.heartbeat, "heartbeat", 0, "with --server: watch here, and have a server go on after three of these without a sign of life")
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		far, err := p.atServer(c)
+		far, err := p.atServer(c, "stay")
 		switch {
 		case err != nil:
 			return err
@@ -94,6 +108,11 @@ Ctrl-C leaves the rollout to the servers.`,
 		return p.take(c.Context(), *release, guard.ToWatch, nil)
 	}
 	return c
+}
+
+// stayFlag adds the flag that has a call stay with the incident that a rollout becomes.
+func (p *program) stayFlag(c *cobra.Command) {
+	c.Flags().BoolVar(&p.stay, "stay", false, "if it becomes an incident, stay until somebody stands that down; without, golive respond goes on with it")
 }
 
 // releaseFlags adds the flags that say what is to be released.
@@ -323,6 +342,7 @@ func (p *program) engage(ctx context.Context, h *history, parts engine.Parts, j 
 	defer view.close()
 	tape := p.tape(h)
 	defer tape.close()
+	mirror := p.mirror(h.Plan)
 	outside, listening := p.listen(ctx, h, order)
 	defer outside.close()
 	rollout := &engine.Rollout{
@@ -331,11 +351,15 @@ func (p *program) engage(ctx context.Context, h *history, parts engine.Parts, j 
 			begun()
 			tape.saw(e, s)
 			view.saw(e, s)
+			mirror.saw(ctx, s)
+			if leaves(e, s) {
+				outside.leave()
+			}
 			if _, moved := e.Fact.(guard.Shifted); moved && s.BreakGlass != nil && s.Purpose != guard.ToRollback {
 				p.owe(ctx, owedFor(*s.BreakGlass, s.Release, e.At))
 			}
 		},
-		Found: view.found,
+		Found: view.found, Stay: p.stay,
 	}
 	state, err := rollout.Run(listening, h.Events, begin)
 	view.close()
@@ -343,6 +367,8 @@ func (p *program) engage(ctx context.Context, h *history, parts engine.Parts, j 
 	p.answered = p.ears.heard()
 	e := ending{history: h, state: state, signalled: p.ears.code()}
 	switch {
+	case errors.Is(err, errStays):
+		fmt.Fprintf(p.err, "golive: the incident stays open, and nobody goes on with it: %s\n", p.call("respond", h.asOf(state).ID()))
 	case errors.Is(err, errLeft) && state.Phase == guard.Over:
 		fmt.Fprintln(p.err, "golive: left before everybody was told")
 	case errors.Is(err, errLeft):

@@ -100,7 +100,10 @@ func standings(accounts []account, i ink, now time.Time) []string {
 
 // standing is the outcome of what is over, and the phase of what is not.
 func (a account) standing() string {
-	if a.Outcome != "" {
+	switch {
+	case a.Outcome != "" && a.Incident != nil && a.Incident.Open:
+		return string(a.Outcome) + ", incident open"
+	case a.Outcome != "":
 		return string(a.Outcome)
 	}
 	return string(a.Phase)
@@ -112,7 +115,7 @@ func (a account) guarded() string {
 		return fmt.Sprintf("process %d", a.Holder.PID)
 	case a.Guard != "":
 		return a.Guard
-	case a.Outcome != "":
+	case a.Outcome != "" && (a.Incident == nil || !a.Incident.Open):
 		return "-"
 	}
 	return "NOBODY"
@@ -157,9 +160,10 @@ func (p *program) showAccount(plan *guard.Plan, a account, h *history) error {
 		{"journal", a.Journal},
 		{"page", a.Page},
 	}
-	if a.guarded() == "NOBODY" && h != nil {
+	if a.guarded() == "NOBODY" && h != nil && !h.over() {
 		facts = append(facts, [2]string{"go on", p.goOnWith(h)}, [2]string{"take back", p.call("rollback", a.ID)})
 	}
+	facts = append(facts, a.Incident.facts(p, a.ID, a.held())...)
 	facts = slices.DeleteFunc(facts, func(fact [2]string) bool { return fact[1] == "" })
 	for _, fact := range facts {
 		fmt.Fprintf(out, "%-12s%s\n", fact[0], hang(12, fact[1], i.width))

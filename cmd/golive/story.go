@@ -54,6 +54,7 @@ func (t *story) tell(e guard.Event, s guard.State) []line {
 		lines = append(lines, t.opening(e, s)...)
 	}
 	lines = append(lines, t.fact(e, s, turned)...)
+	lines = append(lines, t.incidentLines(s)...)
 	if turned {
 		lines = append(lines, t.turn(s)...)
 		t.class, t.counted = "", e.At
@@ -124,6 +125,12 @@ func (t *story) fact(e guard.Event, s guard.State, turned bool) []line {
 		return []line{{calm, notedWords(f)}}
 	case guard.Acknowledged:
 		return []line{{calm, acknowledgedWords(f)}}
+	case guard.Stated:
+		return []line{{calm, report.Stated(f)}}
+	case guard.Intervened:
+		return []line{{toneOfVerdict(guard.Worst(f.Findings)), "done: " + findingWords(f.Findings)}}
+	case guard.Gathered:
+		return gatheredLines(f)
 	case guard.Interrupted:
 		if !turned {
 			return []line{{doubt, fmt.Sprintf("golive was asked to end (%s): %s", f.Signal, meanwhile(s))}}
@@ -156,9 +163,31 @@ func meanwhile(s guard.State) string {
 	case guard.Finishing:
 		return fmt.Sprintf("%s has earned the traffic, and it ends once the backend has finished", s.Release.To)
 	case guard.Over:
+		if s.Incident.Open() {
+			return "the traffic is dealt with, and the incident stays open"
+		}
 		return "it is over, and the last notices are on their way"
+	case guard.Containing, guard.Preserving, guard.Resorting, guard.Soaking, guard.Ramping:
+		return "it is going back already, and ends once that is done"
 	}
 	return "it ends as soon as it can"
+}
+
+// gatheredLines say what was kept, and what was not.
+func gatheredLines(f guard.Gathered) (lines []line) {
+	kept := 0
+	for _, x := range f.Exhibits {
+		if x.SHA256 != "" {
+			kept++
+		}
+		if x.Problem != "" {
+			lines = append(lines, line{doubt, fmt.Sprintf("the evidence %s is not whole: %s", oneLine(guard.Printable(x.Name)), oneLine(guard.Printable(x.Problem)))})
+		}
+	}
+	if kept > 0 {
+		lines = append(lines, line{calm, "kept as evidence: " + plural(kept, "exhibit")})
+	}
+	return lines
 }
 
 func somebody(name string) string {
@@ -282,6 +311,16 @@ func (t *story) turn(s guard.State) (lines []line) {
 			now.text += "; " + r.From + " may be retired then"
 		}
 		why.tone = good
+	case guard.Containing:
+		now.text, now.tone, why.tone = "stopping the harm from spreading (recovery.contain)", bad, bad
+	case guard.Preserving:
+		now.text, why.tone = "keeping the evidence, until "+clock(s.Until)+" at the latest", bad
+	case guard.Resorting:
+		now.text, now.tone, why.tone = t.resorting(s), bad, bad
+	case guard.Soaking:
+		now.text = fmt.Sprintf("watching for %s whether it stays well", t.plan.Recovery.Soak)
+	case guard.Ramping:
+		now.text = fmt.Sprintf("letting traffic in again, part %d of %d", s.Incident.Ramped+1, len(t.plan.Recovery.Ramp))
 	case guard.Restoring:
 		now.text, now.tone = goingBack(r), bad
 		why.tone = bad
@@ -289,6 +328,9 @@ func (t *story) turn(s guard.State) (lines []line) {
 		now.text = "verifying that " + r.To + " has no traffic any more"
 	case guard.Over:
 		now.text = "over: " + string(s.Outcome)
+		if s.Incident.Open() {
+			now.text += "; the incident is open until somebody stands it down"
+		}
 		why.text = "" // the conclusion says it
 	}
 	if why.text != "" {
@@ -298,6 +340,20 @@ func (t *story) turn(s guard.State) (lines []line) {
 		lines = append(lines, now)
 	}
 	return lines
+}
+
+// resorting says which resort is tried.
+func (t *story) resorting(s guard.State) string {
+	n := s.Incident.Resort
+	if n < 1 || n > len(t.plan.Recovery.Resorts) {
+		return "trying what the plan has for the case that going back did not help"
+	}
+	resort := t.plan.Recovery.Resorts[n-1]
+	text := fmt.Sprintf("trying resort %d of %d: %s", n, len(t.plan.Recovery.Resorts), resort.Name)
+	if resort.Approval != "" && s.Incident.Signed[resort.Approval] == "" {
+		text += fmt.Sprintf(", once %s agrees (%s)", resort.Approval, t.call("sign-off", resort.Approval, s.Release.ID))
+	}
+	return text
 }
 
 func goingBack(r guard.Release) string {

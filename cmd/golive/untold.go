@@ -21,7 +21,8 @@ func (p *program) deliver(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		untold := h.over() && len(h.State.Todo) > 0 && time.Since(h.State.Since) < untoldFor
+		late := time.Since(h.State.Since) > untoldFor && !h.State.Incident.Open() // an incident is news until it is stood down
+		untold := h.over() && due(h.State, time.Now()) && !late
 		if !untold || h.Holder != (journal.Holder{}) {
 			continue
 		}

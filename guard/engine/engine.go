@@ -56,6 +56,8 @@ type Rollout struct {
 	// phase stands still until it is in the future again. What leads back goes on. It is asked often, from several
 	// goroutines, and must be quick.
 	MayAdvance func() time.Time
+	// Stay has Run go on until State.Ended, so that an incident keeps its timers when the traffic is back.
+	Stay bool
 }
 
 // ErrJournal says that the journal could not be written. The rollout went back, unrecorded.
@@ -99,13 +101,16 @@ func (r *run) loop(ctx context.Context) error {
 		if r.fenced != nil {
 			return r.fenced
 		}
-		if len(r.state.Todo) == 0 && !r.away() {
-			if r.state.Phase != guard.Over && r.state.Phase != "" { // "": not even the beginning could be kept
+		if len(r.state.Todo) == 0 && !r.away() && r.state.Phase != guard.Over {
+			if r.state.Phase != "" { // "": not even the beginning could be kept
 				return fmt.Errorf("%s is neither over nor waiting for anything: this is a mistake in golive", r.state.Phase)
 			}
 			return nil
 		}
-		if r.state.Phase == guard.Over {
+		if r.state.Phase == guard.Over && r.done() && !r.away() {
+			return nil
+		}
+		if r.state.Ended() || r.state.Phase == guard.Over && !r.Stay {
 			if ended.IsZero() {
 				ended = time.Now()
 			}

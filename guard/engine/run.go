@@ -187,7 +187,7 @@ func (r *run) start(ctx context.Context) {
 			return
 		}
 		t := r.state.Todo[i]
-		if _, wait := t.Deed.(guard.Wait); wait {
+		if timer(t.Deed) {
 			r.see(t.ID, guard.Elapsed{})
 			continue
 		}
@@ -235,6 +235,24 @@ func moves(d guard.Deed) bool {
 		return true
 	}
 	return false
+}
+
+// timer says that a deed asks for nothing but its time to come.
+func timer(d guard.Deed) bool {
+	switch d.(type) {
+	case guard.Wait, guard.Remind, guard.Escalate:
+		return true
+	}
+	return false
+}
+
+// done says that nothing is left to be done now: whoever does not stay leaves the timers of an incident that are not due to
+// whoever goes on with it, and whoever stays waits for people until they have ended it.
+func (r *run) done() bool {
+	if r.Stay {
+		return r.state.Ended() && len(r.state.Todo) == 0
+	}
+	return !slices.ContainsFunc(r.state.Todo, func(t guard.Task) bool { return !timer(t.Deed) || !t.NotBefore.After(r.now()) })
 }
 
 // nextDue is when the next task that can begin wants to. When all have begun, answers are all there is to

@@ -125,6 +125,40 @@ func Ordered(f guard.Ordered) string {
 	return text
 }
 
+// Stated says what somebody has said of an incident. A name that comes from outside cannot break the line.
+func Stated(f guard.Stated) string {
+	who := "somebody"
+	if f.By != "" {
+		who = oneLine(guard.Printable(f.By))
+	}
+	text, subject := oneLine(guard.Printable(f.Text)), oneLine(guard.Printable(f.Subject))
+	because := ""
+	if text != "" {
+		because = ": " + text
+	}
+	switch f.What {
+	case guard.StateCause:
+		return fmt.Sprintf("%s names the cause%s", who, because)
+	case guard.StateSeverity:
+		return fmt.Sprintf("%s says that it is of level %d%s", who, f.Level, because)
+	case guard.StateSignOff:
+		return fmt.Sprintf("%s agrees as %s%s", who, subject, because)
+	case guard.StateStandDown:
+		return fmt.Sprintf("%s says that it is over%s", who, because)
+	case guard.StateContacted:
+		return fmt.Sprintf("%s says that %s knows%s", who, subject, because)
+	case guard.StateAction:
+		return fmt.Sprintf("%s wants this done by %s until %s, to %s%s", who, subject, Moment(f.Due), f.Class, because)
+	case guard.StateAnswer:
+		return fmt.Sprintf("%s says for the report, of %s%s", who, subject, because)
+	case guard.StateFiled:
+		return fmt.Sprintf("%s has filed the report %s", who, subject)
+	case guard.StateLearned:
+		return fmt.Sprintf("%s says what was learned%s", who, because)
+	}
+	return fmt.Sprintf("%s says %s%s", who, f.What, because)
+}
+
 // Channel names the channel of a plan that a guard.Tell counts from 0.
 func Channel(plan *guard.Plan, i int) string {
 	if i < len(plan.Notify) {

@@ -1,0 +1,253 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/golive-dev/golive/guard"
+	"github.com/golive-dev/golive/guard/journal"
+	"github.com/golive-dev/golive/guard/report"
+)
+
+// An incident is what can be said of one in few words, as a server says it too.
+type incident struct {
+	Open      bool           `json:"open"`
+	Began     time.Time      `json:"began"`
+	Scenario  string         `json:"scenario,omitempty"`
+	Level     int            `json:"level,omitempty"`
+	LevelName string         `json:"level_name,omitempty"`
+	Why       string         `json:"why,omitempty"` // of the level
+	Lead      string         `json:"lead,omitempty"`
+	Cause     string         `json:"cause,omitempty"`
+	StoodDown time.Time      `json:"stood_down,omitzero"`
+	StoodBy   string         `json:"stood_down_by,omitempty"`
+	Filed     time.Time      `json:"filed,omitzero"`
+	Missing   string         `json:"missing,omitempty"` // what keeps it from being stood down
+	Owed      []owed         `json:"obligations,omitempty"`
+	Actions   []guard.Action `json:"actions,omitempty"`
+}
+
+// An owed is an obligation, and how it stands as of the answer.
+type owed struct {
+	guard.Obligation
+	Standing string `json:"standing"`
+}
+
+// incidentOf is the incident that a rollout has become; nil: none.
+func incidentOf(plan *guard.Plan, s guard.State, now time.Time) *incident {
+	i := s.Incident
+	if i.Began.IsZero() {
+		return nil
+	}
+	shown := &incident{
+		Open: i.Open(), Began: i.Began, Scenario: i.Scenario, Level: i.Level, Lead: i.Lead, Cause: i.Cause,
+		StoodDown: i.StoodDown, StoodBy: i.StoodBy, Filed: i.Filed, Actions: i.Actions,
+	}
+	for _, l := range plan.Severity {
+		if l.Level == i.Level {
+			shown.LevelName = l.Name
+		}
+	}
+	if len(i.Grades) > 0 {
+		shown.Why = i.Grades[len(i.Grades)-1].Why
+	}
+	if i.Open() {
+		shown.Missing, _ = plan.Ready(s)
+	}
+	for _, o := range i.Owed {
+		shown.Owed = append(shown.Owed, owed{o, o.Standing(now)})
+	}
+	return shown
+}
+
+// facts is an incident as lines of a list: how bad it is, who leads, what is owed, and what is to be done now.
+func (i *incident) facts(p *program, id string, held bool) (facts [][2]string) {
+	if i == nil {
+		return nil
+	}
+	add := func(name, text string) {
+		if text != "" {
+			facts = append(facts, [2]string{name, text})
+		}
+	}
+	add("incident", i.standing())
+	lead := i.Lead
+	if lead == "" && i.Open {
+		lead = "NOBODY YET"
+	}
+	add("led by", lead)
+	add("cause", i.Cause)
+	var lines []string
+	for _, o := range i.Owed {
+		lines = append(lines, o.line())
+	}
+	add("owed", strings.Join(lines, "\n"))
+	lines = nil
+	for _, a := range i.Actions {
+		lines = append(lines, fmt.Sprintf("%s (%s, %s by %s)", oneLine(a.Text), a.Class, a.Owner, moment(a.Due)))
+	}
+	add("actions", strings.Join(lines, "\n"))
+	add("to do", strings.Join(i.todo(p, id, held), "\n"))
+	return facts
+}
+
+// standing says how bad it is, and whether it is over.
+func (i *incident) standing() string {
+	text := "open since " + moment(i.Began)
+	if !i.Open {
+		text = fmt.Sprintf("stood down by %s at %s", somebody(i.StoodBy), moment(i.StoodDown))
+	}
+	if i.Level > 0 {
+		text = fmt.Sprintf("level %d, %s", i.Level, text)
+		if i.LevelName != "" {
+			text = fmt.Sprintf("level %d (%s)%s", i.Level, i.LevelName, strings.TrimPrefix(text, fmt.Sprintf("level %d", i.Level)))
+		}
+	}
+	if i.Why != "" {
+		text += ": " + oneLine(i.Why)
+	}
+	return text
+}
+
+// line says what is owed, by whom, and how that stands.
+func (o owed) line() string {
+	text := fmt.Sprintf("%s: %s", o.Kind, o.Standing)
+	switch {
+	case !o.Met.IsZero():
+		text += " at " + moment(o.Met)
+		if o.By != "" {
+			text += ", by " + oneLine(o.By)
+		}
+	case o.Waived != "":
+		text += ": " + oneLine(o.Waived)
+	default:
+		text += ", by " + o.Role
+	}
+	return text + " (due " + moment(o.Until) + ")"
+}
+
+// todo is what people are to do next. Held says that a process, or a server, goes on with it.
+func (i *incident) todo(p *program, id string, held bool) (lines []string) {
+	switch {
+	case i.Open:
+		if i.Lead == "" {
+			lines = append(lines, "take it on:     "+p.call("ack", id))
+		}
+		if !held {
+			lines = append(lines, "go on with it:  "+p.call("respond", id))
+		}
+		if i.Missing != "" {
+			lines = append(lines, "end it later:   "+p.call("stand-down", id, "--why", "WHY")+" ("+i.Missing+")")
+		} else {
+			lines = append(lines, "end it:         "+p.call("stand-down", id, "--why", "WHY"))
+		}
+	case i.Filed.IsZero():
+		lines = append(lines, "file the report: "+p.call("report", id, "--file"))
+	case slices.ContainsFunc(i.Owed, func(o owed) bool { return o.Kind == guard.DueLearned && o.Open() }):
+		lines = append(lines, "say what was learned: "+p.call("learned", "TEXT", id))
+	}
+	return lines
+}
+
+// incidentLines tells what has changed of the incident that a rollout has become.
+func (t *story) incidentLines(s guard.State) (lines []line) {
+	was, i := t.was.Incident, s.Incident
+	if i.Began.IsZero() {
+		return nil
+	}
+	add := func(tone tone, format string, args ...any) {
+		lines = append(lines, line{tone, fmt.Sprintf(format, args...)})
+	}
+	if was.Began.IsZero() {
+		add(bad, "INCIDENT, begun at %s: %s", clock(i.Began), t.call("ack", s.Release.ID)+" takes it on")
+	}
+	for n, g := range i.Grades[min(len(was.Grades), len(i.Grades)):] {
+		text := fmt.Sprintf("it is of level %d", g.Level)
+		if n+len(was.Grades) > 0 {
+			text = fmt.Sprintf("it is of level %d now", g.Level)
+		}
+		if g.By != "" {
+			text += ", as " + somebody(g.By) + " says"
+		}
+		add(bad, "%s: %s", text, oneLine(g.Why))
+	}
+	for n, o := range i.Owed {
+		if o.Passed && (n >= len(was.Owed) || !was.Owed[n].Passed) {
+			add(bad, "not done in time: %s, owed by %s until %s", o.Kind, o.Role, clock(o.Until))
+		}
+	}
+	if was.Activated.IsZero() && !i.Activated.IsZero() {
+		add(calm, "%s leads", somebody(i.Lead))
+	}
+	if was.StoodDown.IsZero() && !i.StoodDown.IsZero() {
+		add(good, "stood down by %s", somebody(i.StoodBy))
+	}
+	if was.Filed.IsZero() && !i.Filed.IsZero() {
+		add(good, "the report is filed")
+	}
+	return lines
+}
+
+// A mirror writes into the ledger what it has to remember of a rollout. It begins with all of it, and leaves out what is
+// there, so that a process which was killed between a journal and the ledger has lost nothing.
+type mirror struct {
+	program *program
+	plan    *guard.Plan
+	was     guard.State
+}
+
+func (p *program) mirror(plan *guard.Plan) *mirror { return &mirror{program: p, plan: plan} }
+
+// saw writes what an event has led to. A ledger that cannot be written holds up nothing, and is told.
+func (m *mirror) saw(ctx context.Context, s guard.State) {
+	entries := guard.LedgerOf(m.plan, m.was, s)
+	m.was = s
+	if len(entries) == 0 {
+		return
+	}
+	p := m.program
+	l, err := p.readLedger()
+	if err == nil && l.Missing && !m.plan.Responds() {
+		return // who keeps no ledger is given none because of a version that was taken back
+	}
+	for _, e := range entries {
+		if l.Has(e) {
+			continue
+		}
+		if e.Act == guard.Obliged && e.Kind != guard.KindIncident {
+			fmt.Fprintf(p.err, "OWED by %s until %s: %s\n", e.By, moment(e.Until), p.secrets.name(e.Says))
+		}
+		if err := p.remember(ctx, e); err != nil {
+			fmt.Fprintf(p.err, "golive: this is not in the ledger, so remember it yourself: %s: %v\n", p.secrets.name(entryText(e)), err)
+		}
+	}
+}
+
+// due says that a history that is over has something to be done now: a notice that was not delivered, or the moment at which
+// something is owed.
+func due(s guard.State, now time.Time) bool {
+	return slices.ContainsFunc(s.Todo, func(t guard.Task) bool {
+		switch t.Deed.(type) {
+		case guard.Remind, guard.Escalate:
+			return !t.NotBefore.After(now)
+		}
+		return true
+	})
+}
+
+// held says whether somebody goes on with a rollout.
+func (a account) held() bool { return a.Holder != nil || a.Guard != "" }
+
+// unattended says that a history is an open incident that nobody goes on with.
+func (h *history) unattended() bool {
+	return h.over() && h.State.Incident.Open() && h.Holder == (journal.Holder{}) && h.Name == ""
+}
+
+// findingWords are findings in a line, the worst first said.
+func findingWords(findings []guard.Finding) string {
+	_, tally, _ := strings.Cut(report.TallyOf(findings).String(), ": ")
+	return tally
+}

@@ -1,0 +1,127 @@
+package guard
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Check says what is wrong with a statement that somebody is about to make of a rollout by the plan, and how to put it
+// right. It does not ask who makes it: see MaySay.
+func (f Stated) Check(p *Plan) error {
+	if !slices.Contains(Statements, f.What) {
+		return fmt.Errorf("%q cannot be stated (say one of %s)", f.What, words(Statements))
+	}
+	says := strings.TrimSpace(f.Text) != ""
+	switch f.What {
+	case StateCause:
+		if !says {
+			return fmt.Errorf("%s: it does not say what made it happen (write a sentence)", f.What)
+		}
+	case StateSeverity:
+		var levels []string
+		for _, l := range p.Severity {
+			levels = append(levels, fmt.Sprint(l.Level))
+		}
+		switch {
+		case len(levels) == 0:
+			return fmt.Errorf("%s: the plan has no levels (write some in its chapter severity)", f.What)
+		case !slices.Contains(levels, fmt.Sprint(f.Level)):
+			return fmt.Errorf("%s: %d is no level of the plan (say one of %s; 1 is the worst)", f.What, f.Level, strings.Join(levels, ", "))
+		case !says:
+			return fmt.Errorf("%s: it does not say why (say what makes it so bad, or so little)", f.What)
+		}
+	case StateSignOff:
+		if f.Subject == "" {
+			return fmt.Errorf("%s: it does not say for which role (say one of %s)", f.What, strings.Join(p.Roles(), ", "))
+		}
+	case StateStandDown, StateLearned:
+		if !says {
+			return fmt.Errorf("%s: it does not say why (write a sentence)", f.What)
+		}
+	case StateContacted:
+		if known := p.contacts(); !slices.Contains(known, f.Subject) {
+			return fmt.Errorf("%s: the plan knows no %q whom somebody could call (say one of %s)", f.What, f.Subject, strings.Join(known, ", "))
+		}
+	case StateAction:
+		switch {
+		case !says:
+			return fmt.Errorf("%s: it does not say what has to be done (write a sentence)", f.What)
+		case !slices.Contains(ActionClasses, f.Class):
+			return fmt.Errorf("%s: %q is no class (say one of %s)", f.What, f.Class, strings.Join(ActionClasses, ", "))
+		case !slices.Contains(p.Roles(), f.Subject):
+			return fmt.Errorf("%s: nobody in roster.people has the role %q, so nobody would do it (say one of %s)", f.What, f.Subject, strings.Join(p.Roles(), ", "))
+		case f.Due.IsZero():
+			return fmt.Errorf("%s: it does not say by when", f.What)
+		}
+	case StateAnswer:
+		switch {
+		case !slices.Contains(Fields, f.Subject):
+			return fmt.Errorf("%s: the report has no field %q (say one of %s)", f.What, f.Subject, strings.Join(Fields, ", "))
+		case !says:
+			return fmt.Errorf("%s: it says nothing about %s (write a sentence)", f.What, f.Subject)
+		}
+	case StateFiled:
+		if f.Subject == "" {
+			return fmt.Errorf("%s: it does not name the report (say its SHA-256)", f.What)
+		}
+	}
+	return nil
+}
+
+func words(all []Statement) string {
+	texts := make([]string, len(all))
+	for i, s := range all {
+		texts[i] = string(s)
+	}
+	return strings.Join(texts, ", ")
+}
+
+// Roles are the roles that somebody in the roster has, each once, in the order of the roster.
+func (p *Plan) Roles() (roles []string) {
+	for _, person := range p.Roster.People {
+		if !slices.Contains(roles, person.Role) {
+			roles = append(roles, person.Role)
+		}
+	}
+	return roles
+}
+
+// contacts are those outside who have to know of an incident.
+func (p *Plan) contacts() (names []string) {
+	for _, v := range p.Roster.Vendors {
+		names = append(names, v.Name)
+	}
+	return append(names, "customer")
+}
+
+// StandsDown is the role that says that an incident is over.
+func (p *Plan) StandsDown() string { return cmp.Or(p.Recovery.StandDown, "commander") }
+
+// MaySay says why a person may not make a statement: that it is over, and that a role agrees, is for somebody in the roster
+// who has the role; a deputy or an executive may say it too. All else anybody may say. Nil: the person may.
+func (p *Plan) MaySay(f Stated, by string) error {
+	role := p.StandsDown()
+	switch f.What {
+	case StateStandDown:
+	case StateSignOff:
+		role = f.Subject
+	default:
+		return nil
+	}
+	var may []string
+	for _, person := range p.Roster.People {
+		if person.Role != role && person.Role != "deputy" && person.Role != "executive" {
+			continue
+		}
+		if person.Name == by {
+			return nil
+		}
+		may = append(may, fmt.Sprintf("%s (%s)", person.Name, person.Role))
+	}
+	if len(may) == 0 {
+		return fmt.Errorf("%s: nobody may say this: roster.people has no %s, deputy or executive (write somebody there)", f.What, role)
+	}
+	return fmt.Errorf("%s: this is not for %q to say: %s may", f.What, by, strings.Join(may, ", "))
+}
