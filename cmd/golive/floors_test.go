@@ -30,6 +30,7 @@ var floors = []struct{ pattern, may string }{
 	{"guard/engine/enginetest", "guard/engine guard/journal"},
 	{"guard/engine", "guard guard/judge"},
 	{"guard/report/page", ""},
+	{"guard/report/incident", "guard guard/judge guard/report guard/report/page"},
 	{"guard/report/plandoc", "guard guard/report guard/report/page"},
 	{"guard/report", "guard guard/judge guard/report/page"},
 	{"guard/bundle", "guard"},
