@@ -133,7 +133,7 @@ itself when the new one does harm.`,
 		{"before", []*cobra.Command{p.initCommand(), p.doctorCommand(), p.checkCommand(), p.checksCommand(), p.backtestCommand(), p.schemaCommand(), p.planCommand(), p.pluginsCommand()}},
 		{"during", []*cobra.Command{p.rolloutCommand(), p.watchCommand(), p.rollbackCommand(), p.orderCommand(), p.noteCommand(), p.ackCommand(), p.serveCommand()}},
 		{"wrong", append([]*cobra.Command{p.respondCommand()}, p.sayCommands()...)},
-		{"after", []*cobra.Command{p.statusCommand(), p.explainCommand(), p.replayCommand(), p.historyCommand(), p.statsCommand(), p.journalCommand(),
+		{"after", []*cobra.Command{p.statusCommand(), p.explainCommand(), p.reportCommand(), p.replayCommand(), p.historyCommand(), p.statsCommand(), p.journalCommand(),
 			p.drillCommand(), p.recordCommand(), p.attestCommand(), p.settleCommand(), p.ledgerCommand()}},
 		{"", []*cobra.Command{p.versionCommand()}},
 	} {

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -41,13 +42,18 @@ func (f *paper) check(p *program) error {
 // knows to be a secret stands in none of them.
 func (p *program) print(doc page.Document, f *paper) error {
 	doc = doc.Map(p.secrets.clean)
+	return p.hand(doc.Title, f, func(w io.Writer, form string) error { return page.Write(w, form, doc) })
+}
+
+// hand gives out a document in all forms that are wanted, as write makes them.
+func (p *program) hand(title string, f *paper, write func(w io.Writer, form string) error) error {
 	wanted := f.to.list
 	if len(wanted) == 0 {
 		wanted = []outlet{{form: string(f.to.usual)}}
 	}
 	for _, out := range wanted {
 		var text bytes.Buffer
-		err := page.Write(&text, out.form, doc)
+		err := write(&text, out.form)
 		if err == nil && out.file == "" {
 			_, err = p.out.Write(text.Bytes())
 		}
@@ -57,7 +63,7 @@ func (p *program) print(doc page.Document, f *paper) error {
 			}
 		}
 		if err != nil {
-			return fail(exitInternal, "write %s: %w", doc.Title, err)
+			return fail(exitInternal, "write %s: %w", title, err)
 		}
 	}
 	return nil
