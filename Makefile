@@ -47,7 +47,7 @@ soak:
 	GOLIVE_SOAK=$(SOAK) go test ./cmd/golive -count=1 -run=TestServeSoak -v -timeout=2h
 
 demo: golive
-	bin/demo --golive bin/golive --shop bin/shop
+	bin/demo --golive bin/golive --shop bin/shop --report bin/demo-report.html
 
 # The same tests; but a real component that is not installed is a failure, where it is a skip elsewhere.
 e2e: build

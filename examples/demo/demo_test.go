@@ -184,7 +184,7 @@ func TestStory(t *testing.T) {
 		"\n4. A bad release\n", "\n# exit 10\n", `{"percent":0,"undo":{"open":true,"detail":"v2 answers and holds 100 %"}}`,
 		"\nWhat the customers saw, from first to last:\nv1 ", " requests ",
 		"\n5. Why?\n", "\n$ golive explain\n", "\n$ tail -n 3 .golive/v2-v3.jsonl", "\n" + `{"seq":1}` + "\n", `{"seq":10,"fact":"over `,
-		"\n$ golive journal verify .golive/v2-v3.jsonl\n", "\nThe end\n",
+		"\n$ golive journal verify .golive/v2-v3.jsonl\n", "\n6. The report\n", "\n$ golive report -o html=", "\nThe end\n",
 	} {
 		_, after, found := strings.Cut(rest, want)
 		if !found {

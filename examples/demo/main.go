@@ -18,9 +18,10 @@ import (
 const usage = `Demo rolls out a good and a bad release of a small shop, guarded by golive.
 
 Usage:
-  demo [--golive bin/golive] [--shop bin/shop] [--keep]
+  demo [--golive bin/golive] [--shop bin/shop] [--report FILE] [--keep]
 
-  --keep  leave the directory with the plan and the journals in place
+  --report  where the report on the rollback is left, to be opened in a browser
+  --keep    leave the directory with the plan and the journals in place
 
 Example:
   go build -o bin/ ./cmd/golive ./examples/shop && go run ./examples/demo --keep
@@ -47,6 +48,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	fs.SetOutput(io.Discard)
 	golive := fs.String("golive", "bin/golive", "")
 	shop := fs.String("shop", "bin/shop", "")
+	report := fs.String("report", "", "")
 	keep := fs.Bool("keep", false, "")
 	err := fs.Parse(args)
 	if err == nil && fs.NArg() > 0 {
@@ -54,6 +56,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	if err == nil {
 		err = errors.Join(find(golive), find(shop))
+	}
+	if err == nil && *report != "" {
+		*report, err = filepath.Abs(*report)
 	}
 	switch {
 	case errors.Is(err, flag.ErrHelp):
@@ -66,7 +71,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 	limited, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("not over after %v", limit))
 	defer cancel()
-	err = play(limited, teller{stdout, stderr, colourful(stdout)}, *golive, *shop, *keep)
+	err = play(limited, teller{stdout, stderr, colourful(stdout)}, *golive, *shop, *report, *keep)
 	switch {
 	case ctx.Err() != nil:
 		fmt.Fprintln(stderr, "\ndemo: interrupted; everything it started has ended")

@@ -31,6 +31,7 @@ const (
 type story struct {
 	teller
 	golive string // the program
+	report string // where the report is left; empty: in dir
 	dir    string // golive works here
 	plan   string // golive.yaml as it should be
 	admin  string // URL of the proxy's admin API
@@ -39,7 +40,7 @@ type story struct {
 }
 
 // play sets the stage, tells the story, and clears the stage whatever happens.
-func play(ctx context.Context, t teller, golive, shop string, keep bool) (err error) {
+func play(ctx context.Context, t teller, golive, shop, report string, keep bool) (err error) {
 	dir, err := os.MkdirTemp("", "golive-demo-")
 	if err != nil {
 		return err
@@ -67,7 +68,7 @@ func play(ctx context.Context, t teller, golive, shop string, keep bool) (err er
 		}
 		defer stop()
 	}
-	s := &story{teller: t, golive: golive, dir: dir, admin: "http://" + admin}
+	s := &story{teller: t, golive: golive, report: report, dir: dir, admin: "http://" + admin}
 	for _, v := range []struct{ name, addr string }{{"v1", v1}, {"v2", v2}, {"v3", v3}} {
 		body := fmt.Sprintf(`{"url":"http://%s"}`, v.addr)
 		if _, err := s.ask(ctx, http.MethodPut, "/versions/"+v.name, body); err != nil {
@@ -112,6 +113,7 @@ func (s *story) tell(ctx context.Context) error {
 		{"3. A good release", "v2 gets 10 %, 50 %, then all of the traffic, each step when the evidence suffices.", s.good},
 		{"4. A bad release", "v3 fails 2 % of its requests. Watch how far it gets.", s.bad},
 		{"5. Why?", "golive wrote down each fact before it acted on it.", s.why},
+		{"6. The report", "What happened, what was done and what it cost, from the same journal, as a file to open and to print.", s.tellAll},
 	} {
 		s.act(act.headline, act.text)
 		if err := act.play(ctx); err != nil {
@@ -183,6 +185,21 @@ func (s *story) why(ctx context.Context) error {
 		return err
 	}
 	return s.run(ctx, goliveOK, "journal", "verify", journal)
+}
+
+// tellAll leaves the report on the rollback.
+func (s *story) tellAll(ctx context.Context) error {
+	file := s.report
+	if file == "" {
+		file = filepath.Join(s.dir, "report.html")
+	}
+	if err := s.run(ctx, goliveOK, "report", "-o", "html="+file); err != nil {
+		return err
+	}
+	if s.report != "" {
+		s.note("open it: file://%s", filepath.ToSlash(file))
+	}
+	return nil
 }
 
 func (s *story) writePlan(text string) error {
