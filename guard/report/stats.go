@@ -40,8 +40,8 @@ type Stats struct {
 type Spread struct {
 	N       int            `json:"n"` // of so many it is known
 	Unknown int            `json:"unknown,omitempty"`
-	Median  guard.Duration `json:"median"`
-	Worst   guard.Duration `json:"worst"`
+	Median  guard.Duration `json:"median,omitempty"`
+	Worst   guard.Duration `json:"worst,omitempty"`
 }
 
 func spreadOf(all []guard.Duration, unknown int) Spread {

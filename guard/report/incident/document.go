@@ -699,10 +699,25 @@ func (r *Report) launch(w language) []page.Block {
 		}
 	}
 	blocks = append(blocks, page.Block{Facts: []page.Fact{{Name: w.say("launch_counts"), Value: strings.Join(counts, w.say("comma"))}}})
-	if len(r.Launched) == 0 {
-		return append(blocks, text(w.say("launch_pass")))
+	var said []guard.Finding
+	var unset []string
+	for _, f := range r.Launched {
+		if f.Unset && f.Verdict == guard.Warn && f.Waived == nil {
+			unset = append(unset, f.ID)
+			continue
+		}
+		said = append(said, f)
 	}
-	return append(blocks, findings(w, "check", r.Launched))
+	switch {
+	case len(r.Launched) == 0:
+		blocks = append(blocks, text(w.say("launch_pass")))
+	case len(said) > 0:
+		blocks = append(blocks, findings(w, "check", said))
+	}
+	if len(unset) > 0 {
+		blocks = append(blocks, text(w.say("launch_unset", len(unset), strings.Join(slices.Compact(unset), w.say("comma")))))
+	}
+	return blocks
 }
 
 func (r *Report) evidence(w language) []page.Block {

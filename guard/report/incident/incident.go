@@ -288,7 +288,6 @@ type builder struct {
 
 	suspects     []Sample
 	decided      bool
-	contained    Ref
 	deciding     judge.Ruling
 	at           map[string]Moment // of Times
 	lastMeasured judge.Ruling

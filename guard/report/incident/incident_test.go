@@ -166,6 +166,7 @@ func (w *world) answer(t *testing.T, plan *guard.Plan, s guard.State, task guard
 	case guard.RunChecks:
 		return guard.Checked{Findings: []guard.Finding{
 			{Code: "GL102", ID: "backup.age", Verdict: guard.Pass, Title: "the backup is fresh"},
+			{Code: "GL412", ID: "alerts.none", Verdict: guard.Warn, Title: "no alert is open", Reason: "not configured", Unset: true},
 			{Code: "GL301", ID: "roster.fresh", Verdict: guard.Warn, Title: "the roster is fresh", Reason: "it was checked 80 days ago"},
 			{Code: "GL501", ID: "calendar.allowed", Verdict: guard.Fail, Title: "the launch is in a window", Reason: "it is night | <b>no</b> window", Waived: &guard.Waiver{Check: "calendar.allowed", Reason: "the fix cannot wait until noon", By: "Ada Obi", ApprovedBy: "Wang Fang"}},
 		}}, 2 * time.Second
@@ -179,7 +180,7 @@ func (w *world) answer(t *testing.T, plan *guard.Plan, s guard.State, task guard
 		}
 		return guard.Inspected{Standing: standing}, 100 * time.Millisecond
 	case guard.Shift:
-		return guard.Shifted{Percent: d.Percent}, 300 * time.Millisecond
+		return guard.Shifted(d), 300 * time.Millisecond
 	case guard.Measure:
 		if d.Step != w.step {
 			w.judge.Begin(d.Step)
