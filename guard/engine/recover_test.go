@@ -337,8 +337,8 @@ func TestTellFindsPeople(t *testing.T) {
 		remark string
 	}{
 		{"whoever is on duty", func(context.Context, time.Time) ([]string, error) { return []string{"Wang"}, nil }, ""},
-		{"nobody is", func(context.Context, time.Time) ([]string, error) { return nil, nil }, "nobody is on duty, so that the role on_duty hears it; sent"},
-		{"nobody knows", func(context.Context, time.Time) ([]string, error) { return nil, errors.New("no rota") }, "nobody is on duty, so that the role on_duty hears it (who is on duty is not known: no rota); sent"},
+		{"nobody is", func(context.Context, time.Time) ([]string, error) { return nil, nil }, "nobody is on duty, so that the role on_duty hears it; sent to [email]"},
+		{"nobody knows", func(context.Context, time.Time) ([]string, error) { return nil, errors.New("no rota") }, "nobody is on duty, so that the role on_duty hears it (who is on duty is not known: no rota); sent to [email]"},
 		{"the rota panics", func(context.Context, time.Time) ([]string, error) { panic("oops") }, "(who is on duty is not known: panic: oops)"},
 		{"nobody can be asked", nil, "nobody is on duty"},
 	} {
@@ -349,7 +349,7 @@ func TestTellFindsPeople(t *testing.T) {
 			var heard guard.Notice
 			r.Parts.Notifiers = []guard.Notifier{notifier(func(n guard.Notice) (guard.Receipt, error) {
 				heard = n
-				receipt := guard.Receipt{Detail: "sent"}
+				receipt := guard.Receipt{Detail: "sent to " + n.To[0].Reach[0]["email"]}
 				for _, to := range n.To {
 					receipt.Handed = append(receipt.Handed, guard.Handed{Name: to.Name, Way: "email", Problem: "550 " + to.Reach[0]["email"] + " is full"})
 				}
@@ -363,7 +363,7 @@ func TestTellFindsPeople(t *testing.T) {
 			if !ok || len(heard.To) == 0 {
 				t.Fatalf("%+v, told %+v", fact, heard)
 			}
-			if !strings.Contains(done.Receipt.Detail, tt.remark) || tt.remark == "" && done.Receipt.Detail != "sent" {
+			if !strings.Contains(done.Receipt.Detail, tt.remark) || tt.remark == "" && done.Receipt.Detail != "sent to [email]" {
 				t.Errorf("the receipt says %q, want %q", done.Receipt.Detail, tt.remark)
 			}
 			if text := fmt.Sprintf("%+v %+v", fact, deed); strings.Contains(text, "@shop.test") || !strings.Contains(text, "550 [email] is full") {
