@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/golive-dev/golive/guard"
@@ -21,7 +22,7 @@ func (p *program) deliver(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		untold := h.over() && len(h.State.Todo) > 0 && time.Since(h.State.Since) < untoldFor
+		untold := h.over() && hasNews(h.State, time.Now()) && time.Since(h.State.Since) < untoldFor
 		if !untold || h.Holder != (journal.Holder{}) {
 			continue
 		}
@@ -30,6 +31,17 @@ func (p *program) deliver(ctx context.Context) {
 			fmt.Fprintf(p.err, "golive: %v\n", err)
 		}
 	}
+}
+
+// hasNews says that people are still to be told something: a notice waits, or a moment has come that an incident waited for.
+func hasNews(s guard.State, now time.Time) bool {
+	return slices.ContainsFunc(s.Todo, func(t guard.Task) bool {
+		switch t.Deed.(type) {
+		case guard.Remind, guard.Escalate:
+			return !t.NotBefore.After(now)
+		}
+		return true
+	})
 }
 
 func (p *program) deliverNotices(ctx context.Context, path string) error {
