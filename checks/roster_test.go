@@ -1,9 +1,12 @@
 package checks
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/golive-dev/golive/checks/checktest"
 	"github.com/golive-dev/golive/guard"
@@ -285,6 +288,51 @@ func TestPlaceholder(t *testing.T) {
 	} {
 		if got := placeholder(text); got != want {
 			t.Errorf("placeholder(%q) = %t, want %t", text, got, want)
+		}
+	}
+}
+
+// TestOnDuty asks who is on duty at one moment, by the plan and by a file.
+func TestOnDuty(t *testing.T) {
+	at := func(text string) time.Time {
+		moment, err := time.Parse(time.RFC3339, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return moment
+	}
+	const people = "people: [{name: Mei Lin, role: on_duty, tz: Asia/Shanghai}, {name: Ada Obi, role: deputy}]"
+	listed := rostered(t, people, `shifts: [{name: Mei Lin, when: "Mon-Fri 22:00-06:00 Asia/Shanghai"}, {name: Ada Obi, from: "2026-11-24T20:00:00Z", to: "2026-11-24T22:00:00Z"}]`)
+	filed := rostered(t, people, "shifts: {file: rota.ics}")
+	const rota = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:x\r\nBEGIN:VEVENT\r\nUID:1\r\nDTSTAMP:20261101T000000Z\r\nDTSTART:20261124T200000Z\r\nDTEND:20261124T220000Z\r\nSUMMARY:Ada Obi\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+	for _, tt := range []struct {
+		name  string
+		scene guard.Scene
+		at    string
+		want  string
+	}{
+		{"before midnight in Shanghai", listed, "2026-11-24T15:00:00Z", "Mei Lin"},
+		{"both", listed, "2026-11-24T21:00:00Z", "Mei Lin, Ada Obi"},
+		{"the first moment of a shift", listed, "2026-11-24T20:00:00Z", "Mei Lin, Ada Obi"},
+		{"the moment after one", listed, "2026-11-24T22:00:00Z", ""},
+		{"by day", listed, "2026-11-24T09:00:00Z", ""},
+		{"by a file", filed, "2026-11-24T21:59:59Z", "Ada Obi"},
+		{"by a file, later", filed, "2026-11-24T22:00:00Z", ""},
+		{"nobody says", rostered(t, people), "2026-11-24T21:00:00Z", "error: not configured: the plan does not say who is on duty when"},
+		{"a file that is not there", rostered(t, people, "shifts: {file: lost.ics}"), "2026-11-24T21:00:00Z", "error: no such file"},
+	} {
+		names, err := OnDuty(t.Context(), tt.scene.Plan, at(tt.at), func(_ context.Context, name string) (string, error) {
+			if name != "rota.ics" {
+				return "", errors.New("no such file")
+			}
+			return rota, nil
+		})
+		got := strings.Join(names, ", ")
+		if err != nil {
+			got = "error: " + err.Error()
+		}
+		if got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}
 	}
 }

@@ -12,6 +12,7 @@ type Incident struct {
 	Scenario string    // what kind of trouble it is: one of Classes, or a scenario of the plan
 
 	Level  int     // how bad it is now; 0: the plan has no levels
+	Ruled  int     // the worst level that the rules of the plan have said
 	Grades []Grade // every change of the level, the oldest first
 
 	// When each part of the way back was reached; zero: not yet.
@@ -33,8 +34,8 @@ type Incident struct {
 	Owed     []Obligation      // in the order in which they began
 	Actions  []Action
 	Exhibits []Exhibit
-	Resort   int      // how many of recovery.resorts were tried
-	Ramped   int      // how many of recovery.ramp are done
+	Resort   int // how many of recovery.resorts were tried
+	Ramped   int // how many of recovery.ramp are done
 	// Heard are the audiences that have had a notice of it, and the roles in them.
 	Heard map[string][]string
 }

@@ -41,7 +41,7 @@ func (m *machine) befall(why string) {
 		i.Scenario = "bad_release"
 	}
 	if level, held, found := m.plan.Grade(m.situation()); found {
-		i.Level = level.Level
+		i.Level, i.Ruled = level.Level, level.Level
 		i.Grades = append(slices.Clip(i.Grades), Grade{At: m.now, Level: level.Level, Why: held})
 	}
 	level := m.level()
@@ -163,7 +163,11 @@ func (m *machine) grade() {
 		return
 	}
 	level, held, found := m.plan.Grade(m.situation())
-	if found && (m.Incident.Level == 0 || level.Level < m.Incident.Level) {
+	if !found || m.Incident.Ruled != 0 && level.Level >= m.Incident.Ruled {
+		return // a person may have said that it is less bad than the same rule does
+	}
+	m.Incident.Ruled = level.Level
+	if m.Incident.Level == 0 || level.Level < m.Incident.Level {
 		m.regrade(level.Level, held, "")
 	}
 }
@@ -385,7 +389,7 @@ func (m *machine) told(t Task, f Told) {
 	case n.Audience == "team" || n.Audience == "management":
 		m.meet(DueReport, "golive")
 	}
-	if o, owed := m.Incident.Owes(DueUpdate); n.News == NewsUpdate && owed && o.Open() {
+	if o, owed := m.Incident.Owes(DueUpdate); n.News == NewsUpdate && owed && o.Open() && o.Since.Before(n.At) {
 		m.meet(DueUpdate, "golive")
 		m.owe(DueUpdate, o.Role, m.now, m.level().Update)
 	}

@@ -24,10 +24,11 @@ func (p *program) keeps(plan *guard.Plan) func(context.Context, string, []byte) 
 	return func(_ context.Context, name string, content []byte) (guard.Exhibit, error) {
 		e := guard.Exhibit{Name: name, At: time.Now().UTC().Round(0)}
 		text := strings.ToValidUTF8(string(content), "?")
-		if len(text) > guard.ExhibitAtMost {
-			text, e.Cut = strings.ToValidUTF8(text[:guard.ExhibitAtMost], ""), true
+		if excess := len(text) - guard.ExhibitAtMost; excess > 0 { // what came last counts most
+			text, e.Cut = strings.ToValidUTF8(text[excess:], ""), true
 		}
-		hidden := p.secrets.hide(text)
+		// It may begin and end in the middle of a secret: here, or where a collector had to stop.
+		hidden := strings.TrimSuffix(strings.TrimPrefix(p.secrets.hide(dots+text+dots), dots), dots)
 		e.Redacted = signs(hidden, "${") - signs(text, "${")
 		kept := discreet(hidden)
 		e.Redacted += signs(kept, "[phone]", "[e-mail]") - signs(hidden, "[phone]", "[e-mail]")
@@ -39,6 +40,9 @@ func (p *program) keeps(plan *guard.Plan) func(context.Context, string, []byte) 
 		return e, nil
 	}
 }
+
+// dots stand where a text was cut.
+const dots = "..."
 
 // signs counts what stands in a text where something was taken out.
 func signs(text string, all ...string) (n int) {

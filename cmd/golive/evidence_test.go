@@ -52,6 +52,22 @@ roster: {people: [{name: Ada Obi, role: commander, reach: [{phone: "+44 20 7946 
 	}
 }
 
+// TestEvidenceCutInASecret keeps what was cut in the middle of a secret, on either side.
+func TestEvidenceCutInASecret(t *testing.T) {
+	const secret = "a-very-long-token-of-the-shop"
+	p := &program{}
+	p.settings.Journal = t.TempDir()
+	p.secrets.remember("${TOKEN}", secret)
+	kept, err := p.keeps(nil)(t.Context(), "log", []byte(secret[9:]+" and then "+secret[:20]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(p.evidenceDir().Path(kept.SHA256))
+	if err != nil || string(text) != "${TOKEN} and then ${TOKEN}" || kept.Redacted != 2 {
+		t.Errorf("kept as %+v: %q, error %v", kept, text, err)
+	}
+}
+
 func TestEvidenceIsCut(t *testing.T) {
 	p := &program{}
 	p.settings.Journal = t.TempDir()

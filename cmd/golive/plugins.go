@@ -95,15 +95,16 @@ func (p *program) pluginOptions(plan *guard.Plan, name string) plugins.Options {
 
 // A supplier is golive itself or a plugin, and what it brings.
 type supplier struct {
-	Name      string   `json:"name"`
-	Program   string   `json:"program,omitempty"`
-	Backends  []string `json:"backends,omitempty"`
-	Sources   []string `json:"sources,omitempty"`
-	Notifiers []string `json:"notifiers,omitempty"`
-	Probes    []string `json:"probes,omitempty"`
-	Vaults    []string `json:"vaults,omitempty"`
-	Restorers []string `json:"restorers,omitempty"`
-	Checks    []string `json:"checks,omitempty"`
+	Name       string   `json:"name"`
+	Program    string   `json:"program,omitempty"`
+	Backends   []string `json:"backends,omitempty"`
+	Sources    []string `json:"sources,omitempty"`
+	Notifiers  []string `json:"notifiers,omitempty"`
+	Probes     []string `json:"probes,omitempty"`
+	Vaults     []string `json:"vaults,omitempty"`
+	Restorers  []string `json:"restorers,omitempty"`
+	Collectors []string `json:"collectors,omitempty"`
+	Checks     []string `json:"checks,omitempty"`
 }
 
 func supplies(name, program string, k plugins.Kit) supplier {
@@ -124,7 +125,7 @@ func names[T any](makers map[string]func(guard.With) (T, error)) []string {
 
 func (p *program) listPlugins(c *cobra.Command) error {
 	suppliers := []supplier{supplies("golive", "", builtin(p.err))}
-	suppliers[0].Restorers = names(restorers)
+	suppliers[0].Restorers, suppliers[0].Collectors = names(restorers), names(collectors)
 	plan, err := p.pluginPlan(c)
 	if err != nil {
 		return err
@@ -169,7 +170,7 @@ func (s supplier) write(p *program) {
 		parts []string
 	}{
 		{"backends", s.Backends}, {"sources", s.Sources}, {"notifiers", s.Notifiers},
-		{"probes", s.Probes}, {"vaults", s.Vaults}, {"restorers", s.Restorers}, {"checks", checks},
+		{"probes", s.Probes}, {"vaults", s.Vaults}, {"restorers", s.Restorers}, {"collectors", s.Collectors}, {"checks", checks},
 	} {
 		if len(kind.parts) > 0 {
 			fmt.Fprintf(p.out, "  %-11s%s\n", kind.name, hang(13, strings.Join(kind.parts, ", "), i.width))

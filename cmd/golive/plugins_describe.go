@@ -46,7 +46,7 @@ func builtinNamed(name string) (part builtinPart, found bool) {
 		parts []string
 	}{
 		{"Backend", s.Backends}, {"Source", s.Sources}, {"Probe", s.Probes},
-		{"Notifier", s.Notifiers}, {"Vault", s.Vaults}, {"Restorer", names(restorers)},
+		{"Notifier", s.Notifiers}, {"Vault", s.Vaults}, {"Restorer", names(restorers)}, {"Collector", names(collectors)},
 	} {
 		for _, other := range kind.parts {
 			if other == name {

@@ -15,7 +15,7 @@ import (
 func TestGuide(t *testing.T) {
 	kit := builtin(io.Discard)
 	var all []string
-	for _, some := range [][]string{names(kit.Backends), names(kit.Sources), names(kit.Notifiers), names(kit.Probes), names(kit.Vaults), names(restorers)} {
+	for _, some := range [][]string{names(kit.Backends), names(kit.Sources), names(kit.Notifiers), names(kit.Probes), names(kit.Vaults), names(restorers), names(collectors)} {
 		all = append(all, some...)
 	}
 	slices.Sort(all)

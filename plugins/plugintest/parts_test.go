@@ -20,6 +20,7 @@ import (
 	"github.com/golive-dev/golive/plugins/plugintest"
 	"github.com/golive-dev/golive/plugins/scrape"
 	"github.com/golive-dev/golive/plugins/stdout"
+	"github.com/golive-dev/golive/plugins/tail"
 )
 
 // all are the parts of this tree, which every test runs linked in and through a plugin's process.
@@ -187,3 +188,13 @@ http_request_duration_seconds_count{version="VERSION"} 100
 # TYPE queue_depth gauge
 queue_depth{version="VERSION"} 7
 `
+
+// TestCollectors holds those that come with golive to their contract. They are near only.
+func TestCollectors(t *testing.T) {
+	log := filepath.Join(t.TempDir(), "shop.log")
+	if err := os.WriteFile(log, []byte("the shop is closed\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	plugintest.Collector(t, plugintest.Make(t, command.NewCollector, guard.With{"run": "echo of $GOLIVE_TO"}), release, "of v2")
+	plugintest.Collector(t, plugintest.Make(t, tail.NewCollector, guard.With{"path": log}), release, "the shop is closed")
+}
