@@ -27,7 +27,7 @@ func writeMarkdown(w io.Writer, s sheet) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "## golive: %s\n\n", answer)
 	// A text that came from elsewhere begins no line: there a plus sign would make a list of it.
-	fmt.Fprintf(&b, "%s: %s. %s.\n", signs[s.Verdict], s.subject(), escapeMarkdown(counts))
+	fmt.Fprintf(&b, "%s: %s. %s.\n", signs[s.Verdict], s.subject(), guard.EscapeMarkdown(counts))
 	if s.BreakGlass != nil {
 		fmt.Fprintf(&b, "\n%s\n", cell(s.BreakGlass.String()))
 	}
@@ -62,7 +62,7 @@ func writeMarkdown(w io.Writer, s sheet) error {
 		left += len(rest)
 	}
 	if len(s.Skipped) > 0 {
-		fmt.Fprintf(&b, "\nNot asked: %s\n", escapeMarkdown(shorten(strings.Join(s.Skipped, ", "), mostTail/16)))
+		fmt.Fprintf(&b, "\nNot asked: %s\n", guard.EscapeMarkdown(shorten(strings.Join(s.Skipped, ", "), mostTail/16)))
 	}
 	if left > 0 {
 		fmt.Fprintf(&b, "\n%d more do not fit here: `golive check -o json` has them all.\n", left)
@@ -108,36 +108,8 @@ func cell(texts ...string) string {
 	var lines []string
 	for _, text := range texts {
 		if text = strings.TrimSpace(text); text != "" {
-			lines = append(lines, escapeMarkdown(shorten(text, mostCell)))
+			lines = append(lines, guard.EscapeMarkdown(shorten(text, mostCell)))
 		}
 	}
 	return strings.Join(lines, "<br>")
-}
-
-// escapeMarkdown makes a text mean itself: no markup, no HTML, no cell, nobody who is called, no issue that is
-// linked. An underscore within a word has no other meaning, and stays.
-func escapeMarkdown(text string) string {
-	var b strings.Builder
-	for i := range len(text) {
-		c := text[i]
-		switch {
-		case c == '\n':
-			b.WriteString("<br>")
-		case c == '\t':
-			b.WriteByte(' ')
-		case c == '@' || c == '#':
-			b.WriteString(string(c) + "<!-- -->")
-		case c == '_' && i > 0 && i < len(text)-1 && alphanumeric(text[i-1]) && alphanumeric(text[i+1]):
-			b.WriteByte(c)
-		case strings.IndexByte("\\`*_[]<>&|~$!{}", c) >= 0:
-			fmt.Fprintf(&b, "&#%d;", c)
-		default:
-			b.WriteByte(c)
-		}
-	}
-	return b.String()
-}
-
-func alphanumeric(c byte) bool {
-	return '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z'
 }

@@ -393,17 +393,22 @@ func read(w http.ResponseWriter, r *http.Request, into any) bool {
 
 // listed answers with a page of a list, the newest first, and says where the next page is.
 func (h *Hub) listed(w http.ResponseWriter, r *http.Request, list []Object, wrap string) {
+	h.paged(w, r, list, wrap, "page")
+}
+
+// paged is listed with a key of the query that says which page: page, or cursor, by which GitHub gives some lists.
+func (h *Hub) paged(w http.ResponseWriter, r *http.Request, list []Object, wrap, key string) {
 	query := r.URL.Query()
 	size, _ := strconv.Atoi(query.Get("per_page"))
 	size = min(cmp.Or(max(size, 0), usualPage), mostPage, h.page)
-	page, _ := strconv.Atoi(query.Get("page"))
+	page, _ := strconv.Atoi(query.Get(key))
 	page = max(page, 1)
 	list = slices.Clone(list)
 	slices.Reverse(list)
 	from, to := min((page-1)*size, len(list)), min(page*size, len(list))
 	if to < len(list) {
 		link := func(page int, rel string) string {
-			query.Set("page", strconv.Itoa(page))
+			query.Set(key, strconv.Itoa(page))
 			next := url.URL{Scheme: "http", Host: r.Host, Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: query.Encode()}
 			return fmt.Sprintf("<%s>; rel=%q", next.String(), rel)
 		}

@@ -30,7 +30,7 @@ var endpoints = []endpoint{
 	{"GET", "/repos/{owner}/{repo}/installation", app, "", (*Hub).installation},
 	{"POST", "/app/installations/{id}/access_tokens", app, "", (*Hub).mint},
 	{"GET", "/app/hook/deliveries", app, "", func(h *Hub, w http.ResponseWriter, r *http.Request) {
-		h.listed(w, r, h.lists["deliveries"], "")
+		h.paged(w, r, h.lists["deliveries"], "", "cursor")
 	}},
 	{"POST", "/app/hook/deliveries/{id}/attempts", app, "", (*Hub).redeliver},
 
