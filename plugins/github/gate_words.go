@@ -53,8 +53,8 @@ func (g *Gate) evaluate(ctx context.Context, r *repository, a asked) judgement {
 	return judgement{worst: guard.Worst(findings), findings: findings}
 }
 
-// order is in which verdicts are told: what has to be mended first.
-var order = []guard.Verdict{guard.Fail, guard.Unknown, guard.Waiting, guard.Warn}
+// worstFirst is in which order verdicts are told: what has to be mended first.
+var worstFirst = []guard.Verdict{guard.Fail, guard.Unknown, guard.Waiting, guard.Warn}
 
 // comment says in Markdown what came of it, with the code and the remedy of whatever is in the way. What does not fit
 // into the room that GitHub gives is told by its code, and then counted.
@@ -75,7 +75,7 @@ func (j judgement) comment(a asked, wait time.Duration) string {
 		return clip(text+"\n\n"+guard.EscapeMarkdown(j.reason), commentMost)
 	}
 	var told []guard.Finding
-	for _, verdict := range order {
+	for _, verdict := range worstFirst {
 		for _, f := range j.findings {
 			if f.Counts() == verdict {
 				told = append(told, f)

@@ -272,6 +272,17 @@ func (h *Hub) Conclude(conclusion string) {
 	h.conclude = conclusion
 }
 
+// Finish ends all workflow runs that are under way.
+func (h *Hub) Finish(conclusion string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, run := range h.lists["runs"] {
+		if run["status"] != "completed" {
+			run["status"], run["conclusion"] = "completed", conclusion
+		}
+	}
+}
+
 // Untitled makes runs appear under the name of their workflow, as they do where it has no run-name.
 func (h *Hub) Untitled() {
 	h.mu.Lock()
