@@ -9,6 +9,7 @@
 //	guard/judge     counts in, verdict out: the statistics
 //	guard/engine    runs the tasks that Next asks for, and writes down what came of them
 //	guard/journal   keeps what was written down, a file for each rollout
+//	guard/evidence  keeps what was collected before going back
 //	guard/store     keeps the same for many rollouts and servers, and says who may act
 //	guard/server    guards many rollouts, heard from deploy tools and seen by people
 //	guard/report    says what happened, for people and for other programs

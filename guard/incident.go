@@ -35,7 +35,8 @@ type Incident struct {
 	Exhibits []Exhibit
 	Resort   int      // how many of recovery.resorts were tried
 	Ramped   int      // how many of recovery.ramp are done
-	Heard    []string // the audiences that have had a notice of it
+	// Heard are the audiences that have had a notice of it, and the roles in them.
+	Heard map[string][]string
 }
 
 // Open says that there is an incident, and that it is not stood down.

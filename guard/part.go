@@ -183,6 +183,7 @@ type Notice struct {
 
 	// What follows is of notices about an incident.
 	News     News     `json:"news,omitempty"`     // what kind of news it is
+	About    string   `json:"about,omitempty"`    // what it is about: the kind of an obligation that was breached, or a sentence
 	Audience string   `json:"audience,omitempty"` // whom the words are chosen for: team, management, customer or vendor
 	Roles    []string `json:"roles,omitempty"`    // who has to hear it: roles, vendors, customer, management or everyone
 	Level    int      `json:"level,omitempty"`    // how bad it is, 1 the worst
@@ -223,6 +224,17 @@ type Notifier interface {
 type Probe interface {
 	Probe(ctx context.Context, r Release) (Finding, error)
 }
+
+// A Collector gathers what would show the cause, before going back destroys it. A plugin never brings one: what is
+// collected is too much to be carried over.
+type Collector interface {
+	// Collect returns what it found, as it is: secrets are taken out by whoever keeps it. It changes nothing and may be
+	// repeated. An error says why something is missing; what there was until then is returned beside it.
+	Collect(ctx context.Context, r Release) (content []byte, err error)
+}
+
+// ExhibitAtMost is how many bytes of one exhibit are kept.
+const ExhibitAtMost = 8 << 20
 
 // A Check is one question about a release before its launch. It is a value; checks.All is the list of ours.
 type Check struct {

@@ -14,6 +14,9 @@ import (
 // parallel is how long evidence is gathered beside the way back, where the plan collects nothing that it could wait for.
 const parallel = 10 * time.Second
 
+// containAtMost is how long the way back waits for the harm to be contained: what takes longer is no faster than going back.
+const containAtMost = 30 * time.Second
+
 // irreversible is the store over whose migration there is no way back; empty: there is none.
 func (m *machine) irreversible() string {
 	for _, s := range m.plan.Data {
@@ -30,7 +33,7 @@ func (m *machine) contain(why string) {
 		m.preserve(why)
 		return
 	}
-	m.enter(Containing, m.plan.Recovery.Deadline.Contain.Std(), why)
+	m.enter(Containing, min(containAtMost, m.plan.Recovery.Deadline.Contain.Std()), why)
 	m.do(Intervene{Move: MoveContain})
 }
 

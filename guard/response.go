@@ -54,7 +54,7 @@ func (m *machine) befall(why string) {
 	if level.Update > 0 {
 		m.owe(DueUpdate, m.scribe(), m.now, level.Update)
 	}
-	if len(m.strangers()) > 0 {
+	if len(m.strangers()) > 0 && i.Cause == "" {
 		m.owe(DueVendor, m.lead(), m.now, terms.Vendor)
 	}
 	if rto := m.plan.Objectives.RTO; rto > 0 {
@@ -140,7 +140,7 @@ func (m *machine) situation() Situation {
 		Signals: map[string]float64{}, RolledBack: m.Outcome == RolledBack || !m.Incident.Restored.IsZero(),
 		RollbackFailed: m.Outcome == RollbackFailed || m.Incident.Resort > 0, Blind: m.Ruling.Call == judge.Blind,
 		Percent: m.Seen, Peak: max(m.Peak, m.Seen), Alerts: len(m.Alerts), Cause: string(m.Cause), Scenario: m.Incident.Scenario,
-		Tier: string(m.plan.Tier), Acknowledged: m.Acknowledged != "",
+		Tier: string(m.plan.Tier), Acknowledged: !m.Incident.Activated.IsZero(),
 		Down: m.Ruling.Rule == judge.StoppedAnswer || m.Ruling.Rule == judge.BothFailing,
 	}
 	if !m.Incident.Began.IsZero() {
@@ -291,11 +291,16 @@ func (m *machine) reminded(d Remind) {
 
 // update tells everybody who has heard of it how it goes.
 func (m *machine) update() {
-	m.inform("team", []string{m.lead()}, NewsUpdate, m.Why)
-	for _, audience := range m.Incident.Heard {
-		if audience != "team" {
-			m.inform(audience, nil, NewsUpdate, m.Why)
-		}
+	if len(m.Incident.Heard) == 0 { // nobody could be told until now
+		m.inform("team", m.called(m.level()), NewsUpdate, m.Why)
+	}
+	m.informAll(NewsUpdate, m.Why)
+}
+
+// informAll sends news to everybody who has heard of the incident.
+func (m *machine) informAll(news News, about string) {
+	for _, audience := range slices.Sorted(maps.Keys(m.Incident.Heard)) {
+		m.inform(audience, m.Incident.Heard[audience], news, about)
 	}
 }
 
@@ -356,7 +361,7 @@ func (m *machine) inform(audience string, roles []string, news News, about strin
 	title, text := m.plan.Message(*m.State, m.now, audience, news, about)
 	notice := Notice{
 		Key: fmt.Sprintf("%s/%d", m.Release.ID, m.Tasks+1), Release: m.Release, At: m.now, Title: title, Text: text,
-		News: news, Audience: audience, Roles: roles, Level: m.Incident.Level, Ends: news == NewsStoodDown,
+		News: news, About: about, Audience: audience, Roles: roles, Level: m.Incident.Level, Ends: news == NewsStoodDown,
 		Urgent: audience == "team" && news != NewsUpdate && news != NewsRecovered && news != NewsStoodDown,
 	}
 	for _, i := range channels {
@@ -371,9 +376,7 @@ func (m *machine) told(t Task, f Told) {
 	if n.News == "" || !f.Receipt.reached() {
 		return
 	}
-	if !slices.Contains(m.Incident.Heard, n.Audience) {
-		m.Incident.Heard = append(slices.Clip(m.Incident.Heard), n.Audience)
-	}
+	m.heard(n)
 	switch {
 	case n.News == NewsStoodDown:
 		if !m.pending(NewsStoodDown) {
@@ -386,6 +389,22 @@ func (m *machine) told(t Task, f Told) {
 		m.meet(DueUpdate, "golive")
 		m.owe(DueUpdate, o.Role, m.now, m.level().Update)
 	}
+}
+
+// heard remembers who has had a notice.
+func (m *machine) heard(n Notice) {
+	roles := slices.Clone(m.Incident.Heard[n.Audience])
+	for _, role := range n.Roles {
+		if !slices.Contains(roles, role) {
+			roles = append(roles, role)
+		}
+	}
+	all := maps.Clone(m.Incident.Heard)
+	if all == nil {
+		all = map[string][]string{}
+	}
+	all[n.Audience] = roles
+	m.Incident.Heard = all
 }
 
 // reached says whether somebody has got the notice. A channel that knows no recipients, such as a chat, has none to name.
@@ -578,9 +597,7 @@ func (m *machine) standDown(f Stated, by string) {
 	m.owe(DueNotice, m.lead(), m.now, terms.Notice)
 	m.owe(DueFiled, m.lead(), m.now, terms.File)
 	m.forget()
-	for _, audience := range i.Heard {
-		m.inform(audience, nil, NewsStoodDown, orElse(f.Text, m.Why))
-	}
+	m.informAll(NewsStoodDown, orElse(f.Text, m.Why))
 	if !m.pending(NewsStoodDown) {
 		m.waive("nobody has heard of it", DueNotice)
 	}
@@ -609,10 +626,10 @@ func (m *machine) concluded() {
 	switch o {
 	case RolledBack, Recovered:
 		m.waive("the service is well again", DueUpdate)
-		m.inform("team", []string{m.lead()}, NewsRecovered, m.Why)
-		for _, audience := range m.Incident.Heard {
+		m.inform("team", m.called(m.level()), NewsRecovered, m.Why)
+		for _, audience := range slices.Sorted(maps.Keys(m.Incident.Heard)) {
 			if audience != "team" {
-				m.inform(audience, nil, NewsRecovered, m.Why)
+				m.inform(audience, m.Incident.Heard[audience], NewsRecovered, m.Why)
 			}
 		}
 	case ForwardOnly:

@@ -64,8 +64,10 @@ func exitOf(s guard.State, signalled int, asked bool) int {
 			return interrupted
 		}
 		return exitRolledBack
-	case guard.RollbackFailed:
+	case guard.RollbackFailed, guard.ForwardOnly:
 		return exitRollbackFailed
+	case guard.Recovered:
+		return exitRolledBack
 	case guard.Stopped:
 		switch {
 		case asked && !byHand:

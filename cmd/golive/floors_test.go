@@ -32,6 +32,7 @@ var floors = []struct{ pattern, may string }{
 	{"guard/report", "guard guard/judge"},
 	{"guard/bundle", "guard"},
 	{"guard/store", "guard/journal"},
+	{"guard/evidence", ""},
 	{"guard/journal", ""},
 	{"guard/judge/*", "guard/judge"},
 	{"guard/judge", ""},

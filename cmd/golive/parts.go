@@ -33,6 +33,7 @@ import (
 	"github.com/golive-dev/golive/plugins/sarif"
 	"github.com/golive-dev/golive/plugins/scrape"
 	"github.com/golive-dev/golive/plugins/stdout"
+	"github.com/golive-dev/golive/plugins/tail"
 	"github.com/golive-dev/golive/plugins/tls"
 	"github.com/golive-dev/golive/plugins/velero"
 )
@@ -68,6 +69,7 @@ func builtin(out io.Writer) plugins.Kit {
 			"github-status":  github.NewStatus,
 			"http":           http.NewProbe,
 			"sarif":          sarif.NewProbe,
+			"tail":           tail.NewProbe,
 			"tls":            tls.NewProbe,
 		},
 		Vaults: map[string]func(guard.With) (guard.Vault, error){
@@ -87,6 +89,13 @@ func builtin(out io.Writer) plugins.Kit {
 // takes too long, to be carried over from a plugin.
 var restorers = map[string]func(guard.With) (guard.Restorer, error){
 	"command": command.NewRestorer,
+}
+
+// collectors are the parts that gather evidence. They run as part of golive only, too: what they bring is too much to be
+// carried over.
+var collectors = map[string]func(guard.With) (guard.Collector, error){
+	"command": command.NewCollector,
+	"tail":    tail.NewCollector,
 }
 
 // kit is every part that a plan can name: ours, and those of the plugins it lists. Behind the checks of these are

@@ -155,7 +155,7 @@ func block(plan *guard.Plan, s guard.State, now time.Time, width int, i ink) []l
 	}
 	lines := []line{{loud, headline(plan, s, i)}, {calm, activity(plan, s, now)}}
 	if s.Phase == guard.Watching || s.Phase == guard.Baking {
-		lines = append(lines, evidence(s, now, width, i)...)
+		lines = append(lines, evidenceText(s, now, width, i)...)
 	}
 	for _, note := range []struct {
 		tone       tone
@@ -232,8 +232,8 @@ func asked(s guard.State) string {
 	return s.Ruling.Why
 }
 
-// evidence shows the counts of both arms, how much speaks for harm, and what is missing.
-func evidence(s guard.State, now time.Time, width int, i ink) []line {
+// evidenceText shows the counts of both arms, how much speaks for harm, and what is missing.
+func evidenceText(s guard.State, now time.Time, width int, i ink) []line {
 	r := s.Ruling
 	if r.At.Before(s.Since) || r.Limit == 0 {
 		return []line{{faint, "  nothing was counted yet"}}

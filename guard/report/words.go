@@ -51,7 +51,8 @@ var calls = map[judge.Call]string{
 func Verdict(s guard.State) (warning, text string) {
 	r := s.Release
 	watched := s.Mode == guard.Observe && s.Purpose != guard.ToRollback
-	if s.Outcome != "" && s.Purpose == guard.ToRollback && s.Outcome != guard.RolledBack && s.Outcome != guard.RollbackFailed {
+	tried := s.Outcome == guard.RolledBack || s.Outcome == guard.RollbackFailed || s.Outcome == guard.Recovered || s.Outcome == guard.ForwardOnly
+	if s.Outcome != "" && s.Purpose == guard.ToRollback && !tried {
 		return "not rolled back", "nothing was taken from " + r.To
 	}
 	switch s.Outcome {
@@ -83,6 +84,10 @@ func Verdict(s guard.State) (warning, text string) {
 			return "rollback failed", "it is not certain that " + r.To + " is out of the traffic"
 		}
 		return "rollback failed", "it is not certain that " + r.From + " has the traffic again"
+	case guard.Recovered:
+		return "", "the service is well again, verified, although " + r.To + " could not be taken back"
+	case guard.ForwardOnly:
+		return "no way back", fmt.Sprintf("%s keeps %d %% of the traffic, and people have to find a way forward", r.To, s.Seen)
 	case guard.WouldRollBack:
 		return "", r.To + " would have been taken back"
 	}
@@ -96,7 +101,9 @@ func Late(p guard.Phase) string {
 		return "it ends, and no traffic was moved"
 	case guard.Finishing:
 		return "it ends as unfinished"
-	case guard.Restoring, guard.Verifying:
+	case guard.Containing, guard.Preserving:
+		return "the traffic is taken back"
+	case guard.Restoring, guard.Verifying, guard.Resorting, guard.Soaking, guard.Ramping:
 		return "it ends as a failed rollback"
 	}
 	return "it goes back"

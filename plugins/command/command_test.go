@@ -320,3 +320,32 @@ func TestVault(t *testing.T) {
 		})
 	}
 }
+
+func TestCollect(t *testing.T) {
+	release := guard.Release{ID: "1", Service: "shop", From: "v1", To: "v2"}
+	for name, c := range map[string]struct {
+		with      guard.With
+		want, err string
+	}{
+		"both outputs":                  {with: guard.With{"run": "echo of $GOLIVE_TO; echo wrong >&2"}, want: "of v2\nwrong\n"},
+		"more than a story":             {with: guard.With{"run": "seq 1 20000 | tail -c 100000"}, want: "19999\n20000\n"},
+		"what came before it":           {with: guard.With{"run": "echo begun; exit 3"}, want: "begun\n", err: "exit status 3"},
+		"what came before it timed out": {with: guard.With{"run": "echo begun; exec sleep 60", "timeout": "200ms"}, want: "begun\n", err: "not done after 200ms"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := newCollector(t, c.with).Collect(t.Context(), release)
+			if !strings.HasSuffix(string(got), c.want) || (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
+				t.Errorf("collected %.200q, error %v; want %q, error %q", got, err, c.want, c.err)
+			}
+		})
+	}
+}
+
+func newCollector(t *testing.T, with guard.With) guard.Collector {
+	t.Helper()
+	c, err := NewCollector(with)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
