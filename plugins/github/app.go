@@ -194,14 +194,14 @@ func (n *noting) hide(text string) string {
 type patient struct{ next http.RoundTripper }
 
 func (p patient) RoundTrip(r *http.Request) (*http.Response, error) {
-	for {
+	for tries := 1; ; tries++ {
 		response, err := p.next.RoundTrip(r)
 		if err != nil {
 			return nil, err
 		}
 		wait, limited := limitOf(response)
 		deadline, bounded := r.Context().Deadline()
-		if !limited || !bounded || time.Until(deadline) <= wait || r.Body != nil && r.GetBody == nil {
+		if !limited || !bounded || tries == triesMost || time.Until(deadline) <= wait || r.Body != nil && r.GetBody == nil {
 			return response, nil
 		}
 		_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 1<<20)) // so that the connection can be used again
@@ -223,6 +223,9 @@ func (p patient) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 }
 
+// triesMost is how often a request is sent: GitHub shuts out who does not heed its limits.
+const triesMost = 5
+
 // unsaid is how long GitHub wants to be left alone where it does not say, by its documentation.
 const unsaid = time.Minute
 
@@ -236,8 +239,11 @@ func limitOf(response *http.Response) (wait time.Duration, limited bool) {
 	default:
 		return 0, false
 	}
-	if said == nil {
+	switch {
+	case said == nil:
 		return unsaid, true
+	case *said < -unsaid: // no clock is so wrong, and whoever waited for that would ask again and again
+		return 0, false
 	}
 	return max(*said, time.Second), true // the clocks may differ, and the time that was told may be over here
 }

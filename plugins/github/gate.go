@@ -366,7 +366,7 @@ func (g *Gate) step(ctx context.Context, key string) (again time.Duration, err e
 		return 0, ctx.Err()
 	}
 	problem := result.problem
-	left := a.Received.Add(g.setup.MaxWait).Sub(time.Now())
+	left := time.Until(a.Received.Add(g.setup.MaxWait))
 	switch {
 	case result.worst == guard.Pass || result.worst == guard.Warn:
 		a.Stage = approved
