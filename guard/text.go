@@ -2,6 +2,7 @@ package guard
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -54,4 +55,31 @@ func Shorten(text string, most int) string {
 		end--
 	}
 	return text[:max(0, end)] + gone
+
+// EscapeMarkdown makes a text mean itself: no markup, no HTML, no cell, nobody who is called, no issue that is
+// linked. An underscore within a word has no other meaning, and stays.
+func EscapeMarkdown(text string) string {
+	var b strings.Builder
+	for i := range len(text) {
+		c := text[i]
+		switch {
+		case c == '\n':
+			b.WriteString("<br>")
+		case c == '\t':
+			b.WriteByte(' ')
+		case c == '@' || c == '#':
+			b.WriteString(string(c) + "<!-- -->")
+		case c == '_' && i > 0 && i < len(text)-1 && alphanumeric(text[i-1]) && alphanumeric(text[i+1]):
+			b.WriteByte(c)
+		case strings.IndexByte("\\`*_[]<>&|~$!{}", c) >= 0:
+			b.WriteString("&#" + strconv.Itoa(int(c)) + ";")
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+func alphanumeric(c byte) bool {
+	return '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z'
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os/user"
+	"time"
 
 	"github.com/sethvargo/go-envconfig"
 )
@@ -19,11 +20,16 @@ type settings struct {
 	// HookSecrets and GitHubSecrets are what messages to golive serve are signed with; several while one takes the place of another.
 	HookSecrets   []string `env:"GOLIVE_HOOK_SECRET"`
 	GitHubSecrets []string `env:"GOLIVE_GITHUB_SECRET"`
-	Output        output   `env:"GOLIVE_OUTPUT, default=text"`
-	By            string   `env:"GOLIVE_BY"` // who gives orders; default the user's name
-	From          string   `env:"GOLIVE_FROM"`
-	To            string   `env:"GOLIVE_TO"`
-	NoColor       string   `env:"NO_COLOR"`
+	// GitHubApp and GitHubKey are those of the app that the gate of GitHub's deployments is.
+	GitHubApp  int64         `env:"GOLIVE_GITHUB_APP_ID"`
+	GitHubKey  string        `env:"GOLIVE_GITHUB_APP_KEY"`
+	GitHubAPI  string        `env:"GOLIVE_GITHUB_API"` // default: https://api.github.com
+	GitHubWait time.Duration `env:"GOLIVE_GITHUB_MAX_WAIT, default=1h"`
+	Output     output        `env:"GOLIVE_OUTPUT, default=text"`
+	By         string        `env:"GOLIVE_BY"` // who gives orders; default the user's name
+	From       string        `env:"GOLIVE_FROM"`
+	To         string        `env:"GOLIVE_TO"`
+	NoColor    string        `env:"NO_COLOR"`
 }
 
 func (s *settings) read(ctx context.Context, env envconfig.Lookuper) error {

@@ -45,6 +45,7 @@ var floors = []struct{ pattern, may string }{
 	{"checks", "guard"},
 	{"plugins/plugintest", "guard guard/judge plugins"},
 	{"plugins/hook", "guard guard/judge"},
+	{"plugins/github/githubtest", ""},
 	{"plugins/internal/*", "guard"},
 	{"plugins/*", "guard plugins/internal/client plugins/internal/files plugins/hook plugins/internal/run"},
 	{"plugins", "guard"},

@@ -17,8 +17,8 @@ import (
 )
 
 // hooks is the table of what deploy tools call, under /v1/hooks. Those that sign their messages are heard only where
-// their secret is known, and say so where it is not.
-func (p *program) hooks(desk guard.Desk, log *slog.Logger) []server.Hook {
+// their secret is known, and say so where it is not; the gate of GitHub, where golive is an app there (nil: it is none).
+func (p *program) hooks(desk guard.Desk, log *slog.Logger, gate *github.Gate) []server.Hook {
 	hooks := []server.Hook{
 		{Name: "alertmanager", Handler: alertmanager.NewHook(desk)},
 		{Name: "argo", Handler: argo.NewHook(desk)},
@@ -40,6 +40,11 @@ func (p *program) hooks(desk guard.Desk, log *slog.Logger) []server.Hook {
 		}
 		hooks = append(hooks, server.Hook{Name: signed.name, Signed: true, Handler: handler})
 	}
+	protection := server.Hook{Name: "github/deployment-protection", Signed: true, Handler: deaf("GOLIVE_GITHUB_SECRET, GOLIVE_GITHUB_APP_ID and GOLIVE_GITHUB_APP_KEY")}
+	if gate != nil {
+		protection.Handler = gate
+	}
+	hooks = append(hooks, protection)
 	for i, h := range hooks {
 		hooks[i].Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			ctx := hook.WithReport(r.Context(), func(err error) {

@@ -19,7 +19,7 @@ func TestHooksWithoutSecret(t *testing.T) {
 	const body = `{"action":"note","service":"shop","text":"here"}`
 	ask := func(p *program, name string) *httptest.ResponseRecorder {
 		t.Helper()
-		for _, h := range p.hooks(plugintest.NewDesk(t), slog.New(slog.NewTextHandler(io.Discard, nil))) {
+		for _, h := range p.hooks(plugintest.NewDesk(t), slog.New(slog.NewTextHandler(io.Discard, nil)), nil) {
 			if h.Name == name {
 				return answerOf(t, h, body)
 			}
@@ -29,7 +29,9 @@ func TestHooksWithoutSecret(t *testing.T) {
 	}
 	p := &program{}
 	p.settings.HookSecrets = []string{""}
-	for name, variable := range map[string]string{"generic": "GOLIVE_HOOK_SECRET", "github": "GOLIVE_GITHUB_SECRET"} {
+	for name, variable := range map[string]string{
+		"generic": "GOLIVE_HOOK_SECRET", "github": "GOLIVE_GITHUB_SECRET", "github/deployment-protection": "GOLIVE_GITHUB_SECRET, GOLIVE_GITHUB_APP_ID",
+	} {
 		w := ask(p, name)
 		if w.Code != 404 || !strings.Contains(w.Body.String(), `"error"`) || !strings.Contains(w.Body.String(), "set "+variable) {
 			t.Errorf("%s: %d %s", name, w.Code, w.Body)

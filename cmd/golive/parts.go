@@ -46,6 +46,7 @@ func builtin(out io.Writer) plugins.Kit {
 		Backends: map[string]func(guard.With) (guard.Backend, error){
 			"command":  command.NewBackend,
 			"flagd":    flagd.NewBackend,
+			"github":   github.NewBackend,
 			"haproxy":  haproxy.NewBackend,
 			"http":     http.NewBackend,
 			"nginx":    nginx.NewBackend,

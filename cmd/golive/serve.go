@@ -60,6 +60,11 @@ Hooks that sign their messages (/v1/hooks/generic, /v1/hooks/github) are heard i
 holds their secret, of 20 characters or more (openssl rand -hex 32). While a new one takes the place of an old one both count,
 with a comma between them; so no secret holds a comma.
 
+A job of GitHub Actions waits for the checks where golive is a GitHub App that is a protection rule of its environment:
+$GOLIVE_GITHUB_APP_ID and $GOLIVE_GITHUB_APP_KEY (a private key in PEM) say which, its webhook is
+/v1/hooks/github/deployment-protection/, and $GOLIVE_GITHUB_MAX_WAIT (1h) how long it waits for what is not ready before it
+refuses. $GOLIVE_GITHUB_API is the API of an enterprise's own server.
+
 Plans are read again when they change; a rollout keeps the plan it began with.
 
 A rollout that has become an incident stays under guard when its traffic is back, with all that is owed and who is called,
@@ -183,7 +188,11 @@ func (p *program) serve(ctx context.Context, o serving) error {
 		Report: p.storyOf, Remember: p.rememberOf(ctx, log), Address: address, LinkKey: key,
 		Evidence: func(sha string) (io.ReadCloser, error) { return p.evidenceDir().Open(sha) },
 	})
-	s.Hooks = p.hooks(s.Desk(), log)
+	gate, err := p.gate(s.Desk(), log)
+	if err != nil {
+		return err
+	}
+	s.Hooks = p.hooks(s.Desk(), log, gate)
 	web := server.HTTP(s.Handler())
 	web.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelDebug)
 	web.BaseContext = func(net.Listener) context.Context { return context.WithoutCancel(ctx) }
@@ -195,6 +204,7 @@ func (p *program) serve(ctx context.Context, o serving) error {
 	defer end()
 	guarded := make(chan struct{})
 	go func() { s.Run(run); close(guarded) }()
+	answered := gated(run, gate)
 	go p.retain(run, kept, o, log)
 	select {
 	case err = <-ended:
@@ -204,6 +214,7 @@ func (p *program) serve(ctx context.Context, o serving) error {
 	}
 	end()
 	<-guarded
+	<-answered
 	// Hooks are heard to the last: they are durable, and another server goes on with them.
 	goodbye, done := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer done()

@@ -81,10 +81,11 @@ func (s *Server) openAPI() object {
 
 // operation describes a hook, of which the server knows neither what a tool sends nor what it may send below the path.
 func (h Hook) operation() object {
+	tool, _, _ := strings.Cut(h.Name, "/")
 	operation := object{
 		"summary":     "Hear " + h.Name,
-		"description": "What is sent here and below, and what is answered, is described by the package plugins/" + h.Name + ".",
-		"operationId": "post_hooks_" + h.Name,
+		"description": "What is sent here and below, and what is answered, is described by the package plugins/" + tool + ".",
+		"operationId": "post_hooks_" + strings.NewReplacer("/", "_", "-", "_").Replace(h.Name),
 		"requestBody": object{"required": true, "content": object{"application/json": object{"schema": object{"type": "object"}}}},
 		"responses":   object{"2XX": object{"description": "it was heard"}, "default": described("what went wrong", trouble{})},
 	}

@@ -49,11 +49,27 @@ func NewAlerts(with guard.With) (guard.Probe, error) {
 			mistakes = append(mistakes, fmt.Errorf("alerts[%d]: %q is unknown or there twice (write dependabot, code-scanning or secret-scanning)", i, kind))
 		}
 	}
-	repository, err := config.open()
+	repository, err := config.open(alertPermissions(config.Alerts))
 	if err := errors.Join(append(mistakes, err)...); err != nil {
 		return nil, err
 	}
 	return &Alerts{repository, config.Severity, config.Alerts}, nil
+}
+
+// alertPermissions are what an app needs for these kinds of alerts.
+func alertPermissions(kinds []string) *github.InstallationPermissions {
+	var p github.InstallationPermissions
+	for _, kind := range kinds {
+		switch kind {
+		case "dependabot":
+			p.VulnerabilityAlerts = github.String("read")
+		case "code-scanning":
+			p.SecurityEvents = github.String("read")
+		case "secret-scanning":
+			p.SecretScanningAlerts = github.String("read")
+		}
+	}
+	return &p
 }
 
 // An alert is one that is open.

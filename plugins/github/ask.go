@@ -73,6 +73,7 @@ func (r *repository) explain(ctx context.Context, n need, err error) error {
 		primary   *github.RateLimitError
 		secondary *github.AbuseRateLimitError
 		refused   *github.ErrorResponse
+		untrusted *tokenError
 		otp       *github.TwoFactorAuthError
 		accepted  *github.AcceptedError
 		addressed *url.Error
@@ -84,13 +85,15 @@ func (r *repository) explain(ctx context.Context, n need, err error) error {
 	case ctx.Err() != nil:
 		err = context.Cause(ctx)
 	case errors.As(err, &primary):
-		err = fmt.Errorf("the token's limit of %d requests an hour is used up until %s (check again then)", primary.Rate.Limit, clock(primary.Rate.Reset.Time))
+		err = &LimitError{primary.Rate.Reset.Time, fmt.Sprintf("the token's limit of %d requests an hour is used up until %s (check again then)", primary.Rate.Limit, clock(primary.Rate.Reset.Time))}
 	case errors.As(err, &secondary):
 		err = slowDown(secondary.RetryAfter)
 	case errors.As(err, &accepted):
 		err = errors.New("the answer is not ready yet (check again in a minute)")
 	case errors.As(err, &otp):
 		err = errors.New("the token is refused (make a new one)")
+	case errors.As(err, &refused) && errors.As(err, &untrusted):
+		err = r.noToken(n, refused)
 	case errors.As(err, &refused):
 		err = r.refusal(n, refused)
 	case errors.As(err, &tooLong):
@@ -103,13 +106,35 @@ func (r *repository) explain(ctx context.Context, n need, err error) error {
 	return fmt.Errorf("ask %s for %s of %s: %w", r.api.BaseURL.Host, n.asked, r, err)
 }
 
-// refusal reads an answer that is none of the errors that go-github knows by itself.
-func (r *repository) refusal(n need, refused *github.ErrorResponse) error {
-	status, header := refused.Response.StatusCode, refused.Response.Header
-	said := fmt.Sprintf("it answers status %d", status)
+// answered is what GitHub has said.
+func (r *repository) answered(refused *github.ErrorResponse) string {
+	said := fmt.Sprintf("it answers status %d", refused.Response.StatusCode)
 	if message := r.quote(refused.Message); message != "" {
 		said += ", " + message
 	}
+	return said
+}
+
+// noToken reads an answer to an app that wanted a token.
+func (r *repository) noToken(n need, refused *github.ErrorResponse) error {
+	said := r.answered(refused)
+	switch status := refused.Response.StatusCode; {
+	case status == http.StatusTooManyRequests:
+		return slowDown(retryAfter(refused.Response.Header))
+	case status == http.StatusUnauthorized:
+		said += " (see that app_id and private_key belong together, and that the clock is right)"
+	case status == http.StatusNotFound:
+		said += " (install the app in " + r.String() + ")"
+	case status == http.StatusUnprocessableEntity, status == http.StatusForbidden:
+		said += fmt.Sprintf(" (give the app the permission %q, and accept that where it is installed)", n.permission)
+	}
+	return fmt.Errorf("the app gets no token: %s", said)
+}
+
+// refusal reads an answer that is none of the errors that go-github knows by itself.
+func (r *repository) refusal(n need, refused *github.ErrorResponse) error {
+	status, header := refused.Response.StatusCode, refused.Response.Header
+	said := r.answered(refused)
 	switch wait := retryAfter(header); {
 	case status == http.StatusTooManyRequests, status == http.StatusForbidden && wait != nil:
 		return slowDown(wait)
@@ -147,9 +172,10 @@ func (n need) mend(message string) string {
 // slowDown says until when GitHub wants to be left alone. Its documentation asks for a minute where it does not say.
 func slowDown(wait *time.Duration) error {
 	if wait == nil || *wait < 0 {
-		return errors.New("GitHub wants fewer requests, and does not say until when (check again in a minute or later)")
+		return &LimitError{time.Now().Add(unsaid), "GitHub wants fewer requests, and does not say until when (check again in a minute or later)"}
 	}
-	return fmt.Errorf("GitHub wants fewer requests, and none before %s (check again then)", clock(time.Now().Add(*wait)))
+	until := time.Now().Add(*wait)
+	return &LimitError{until, fmt.Sprintf("GitHub wants fewer requests, and none before %s (check again then)", clock(until))}
 }
 
 // retryAfter reads the two headers by which GitHub says when to come back.
@@ -167,12 +193,9 @@ func retryAfter(h http.Header) *time.Duration {
 
 func clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
 
-// quote tells what GitHub said, in short and without the token.
+// quote tells what GitHub said, in short and without what golive proves itself with.
 func (r *repository) quote(text string) string {
-	if r.token != "" {
-		text = strings.ReplaceAll(text, r.token, "***")
-	}
-	if text = brief(text); text == "" {
+	if text = brief(r.proofs.hide(text)); text == "" {
 		return ""
 	}
 	return fmt.Sprintf("%q", text)

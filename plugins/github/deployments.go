@@ -80,22 +80,34 @@ type delivery struct {
 		Payload     json.RawMessage `json:"payload,omitempty"`
 	} `json:"deployment"`
 	Repository *struct {
-		Name string `json:"name"`
+		Name     string `json:"name"`
+		FullName string `json:"full_name,omitempty"` // OWNER/NAME
 	} `json:"repository"`
 }
 
 func hear(w http.ResponseWriter, r *http.Request, desk guard.Desk, secrets [][]byte) (heard, error) {
-	body, err := hook.Read(w, r)
+	body, err := authentic(w, r, secrets)
 	if err != nil {
 		return heard{}, err
 	}
+	return heed(r, body, desk)
+}
+
+// authentic reads a message that one of the secrets has signed.
+func authentic(w http.ResponseWriter, r *http.Request, secrets [][]byte) ([]byte, error) {
+	body, err := hook.Read(w, r)
+	if err != nil {
+		return nil, err
+	}
 	signature := r.Header.Get(github.SHA256SignatureHeader)
 	if signature == "" {
-		return heard{}, hook.Refuse(http.StatusUnauthorized, "the header %s is missing: set the secret of the webhook", github.SHA256SignatureHeader)
+		return nil, hook.Refuse(http.StatusUnauthorized, "the header %s is missing: set the secret of the webhook", github.SHA256SignatureHeader)
 	}
-	if err := signed(body, signature, r.Header.Get("Content-Type"), secrets); err != nil {
-		return heard{}, err
-	}
+	return body, signed(body, signature, r.Header.Get("Content-Type"), secrets)
+}
+
+// heed does what a message of deployments is for.
+func heed(r *http.Request, body []byte, desk guard.Desk) (heard, error) {
 	kind := github.WebHookType(r)
 	switch kind {
 	case "ping":

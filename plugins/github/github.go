@@ -1,6 +1,6 @@
 // Package github asks GitHub about a release: which security alerts are open (alerts.go), what was run on its
-// commit (status.go), and who has approved it (reviews.go). It also hears of deployments (deployments.go). It is the
-// only package that knows go-github.
+// commit (status.go), and who has approved it (reviews.go). It also hears of deployments (deployments.go). It proves who
+// it is by a token, or as an app (app.go). It is the only package that knows go-github.
 //
 // A probe of this package passes only on a complete answer. Pages that cannot be followed, an empty body, a limit
 // of requests and a permission that the token lacks are errors, for GitHub hides what one may not see.
@@ -29,13 +29,17 @@ const (
 	named     = 3        // how many of a list are told by their names
 )
 
-// settings are the keys that all probes have: the repository as OWNER/NAME, a token, the address of the API where
-// it is not https://api.github.com, and the client settings of a Prometheus configuration, such as tls_config and
-// proxy_url. The timeout is for all requests of one probe together.
+// settings are the keys that all parts have: the repository as OWNER/NAME, a token, or an app (app_id, private_key, and
+// installation_id, which GitHub is asked for where it is missing), the address of the API where it is not
+// https://api.github.com, and the client settings of a Prometheus configuration, such as tls_config and proxy_url. The
+// timeout is for all requests of one probe together.
 type settings struct {
-	Repository string `json:"repository"`
-	Token      string `json:"token"`
-	Address    string `json:"address"`
+	Repository     string `json:"repository"`
+	Token          string `json:"token"`
+	AppID          int64  `json:"app_id"`
+	InstallationID int64  `json:"installation_id"`
+	PrivateKey     string `json:"private_key"`
+	Address        string `json:"address"`
 	client.Settings
 }
 
@@ -48,9 +52,9 @@ func defaults() settings {
 // A repository is one on GitHub, and the way to ask about it.
 type repository struct {
 	owner, name string
-	token       string
 	timeout     time.Duration
 	api         *github.Client
+	proofs      *noting
 }
 
 func (r *repository) String() string { return r.owner + "/" + r.name }
@@ -58,8 +62,9 @@ func (r *repository) String() string { return r.owner + "/" + r.name }
 // fullName is what GitHub allows; above all, it holds nothing that an address would be read by.
 var fullName = regexp.MustCompile(`^([A-Za-z0-9_-]+)/([A-Za-z0-9._-]+)$`)
 
-// open makes the client of a repository. It follows no redirect, and the token goes to one address alone.
-func (s settings) open() (*repository, error) {
+// open makes the client of a repository. It follows no redirect, and what it proves itself with goes to one address
+// alone. An app asks for the permissions that are given, and for no others; a token has those that it has.
+func (s settings) open(permissions *github.InstallationPermissions) (*repository, error) {
 	var mistakes []error
 	parts := fullName.FindStringSubmatch(s.Repository)
 	switch {
@@ -68,8 +73,14 @@ func (s settings) open() (*repository, error) {
 	case parts == nil || strings.Trim(parts[2], ".") == "":
 		mistakes = append(mistakes, errors.New("repository: is not of the form OWNER/NAME"))
 	}
-	if s.Token == "" {
-		mistakes = append(mistakes, errors.New("token: missing (write ${GITHUB_TOKEN}, and set that in the environment)"))
+	app, isApp := s.app()
+	switch {
+	case isApp && s.Token != "":
+		mistakes = append(mistakes, errors.New("token: there is an app too (keep the token, or app_id with private_key)"))
+	case isApp:
+		mistakes = append(mistakes, app.check())
+	case s.Token == "":
+		mistakes = append(mistakes, errors.New("token: missing (write ${GITHUB_TOKEN}, and set that in the environment; or app_id and private_key of a GitHub App)"))
 	}
 	if err := checkAddress(s.Address); err != nil {
 		mistakes = append(mistakes, fmt.Errorf("address: %w", err))
@@ -83,19 +94,34 @@ func (s settings) open() (*repository, error) {
 	if err := errors.Join(append(mistakes, s.Check())...); err != nil {
 		return nil, err
 	}
-	s.Authorization = &config.Authorization{Type: "Bearer", Credentials: config.Secret(s.Token)}
+	if !isApp {
+		s.Authorization = &config.Authorization{Type: "Bearer", Credentials: config.Secret(s.Token)}
+	}
 	made, err := s.Client()
 	if err != nil {
 		return nil, err
 	}
+	proofs := &noting{next: patient{bounded{made.Transport}}}
 	own := *made // all who are set up alike share what was made
-	own.Transport = bounded{own.Transport}
-	api, err := github.NewClient(&own).WithEnterpriseURLs(s.Address, s.Address)
+	own.Transport = proofs
+	api, err := enterprise(&own, s.Address)
 	if err != nil {
-		return nil, errors.New("address: cannot be read")
+		return nil, err
 	}
-	api.UserAgent = "golive"
-	return &repository{owner: parts[1], name: parts[2], token: s.Token, timeout: s.Timeout.Std(), api: api}, nil
+	if isApp {
+		own.Transport = app.installed(api.BaseURL.String(), parts[1], parts[2], permissions, proofs)
+		if api, err = enterprise(&own, s.Address); err != nil {
+			return nil, err
+		}
+	} else {
+		proofs.seen = []string{s.Token}
+	}
+	return &repository{owner: parts[1], name: parts[2], timeout: s.Timeout.Std(), api: api, proofs: proofs}, nil
+}
+
+// app is the app of the settings, if they have one.
+func (s settings) app() (App, bool) {
+	return App{ID: s.AppID, Key: s.PrivateKey, Installation: s.InstallationID}, s.AppID != 0 || s.InstallationID != 0 || s.PrivateKey != ""
 }
 
 // checkAddress refuses to send the token through an open network.

@@ -22,7 +22,8 @@ import (
 )
 
 var kit = plugins.Kit{
-	Name: "github",
+	Name:     "github",
+	Backends: map[string]func(guard.With) (guard.Backend, error){"github": NewBackend},
 	Probes: map[string]func(guard.With) (guard.Probe, error){
 		"github-alerts": NewAlerts, "github-reviews": NewReviews, "github-status": NewStatus,
 	},

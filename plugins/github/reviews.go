@@ -40,7 +40,9 @@ func NewReviews(with guard.With) (guard.Probe, error) {
 	if config.Approvals < 1 {
 		mistakes = append(mistakes, errors.New("approvals: must be at least 1"))
 	}
-	repository, err := config.open()
+	repository, err := config.open(&github.InstallationPermissions{
+		Contents: github.String("read"), PullRequests: github.String("read"), Metadata: github.String("read"),
+	})
 	if err := errors.Join(append(mistakes, err)...); err != nil {
 		return nil, err
 	}

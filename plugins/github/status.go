@@ -41,7 +41,9 @@ func NewStatus(with guard.With) (guard.Probe, error) {
 			mistakes = append(mistakes, fmt.Errorf("required[%d]: %q is empty or ignored as well", i, name))
 		}
 	}
-	repository, err := config.open()
+	repository, err := config.open(&github.InstallationPermissions{
+		Contents: github.String("read"), Statuses: github.String("read"), Checks: github.String("read"),
+	})
 	if err := errors.Join(append(mistakes, err)...); err != nil {
 		return nil, err
 	}

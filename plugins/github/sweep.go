@@ -1,0 +1,120 @@
+package github
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/go-github/v60/github"
+)
+
+// sweeps looks for what GitHub could not deliver, now and again: GitHub itself sends nothing twice. It also forgets what
+// was answered long ago.
+func (g *Gate) sweeps(ctx context.Context) {
+	for again := time.NewTicker(g.setup.Sweep); ; {
+		if err := g.sweep(ctx); err != nil && ctx.Err() == nil {
+			g.setup.Report(fmt.Errorf("look for what GitHub could not deliver: %w", err))
+		}
+		if err := g.prune(time.Now().Add(-remembered)); err != nil {
+			g.setup.Report(err)
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			again.Stop()
+			return
+		}
+	}
+}
+
+// A sent is a message: what has the same name in all of its deliveries.
+type sent struct {
+	newest  *github.HookDelivery
+	tries   int
+	arrived bool
+}
+
+// sweep has redelivered what has not arrived. A message that fails again and again is tried once an hour then.
+func (g *Gate) sweep(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, callWithin, fmt.Errorf("no answer within %v", callWithin))
+	defer cancel()
+	list, err := g.deliveries(ctx, time.Now().Add(-sweepBack))
+	if err != nil {
+		return err
+	}
+	var problems []error
+	for _, m := range messages(list) {
+		if m.arrived || m.tries >= sweepTries && time.Since(m.newest.GetDeliveredAt().Time) < time.Hour {
+			continue
+		}
+		_, _, err := g.app.Apps.RedeliverHookDelivery(ctx, m.newest.GetID())
+		var accepted *github.AcceptedError // which is what GitHub answers
+		if err != nil && !errors.As(err, &accepted) {
+			problems = append(problems, fmt.Errorf("redeliver %d: %w", m.newest.GetID(), g.explain(ctx, err)))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// deliveries lists those of protection rules since a time, the newest first.
+func (g *Gate) deliveries(ctx context.Context, since time.Time) (all []*github.HookDelivery, err error) {
+	at := &github.ListCursorOptions{PerPage: perPage}
+	for range sweepPages {
+		page, response, err := g.app.Apps.ListHookDeliveries(ctx, at)
+		if err != nil {
+			return nil, g.explain(ctx, err)
+		}
+		for _, d := range page {
+			if d.GetDeliveredAt().Before(since) {
+				return all, nil
+			}
+			if d.GetEvent() == "deployment_protection_rule" && d.GetID() > 0 {
+				all = append(all, d)
+			}
+		}
+		if response.Cursor == "" {
+			return all, nil
+		}
+		at.Cursor = response.Cursor
+	}
+	return all, nil // what is older was looked at before
+}
+
+// messages puts the deliveries of each message together.
+func messages(list []*github.HookDelivery) (all []*sent) {
+	byName := make(map[string]*sent)
+	for _, d := range slices.Backward(list) { // the oldest first
+		m := byName[d.GetGUID()]
+		if m == nil {
+			m = new(sent)
+			byName[d.GetGUID()] = m
+			all = append(all, m)
+		}
+		m.newest = d
+		m.tries++
+		m.arrived = m.arrived || d.GetStatusCode()/100 == 2
+	}
+	return all
+}
+
+// explain says in one sentence why the app itself has no answer.
+func (g *Gate) explain(ctx context.Context, err error) error {
+	r := &repository{owner: "the", name: "app", api: g.app, proofs: &noting{}}
+	return r.explain(ctx, need{asked: "webhook deliveries", permission: "an app with a webhook"}, err)
+}
+
+// prune forgets what was answered before a time.
+func (g *Gate) prune(before time.Time) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var problems []error
+	for key, a := range g.known {
+		if a.Answered && a.Since.Before(before) {
+			problems = append(problems, forget(g.setup.Dir, a))
+			delete(g.known, key)
+		}
+	}
+	return errors.Join(problems...)
+}
