@@ -55,6 +55,7 @@ func Shorten(text string, most int) string {
 		end--
 	}
 	return text[:max(0, end)] + gone
+}
 
 // EscapeMarkdown makes a text mean itself: no markup, no HTML, no cell, nobody who is called, no issue that is
 // linked. An underscore within a word has no other meaning, and stays.
