@@ -41,7 +41,7 @@ var chapters = []chapter{
 		{en: "Escalation", zh: "升级上报", path: "escalate", write: (*writer).escalation, checks: "escalation.defined"},
 	}},
 	{"procedure", "Procedure", "处置流程", []clause{
-		{en: "How a version goes live", zh: "上线步骤", path: "rollout.steps", write: (*writer).steps, checks: "rollback.target rollback.compat"},
+		{en: "How a version goes live", zh: "上线步骤", path: "rollout.steps", write: (*writer).steps, checks: "rollback.target rollback.compat release.quarantine"},
 		{en: "The way back", zh: "回滚与恢复步骤", write: (*writer).wayBack, checks: "rollback.dry_run rollback.drill rollback.time rollback.independent"},
 		{en: "When going back does not help", zh: "回滚无效时的措施", path: "recovery.resorts", write: (*writer).resorts, checks: "standby.ready standby.tested dns.fallback"},
 		{en: "Evidence", zh: "证据保全", path: "evidence.collect", write: (*writer).evidence, checks: "evidence.ready"},

@@ -31,6 +31,7 @@ var zhTitles = map[string]string{
 	"backup.target_space":    "有空间存放下次备份",
 	"backup.plan_complete":   "备份计划完整",
 	"rollback.target":        "有可回退的版本",
+	"release.quarantine":     "该版本没有已知危害",
 	"rollback.dry_run":       "回滚通道畅通",
 	"rollback.drill":         "已演练回滚",
 	"rollback.compat":        "旧版本能读取新版本写入的数据",
