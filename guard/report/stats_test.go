@@ -131,7 +131,7 @@ func TestCase(t *testing.T) {
 		case guard.Inspect:
 			return guard.Inspected{Standing: guard.Standing{Undo: guard.Undo{Open: true}}}, time.Second
 		case guard.Shift:
-			return guard.Shifted{Percent: d.Percent}, time.Second
+			return guard.Shifted(d), time.Second
 		case guard.Verify:
 			return guard.Verified{}, time.Second
 		case guard.Wait:
