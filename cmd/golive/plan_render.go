@@ -60,7 +60,7 @@ Phone numbers and e-mail addresses are left out, unless the plan says roster.pub
 and then the cover says so. HTML needs no other file, and prints on A4: chromium --headless --print-to-pdf=plan.pdf plan.html`,
 		Example: `  golive plan render
   golive plan render -o html=plan.html --language zh
-  golive check --from v1 --to v2 -o json=check.json; golive plan render --check check.json -o html=plan.html
+  golive plan render --check check.json -o html=plan.html
   golive plan render --now --from v1 --to v2 -o html=plan.html -o json=plan.json
   golive plan render --with-contacts -o html=drawer.html`,
 		Args: cobra.NoArgs,

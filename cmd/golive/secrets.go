@@ -425,7 +425,7 @@ func (q quietNotifier) Notify(ctx context.Context, n guard.Notice) (guard.Receip
 	receipt.Handed = slices.Clone(receipt.Handed)
 	for i := range receipt.Handed {
 		h := &receipt.Handed[i]
-		h.Name, h.Way, h.Problem = q.secrets.name(h.Name), q.secrets.name(h.Way), q.secrets.name(h.Problem)
+		h.Name, h.Role, h.Way, h.Problem = q.secrets.name(h.Name), q.secrets.name(h.Role), q.secrets.name(h.Way), q.secrets.name(h.Problem)
 	}
 	return receipt, q.secrets.error(err)
 }
