@@ -95,11 +95,11 @@ func TestStory(t *testing.T) {
 		"11s it is of level 3: true",
 		"11s errors: 47 of 480",
 		"11s GOING BACK to v1",
-		"11s told stdout: opened",
+		"11s told stdout: shop test: incident opened, level 3 (moderate)",
 		"11s verifying that v2 has no traffic any more",
 		"11s trouble: v2 still has 5 % of the traffic",
 		"13s over: rolled back; the incident is open until somebody stands it down",
-		"13s told stdout: recovered",
+		"13s told stdout: shop test: service recovered, level 3 (moderate)",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("the story (-want +got):\n%s", diff)
