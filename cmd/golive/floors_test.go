@@ -29,7 +29,7 @@ var floors = []struct{ pattern, may string }{
 	{"guard/server", "guard guard/engine guard/judge guard/journal guard/report guard/store"},
 	{"guard/engine/enginetest", "guard/engine guard/journal"},
 	{"guard/engine", "guard guard/judge"},
-	{"guard/report/page", ""},
+	{"guard/report/page", "guard"},
 	{"guard/report/incident", "guard guard/judge guard/report guard/report/page"},
 	{"guard/report/plandoc", "guard guard/report guard/report/page"},
 	{"guard/report", "guard guard/judge guard/report/page"},

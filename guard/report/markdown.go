@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/golive-dev/golive/guard"
-	"github.com/golive-dev/golive/guard/report/page"
 )
 
 const (
@@ -28,7 +27,7 @@ func writeMarkdown(w io.Writer, s sheet) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "## golive: %s\n\n", answer)
 	// A text that came from elsewhere begins no line: there a plus sign would make a list of it.
-	fmt.Fprintf(&b, "%s: %s. %s.\n", signs[s.Verdict], s.subject(), page.Escape(counts))
+	fmt.Fprintf(&b, "%s: %s. %s.\n", signs[s.Verdict], s.subject(), guard.EscapeMarkdown(counts))
 	if s.BreakGlass != nil {
 		fmt.Fprintf(&b, "\n%s\n", cell(s.BreakGlass.String()))
 	}
@@ -63,7 +62,7 @@ func writeMarkdown(w io.Writer, s sheet) error {
 		left += len(rest)
 	}
 	if len(s.Skipped) > 0 {
-		fmt.Fprintf(&b, "\nNot asked: %s\n", page.Escape(shorten(strings.Join(s.Skipped, ", "), mostTail/16)))
+		fmt.Fprintf(&b, "\nNot asked: %s\n", guard.EscapeMarkdown(shorten(strings.Join(s.Skipped, ", "), mostTail/16)))
 	}
 	if left > 0 {
 		fmt.Fprintf(&b, "\n%d more do not fit here: `golive check -o json` has them all.\n", left)
@@ -109,7 +108,7 @@ func cell(texts ...string) string {
 	var lines []string
 	for _, text := range texts {
 		if text = strings.TrimSpace(text); text != "" {
-			lines = append(lines, page.Escape(shorten(text, mostCell)))
+			lines = append(lines, guard.EscapeMarkdown(shorten(text, mostCell)))
 		}
 	}
 	return strings.Join(lines, "<br>")

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/golive-dev/golive/guard"
 )
 
 // writeMarkdown writes a document as GitHub and Gitea show it.
@@ -98,33 +100,5 @@ func paragraph(text string) string {
 	return text
 }
 
-// line is Escape for what holds no break.
-func line(text string) string { return Escape(strings.TrimSpace(text)) }
-
-// Escape makes a text mean itself in Markdown: no markup, no HTML, no cell, nobody who is called, no issue that is
-// linked. An underscore within a word has no other meaning, and stays.
-func Escape(text string) string {
-	var b strings.Builder
-	for i := range len(text) {
-		c := text[i]
-		switch {
-		case c == '\n':
-			b.WriteString("<br>")
-		case c == '\t':
-			b.WriteByte(' ')
-		case c == '@' || c == '#':
-			b.WriteString(string(c) + "<!-- -->")
-		case c == '_' && i > 0 && i < len(text)-1 && alphanumeric(text[i-1]) && alphanumeric(text[i+1]):
-			b.WriteByte(c)
-		case strings.IndexByte("\\`*_[]<>&|~$!{}", c) >= 0:
-			fmt.Fprintf(&b, "&#%d;", c)
-		default:
-			b.WriteByte(c)
-		}
-	}
-	return b.String()
-}
-
-func alphanumeric(c byte) bool {
-	return '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z'
-}
+// line is guard.EscapeMarkdown for what holds no break.
+func line(text string) string { return guard.EscapeMarkdown(strings.TrimSpace(text)) }
