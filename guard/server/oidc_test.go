@@ -291,7 +291,12 @@ func TestIssuerAway(t *testing.T) {
 		t.Errorf("got %v and the error %v for a key that cannot be fetched, want %v", c, err, ErrIssuerAway)
 	}
 	i.setDown(false)
-	if _, err := trusted.Identity(t.Context(), rotated); err != nil {
+	// The library lets a call share the answer of a fetch that has just failed and is not put away yet.
+	_, err := trusted.Identity(t.Context(), rotated)
+	for deadline := time.Now().Add(time.Minute); errors.Is(err, ErrIssuerAway) && time.Now().Before(deadline); {
+		_, err = trusted.Identity(t.Context(), rotated)
+	}
+	if err != nil {
 		t.Errorf("the new key can be fetched, and the token is not good: %v", err)
 	}
 	if _, err := trusted.Identity(t.Context(), good); err == nil || errors.Is(err, ErrIssuerAway) {
