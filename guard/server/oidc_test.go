@@ -281,6 +281,14 @@ func TestIssuerAway(t *testing.T) {
 	if _, err := trusted.Identity(t.Context(), good); err != nil {
 		t.Fatalf("the issuer is back, and the token is not good: %v", err)
 	}
+	// The library answers before it has put a fetch away: its keys are known once a call fetches none.
+	for known := false; !known; {
+		before := i.fetched.Load()
+		if _, err := trusted.Identity(t.Context(), good); err != nil {
+			t.Fatalf("the issuer is there, and the token is not good: %v", err)
+		}
+		known = i.fetched.Load() == before
+	}
 	i.setDown(true)
 	if _, err := trusted.Identity(t.Context(), good); err != nil {
 		t.Errorf("the keys were known, and the token is not good: %v", err)
@@ -291,8 +299,7 @@ func TestIssuerAway(t *testing.T) {
 		t.Errorf("got %v and the error %v for a key that cannot be fetched, want %v", c, err, ErrIssuerAway)
 	}
 	i.setDown(false)
-	// The library answers before it has put a fetch away: for a moment a call may share one that has failed, or be answered by
-	// the keys from before it.
+	// So it is with a fetch that has failed, which a call may share for a moment, and with the keys that new ones replace.
 	var err error
 	ask := func(token string, settled func() bool) {
 		for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
