@@ -330,6 +330,7 @@ func (c *client) send(t *testing.T, method, path, key, body string) (status int,
 func (c *client) rollout(t *testing.T, id string) (r struct {
 	Phase   guard.Phase   `json:"phase"`
 	Outcome guard.Outcome `json:"outcome"`
+	Open    bool          `json:"open"`
 	Why     string        `json:"why"`
 	Guard   string        `json:"guard"`
 	Percent int           `json:"percent"`
@@ -357,6 +358,19 @@ func (c *client) open(t *testing.T, service, from, to string) string {
 		t.Fatalf("open %s of %s: %d %s", to, service, status, answer)
 	}
 	return o.ID
+}
+
+// standDown ends the incident that a rollout has become, if it has, so that the next of its service may begin.
+func (c *client) standDown(t *testing.T, id string) {
+	t.Helper()
+	if !c.rollout(t, id).Open {
+		return
+	}
+	status, answer := c.send(t, "POST", "/v1/rollouts/"+id+"/statements", "stand down "+id, `{"what": "stand-down", "text": "it is over"}`)
+	if status != http.StatusAccepted && status != http.StatusOK {
+		t.Fatalf("stand %s down: %d %s", id, status, answer)
+	}
+	eventually(t, id+" is stood down", func() bool { return !c.rollout(t, id).Open })
 }
 
 // facts reads the journal of a rollout, which has to be whole.

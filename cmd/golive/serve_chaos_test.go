@@ -22,7 +22,7 @@ func TestServeChaos(t *testing.T) {
 		t.Skip("takes minutes; make test runs it")
 	}
 	t.Run("killed, on SQLite", func(t *testing.T) {
-		f := newFleet(t, 50)
+		f := newFleet(t, 20)
 		one := f.station(t, "sqlite:"+filepath.Join(t.TempDir(), "golive.db"), "one")
 		chaos(t, f, []*station{one}, func(s *station) { end(s); s.start(t) })
 	})
@@ -38,7 +38,7 @@ func TestServeChaos(t *testing.T) {
 		"database restarted": func(t *testing.T, _ *station, _ *wire, d *database) { d.stop(t); d.start(t) },
 	} {
 		t.Run(name+", two on PostgreSQL", func(t *testing.T) {
-			f, d := newFleet(t, 50), newDatabase(t)
+			f, d := newFleet(t, 20), newDatabase(t)
 			one, two := d.wire(t), d.wire(t)
 			stations := []*station{f.station(t, d.address(one.port), "one"), f.station(t, d.address(two.port), "two")}
 			wires := map[*station]*wire{stations[0]: one, stations[1]: two}
@@ -67,8 +67,8 @@ func standStill(s *station) {
 // enough faults for a trial to prove something.
 const enough = 3
 
-// chaos runs a rollout of every service, half of them bad, and again until enough servers have had the fault, one after
-// the other, while notes are sent to the rollouts without a pause.
+// chaos runs a rollout of every service, half of them bad, and another, again until enough servers have had the fault, one
+// after the other, while notes are sent to the rollouts without a pause.
 func chaos(t *testing.T, f *fleet, stations []*station, fault func(*station)) {
 	t.Helper()
 	for _, s := range stations {
@@ -119,7 +119,7 @@ func chaos(t *testing.T, f *fleet, stations []*station, fault func(*station)) {
 			}
 		})
 	}
-	for round := 0; faults.Load() < enough; round++ {
+	for round := 0; round < 2 || faults.Load() < enough; round++ {
 		var opened []string
 		for service := range f.services {
 			to := fmt.Sprintf("v2.%d", round)
@@ -138,6 +138,7 @@ func chaos(t *testing.T, f *fleet, stations []*station, fault func(*station)) {
 		mu.Unlock()
 		for _, id := range opened {
 			eventually(t, id+" is over", func() bool { return c.rollout(t, id).Phase == guard.Over })
+			c.standDown(t, id)
 			want := 100
 			if strings.Contains(id, "-bad.") {
 				want = 0

@@ -51,6 +51,7 @@ func TestServeSoak(t *testing.T) {
 					pages.Add(1)
 					time.Sleep(2 * time.Second)
 				}
+				c.standDown(t, id)
 			}
 		})
 	}
