@@ -28,7 +28,8 @@ type Incident struct {
 	Lead     string            // who leads; empty: nobody yet
 	Cause    string            // what made it happen, as a person says; empty: not known
 	StoodBy  string            // who has stood it down
-	Signed   map[string]string // who has agreed, by role
+	Signed   map[string]string // who has agreed that it is over, by role
+	Agreed   int               // the number of the resort that whoever has to has agreed to, from 1
 	Contacts map[string]string // the vendors, customers and others who know, and the reference under which
 	Answers  map[string]string // what people have said for the report, by field: see Fields
 	Owed     []Obligation      // in the order in which they began

@@ -20,6 +20,7 @@ const (
 	NewsUpdate    News = "update"     // how it goes
 	NewsBreached  News = "breached"   // something was not done in time
 	NewsForward   News = "forward"    // there is no way back, and people have to decide
+	NewsFailed    News = "failed"     // it is not certain that the traffic is back, and people have to act
 	NewsRecovered News = "recovered"  // the service is well again
 	NewsStoodDown News = "stood_down" // it is over
 	NewsTest      News = "test"       // nothing: whether it arrives is tried
@@ -170,6 +171,7 @@ var phrases = map[string][2]string{
 	"news.update":                {"incident update", "事件处置进展通报"},
 	"news.breached":              {"a deadline has passed", "处置时限已超期"},
 	"news.forward":               {"no way back: a decision is needed", "无法回退，需要决策"},
+	"news.failed":                {"rollback failed: act now", "回退失败，需立即处置"},
 	"news.recovered":             {"service recovered", "服务已恢复"},
 	"news.stood_down":            {"incident over", "事件处置完毕，应急响应终止"},
 	"news.test":                  {"test of this channel", "通知渠道测试"},
@@ -380,12 +382,12 @@ func (w writer) progress() string {
 		return w.say("progress.over", w.moment(i.StoodDown))
 	case !i.Steady.IsZero():
 		return w.say("progress.steady")
-	case !i.Restored.IsZero():
-		return w.say("progress.restored")
 	case forward && !w.public:
 		return w.say("progress.forward")
 	case failed && !w.public:
 		return w.say("progress.failed")
+	case !i.Restored.IsZero() && !failed:
+		return w.say("progress.restored")
 	case !i.Reverted.IsZero():
 		return w.say("progress.reverted")
 	case !i.Contained.IsZero():
@@ -401,7 +403,7 @@ func (w writer) progress() string {
 // eta is when it should be over: the moment that the plan promises, as long as that lies ahead.
 func (w writer) eta() string {
 	i := w.s.Incident
-	if !i.Restored.IsZero() {
+	if !i.Restored.IsZero() && w.s.Outcome != RollbackFailed {
 		return w.say("eta.done", w.moment(i.Restored))
 	}
 	rto := w.plan.Objectives.RTO.Std()

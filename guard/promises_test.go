@@ -425,10 +425,12 @@ func keptOfIncidents(p *guard.Plan, before, after guard.State, e guard.Event) er
 	for i, o := range was.Owed {
 		now := is.Owed[i]
 		switch {
-		case now.Kind != o.Kind || !now.Since.Equal(o.Since) || now.Until.After(o.Until) || now.Until.Before(o.Until) && o.Kind != guard.DueActivate:
+		case now.Kind != o.Kind || !now.Since.Equal(o.Since) || now.Until.After(o.Until) || now.Until.Before(o.Until) && o.Kind != guard.DueActivate && o.Kind != guard.DueUpdate:
 			return fmt.Errorf("%+v has become %+v", o, now)
 		case !o.Met.IsZero() && !now.Met.Equal(o.Met), o.Waived != "" && now.Waived == "", o.Passed && !now.Passed:
 			return fmt.Errorf("%+v is open again as %+v", o, now)
+		case o.Open() && o.Until.Before(after.At) && !now.Breached(after.At):
+			return fmt.Errorf("%+v was late, and counts as %s", o, now.Standing(after.At))
 		}
 	}
 	for _, o := range is.Owed {

@@ -116,16 +116,29 @@ func (m *machine) lastResort(late string) {
 	m.tryResort(why)
 }
 
-// tryResort tries the resort that is at hand, once whoever has to agree has done so.
+// tryResort tries the resort that is at hand, or asks whoever has to agree to it first.
 func (m *machine) tryResort(why string) {
+	if m.begunResort(why) {
+		return
+	}
+	r := m.plan.Recovery.Resorts[m.Incident.Resort-1]
+	about := fmt.Sprintf("%s has to agree to %s by %s", r.Approval, r.Name, m.Until.UTC().Format(time.RFC3339))
+	m.address([]string{r.Approval}, NewsForward, about)
+	if asked := []string{m.lead(), "executive"}; !slices.Contains(asked, r.Approval) { // somebody has to go and ask
+		m.inform("team", asked, NewsForward, about)
+	}
+}
+
+// begunResort begins the resort that is at hand, unless somebody has to agree to it first.
+func (m *machine) begunResort(why string) bool {
 	n := m.Incident.Resort - 1
 	r := m.plan.Recovery.Resorts[n]
 	m.enter(Resorting, r.Within.Std(), why)
-	if r.Approval == "" || m.Incident.approves(r.Approval) {
-		m.do(Intervene{Move: MoveResort, N: n})
-		return
+	if r.Approval != "" && m.Incident.Agreed < m.Incident.Resort {
+		return false
 	}
-	m.address([]string{r.Approval}, NewsForward, fmt.Sprintf("%s has to agree to %s by %s", r.Approval, r.Name, m.Until.UTC().Format(time.RFC3339)))
+	m.do(Intervene{Move: MoveResort, N: n})
+	return true
 }
 
 func (m *machine) intervened(t Task, f Intervened) {

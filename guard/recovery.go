@@ -23,11 +23,12 @@ type Resort struct {
 	Approval string   `json:"approval,omitempty"` // the role that has to agree first, within the same time
 }
 
-// Terms bound what people owe once it has gone wrong.
+// Terms bound what people owe once it has gone wrong. golive's own decision activates the plan: they do not wait for a
+// person to lead.
 type Terms struct {
-	Contain Duration `json:"contain,omitempty"` // from activation until it does no more harm
-	Report  Duration `json:"report,omitempty"`  // from activation until those who command have heard of it
-	Vendor  Duration `json:"vendor,omitempty"`  // from activation until vendors and the customer know, unless the cause does
+	Contain Duration `json:"contain,omitempty"` // from the decision to go back until it does no more harm
+	Report  Duration `json:"report,omitempty"`  // from the decision to go back until those who command have heard of it
+	Vendor  Duration `json:"vendor,omitempty"`  // from the decision to go back until vendors and the customer know, unless the cause does
 	Notice  Duration `json:"notice,omitempty"`  // from standing down until all who have heard of it know that it is over
 	File    Duration `json:"file,omitempty"`    // from standing down until the report is written
 	Learn   Duration `json:"learn,omitempty"`   // from the report until the plan has changed, or somebody has signed that it need not

@@ -54,11 +54,11 @@ func (m *machine) befall(why string) {
 	if level.Update > 0 {
 		m.owe(DueUpdate, m.scribe(), m.now, level.Update)
 	}
-	if len(m.strangers()) > 0 && i.Cause == "" {
+	if len(m.strangers()) > 0 {
 		m.owe(DueVendor, m.lead(), m.now, terms.Vendor)
 	}
 	if rto := m.plan.Objectives.RTO; rto > 0 {
-		m.owe(DueRecover, m.lead(), m.now, rto)
+		m.owe(DueRecover, m.lead(), i.Began, rto)
 	}
 	m.inform("team", m.called(level), NewsOpened, why)
 	for n, e := range m.plan.Escalate {
@@ -69,7 +69,7 @@ func (m *machine) befall(why string) {
 // scenarios says what kind of trouble a cause stands for.
 var scenarios = map[Cause]string{
 	CauseRegressed: "bad_release", CauseAlert: "bad_release", CauseBlind: "network", CauseStuck: "network",
-	CauseOrdered: "operator_error", CauseDrift: "operator_error",
+	CauseDrift: "operator_error",
 }
 
 func orElse(text, instead string) string {
@@ -198,12 +198,11 @@ func (m *machine) regrade(level int, why, by string) {
 		return
 	}
 	l := m.level()
-	for n, o := range i.Owed {
-		if due := i.Began.Add(l.Activate.Std()); o.Kind == DueActivate && o.Open() && !o.Passed && l.Activate > 0 && due.Before(o.Until) {
-			i.Owed = slices.Clone(i.Owed)
-			i.Owed[n].Until, i.Owed[n].Role = due, m.lead()
-			m.remind(i.Owed[n])
-		}
+	if i.Activated.IsZero() {
+		m.hasten(DueActivate, m.lead(), i.Began, l.Activate)
+	}
+	if i.Restored.IsZero() {
+		m.hasten(DueUpdate, m.scribe(), m.now, l.Update)
 	}
 	m.inform("team", m.called(l), NewsLevel, why)
 }
@@ -221,6 +220,30 @@ func (m *machine) owe(kind Due, role string, since time.Time, within Duration) {
 	if kind == DueUpdate {
 		m.add(Task{NotBefore: o.Until.Add(-ahead(within)), Deed: Remind{Kind: kind}})
 	}
+}
+
+// hasten has something done sooner than it was owed until now, or at all. What is late already stays so.
+func (m *machine) hasten(kind Due, role string, since time.Time, within Duration) {
+	if within <= 0 {
+		return
+	}
+	until := since.Add(within.Std())
+	for n, o := range m.Incident.Owed {
+		if o.Kind != kind || !o.Open() {
+			continue
+		}
+		if !o.Passed && until.Before(o.Until) {
+			m.Incident.Owed = slices.Clone(m.Incident.Owed)
+			m.Incident.Owed[n].Until, m.Incident.Owed[n].Role = until, role
+			m.remind(m.Incident.Owed[n])
+			if kind == DueUpdate {
+				m.Todo = slices.DeleteFunc(m.Todo, func(t Task) bool { return t.Deed == Deed(Remind{Kind: kind}) })
+				m.add(Task{NotBefore: until.Add(-ahead(within)), Deed: Remind{Kind: kind}})
+			}
+		}
+		return
+	}
+	m.owe(kind, role, since, within)
 }
 
 // remind comes back to an obligation once its moment has passed: what happens at that very moment is in time.
@@ -241,12 +264,14 @@ func (m *machine) meet(kind Due, by string) {
 	}
 }
 
-// waive takes back what is owed, because it has lost its sense.
+// waive takes back what is owed, because it has lost its sense. What was late until then stays a breach, though nobody was
+// awake to see it pass.
 func (m *machine) waive(why string, kinds ...Due) {
 	for n, o := range m.Incident.Owed {
 		if slices.Contains(kinds, o.Kind) && o.Open() {
 			m.Incident.Owed = slices.Clone(m.Incident.Owed)
 			m.Incident.Owed[n].Waived = why
+			m.Incident.Owed[n].Passed = o.Passed || m.now.After(o.Until)
 		}
 	}
 }
@@ -359,7 +384,7 @@ func (m *machine) inform(audience string, roles []string, news News, about strin
 		if len(roles) > 0 {
 			whom = fmt.Sprint(roles)
 		}
-		m.inform("team", []string{m.lead()}, NewsEscalated, fmt.Sprintf("no channel reaches %s: somebody has to tell them", whom))
+		m.inform("team", []string{m.lead()}, NewsEscalated, fmt.Sprintf("no channel reaches %s: somebody has to tell them: %s", whom, about))
 		return
 	}
 	title, text := m.plan.Message(*m.State, m.now, audience, news, about)
@@ -518,9 +543,6 @@ func (m *machine) acknowledged(by string) {
 	}
 }
 
-// approves says whether somebody has agreed as this role.
-func (i Incident) approves(role string) bool { return i.Signed[role] != "" }
-
 // Ready says whether an incident can be stood down, and if not, what is missing.
 func (p *Plan) Ready(s State) (missing string, ready bool) {
 	switch role := p.Recovery.SignOff; {
@@ -528,10 +550,19 @@ func (p *Plan) Ready(s State) (missing string, ready bool) {
 		return "there is no open incident", false
 	case s.Phase != Over:
 		return fmt.Sprintf("the way back is still going on (%s)", s.Phase), false
-	case role != "" && !s.Incident.approves(role):
+	case role != "" && s.Incident.Signed[role] == "":
 		return role + " has not signed off yet", false
 	}
 	return "", true
+}
+
+// Asks says whether there is something that a role can agree to now: the resort that waits for it, or, once the way back is
+// over, that all is well.
+func (p *Plan) Asks(s State, role string) bool {
+	if s.Phase == Resorting {
+		return s.Incident.Agreed < s.Incident.Resort && p.Recovery.Resorts[s.Incident.Resort-1].Approval == role
+	}
+	return s.Phase == Over && s.Incident.Open()
 }
 
 func (m *machine) stated(f Stated) {
@@ -546,9 +577,13 @@ func (m *machine) stated(f Stated) {
 			m.regrade(f.Level, f.Text, by)
 		}
 	case StateSignOff:
-		i.Signed = put(i.Signed, f.Subject, by)
-		if n := i.Resort - 1; m.Phase == Resorting && m.plan.Recovery.Resorts[n].Approval == f.Subject && !m.intervenes() {
-			m.do(Intervene{Move: MoveResort, N: n})
+		switch {
+		case !m.plan.Asks(*m.State, f.Subject):
+		case m.Phase == Resorting: // to this one, and to nothing else
+			i.Agreed = i.Resort
+			m.do(Intervene{Move: MoveResort, N: i.Resort - 1})
+		default:
+			i.Signed = put(i.Signed, f.Subject, by)
 		}
 	case StateContacted:
 		i.Contacts = put(i.Contacts, f.Subject, f.Text)
@@ -587,14 +622,13 @@ func put(all map[string]string, name, text string) map[string]string {
 	return all
 }
 
-func (m *machine) intervenes() bool {
-	return slices.ContainsFunc(m.Todo, func(t Task) bool { _, is := t.Deed.(Intervene); return is })
-}
-
 // standDown ends the incident: a person has said that it is over.
 func (m *machine) standDown(f Stated, by string) {
 	i := &m.Incident
 	i.StoodDown, i.StoodBy = m.now, by
+	if i.Restored.IsZero() || m.Outcome == RollbackFailed { // golive has not seen that the service is well again
+		m.waive("stood down by "+by, DueRecover)
+	}
 	m.meet(DueRecover, by)
 	m.waive("stood down by "+by, DueActivate, DueContain, DueReport, DueUpdate, DueVendor)
 	terms := m.plan.Recovery.Deadline
@@ -621,13 +655,13 @@ func (m *machine) forget() {
 // concluded tells how it ended. An incident goes on after that.
 func (m *machine) concluded() {
 	o := m.Outcome
-	if !m.Incident.Open() || o == RollbackFailed {
-		m.tell(o == RollbackFailed, string(o), m.Why)
-	}
 	if !m.Incident.Open() {
+		m.tell(o == RollbackFailed, string(o), m.Why)
 		return
 	}
 	switch o {
+	case RollbackFailed:
+		m.inform("team", m.called(m.level()), NewsFailed, m.Why)
 	case RolledBack, Recovered:
 		m.waive("the service is well again", DueUpdate)
 		m.inform("team", m.called(m.level()), NewsRecovered, m.Why)

@@ -36,6 +36,9 @@ func (m *machine) restore(why string) {
 
 func (m *machine) verified(t Task, f Verified) {
 	m.Seen, m.Proof = f.Standing.Percent, f.Findings
+	if m.Seen == 0 {
+		m.contained() // the backend has seen it; that it took the order shows nothing
+	}
 	switch verdict := Worst(f.Findings); {
 	case m.Seen != 0:
 		m.Trouble = fmt.Sprintf("%s still has %d %% of the traffic", m.Release.To, m.Seen)
@@ -178,7 +181,7 @@ func (m *machine) resume(f Resumed) {
 	case Restoring, Verifying:
 		m.restore(m.Why)
 	case Resorting:
-		m.tryResort(m.Why)
+		m.begunResort(m.Why) // whoever has to agree was asked
 	case Soaking:
 		m.soak(m.Why)
 	case Ramping:

@@ -443,7 +443,6 @@ func (m *machine) share(i int) int {
 func (m *machine) shifted() {
 	m.Trouble = ""
 	if m.Phase == Restoring {
-		m.contained()
 		m.Phase = Verifying
 		m.do(Verify{})
 		return

@@ -238,6 +238,9 @@ func mayBeSaid(h *history, s sayable, stated guard.Stated) error {
 			return fmt.Errorf("it cannot be stood down: %s", missing)
 		}
 	}
+	if stated.What == guard.StateSignOff && !h.Plan.Asks(h.State, stated.Subject) {
+		return fmt.Errorf("there is nothing that %s can agree to now", stated.Subject)
+	}
 	if stated.What == guard.StateLearned && h.State.Incident.Filed.IsZero() {
 		return errors.New("what was learned is asked once the report is filed: golive report --file")
 	}

@@ -350,7 +350,7 @@ func (t *story) resorting(s guard.State) string {
 	}
 	resort := t.plan.Recovery.Resorts[n-1]
 	text := fmt.Sprintf("trying resort %d of %d: %s", n, len(t.plan.Recovery.Resorts), resort.Name)
-	if resort.Approval != "" && s.Incident.Signed[resort.Approval] == "" {
+	if resort.Approval != "" && s.Incident.Agreed < s.Incident.Resort {
 		text += fmt.Sprintf(", once %s agrees (%s)", resort.Approval, t.call("sign-off", resort.Approval, s.Release.ID))
 	}
 	return text

@@ -96,6 +96,10 @@ func allowed(h history, f guard.Stated, c Caller, now time.Time) error {
 		if missing, ready := h.plan.Ready(h.state); !ready {
 			return conflict("it cannot be stood down: " + missing)
 		}
+	case guard.StateSignOff:
+		if !h.plan.Asks(h.state, f.Subject) {
+			return conflict(fmt.Sprintf("there is nothing that %s can agree to now", f.Subject))
+		}
 	case guard.StateSeverity:
 		if !h.state.Incident.Open() {
 			return conflict("there is no open incident, which could be better or worse")

@@ -203,7 +203,7 @@ func signing(p *guard.Plan, s guard.State, may func(guard.Stated) bool) (roles [
 		asked = append(asked, p.Recovery.Resorts[n].Approval)
 	}
 	for _, role := range asked {
-		if role != "" && s.Incident.Signed[role] == "" && !slices.Contains(roles, role) && may(guard.Stated{What: guard.StateSignOff, Subject: role}) {
+		if role != "" && s.Incident.Signed[role] == "" && p.Asks(s, role) && !slices.Contains(roles, role) && may(guard.Stated{What: guard.StateSignOff, Subject: role}) {
 			roles = append(roles, role)
 		}
 	}

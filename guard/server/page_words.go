@@ -212,7 +212,7 @@ func happening(plan *guard.Plan, s guard.State) string {
 		return "Keeping the evidence, before the traffic is taken back."
 	case guard.Resorting:
 		n := s.Incident.Resort - 1
-		if approval := plan.Recovery.Resorts[n].Approval; approval != "" && s.Incident.Signed[approval] == "" {
+		if approval := plan.Recovery.Resorts[n].Approval; approval != "" && s.Incident.Agreed <= n {
 			return fmt.Sprintf("Going back has not helped. %s waits for %s to sign off.", plan.Recovery.Resorts[n].Name, approval)
 		}
 		return fmt.Sprintf("Going back has not helped. Trying %s.", plan.Recovery.Resorts[n].Name)
