@@ -99,6 +99,22 @@ func (p *Plan) contacts() (names []string) {
 // StandsDown is the role that says that an incident is over.
 func (p *Plan) StandsDown() string { return cmp.Or(p.Recovery.StandDown, "commander") }
 
+// MayLead says why an acknowledgement by a person is not taken; nil: it is. Where the plan responds, whoever acknowledges leads
+// from then on, nobody else is called, and the others want to know whom to ask: it has to be somebody of the roster.
+func (p *Plan) MayLead(by string) error {
+	var names []string
+	for _, person := range p.Roster.People {
+		if person.Name == by {
+			return nil
+		}
+		names = append(names, person.Name)
+	}
+	if len(names) == 0 || !p.Responds() {
+		return nil
+	}
+	return fmt.Errorf("%q is not in the roster, and whoever acknowledges leads (say which of them you are: %s)", by, strings.Join(names, ", "))
+}
+
 // MaySay says why a person may not make a statement: that it is over, and that a role agrees, is for somebody in the roster
 // who has the role; a deputy or an executive may say it too. All else anybody may say. Nil: the person may.
 func (p *Plan) MaySay(f Stated, by string) error {

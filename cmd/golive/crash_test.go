@@ -246,7 +246,7 @@ func toldShop(t *testing.T) *toldSite {
 // the journal with how it stands, and in the ledger. Each notice that the journal ever asked for has to have arrived.
 func (s *toldSite) endIncident(t *testing.T) (owed []string) {
 	t.Helper()
-	for _, args := range [][]string{{"ack"}, {"stand-down", "--why", "quiet for an hour", "--by", "A"}} {
+	for _, args := range [][]string{{"ack", "--by", "A"}, {"stand-down", "--why", "quiet for an hour", "--by", "A"}} {
 		if code := s.run(t, args...); code != exitOK {
 			t.Fatalf("golive %q: exit code %d\n%s", args, code, s.story.String())
 		}

@@ -47,17 +47,17 @@ func (p *program) ackCommand() *cobra.Command {
 		Use:   "ack [ROLLOUT]",
 		Short: "Say that you look after a rollout under way",
 		Long: `ack writes into the journal of a rollout that is under way that you have taken notice, and look after it. It
-decides nothing, and the others see who does. With --server the name is that of the token.`,
-		Example: `  golive ack
+decides nothing, and the others see who does. Whoever acknowledges an incident leads it, and has to be in the roster. With
+--server the name is that of the token.`,
+		Example: `  golive ack --by "Ada Obi"
   golive ack 20261124-031207-v2 --server https://golive.example.com`,
 		Args: cobra.MaximumNArgs(1),
 	}
 	f := p.farFlags(c)
+	var by string
+	c.Flags().StringVar(&by, "by", p.settings.By, "who looks after it, as the roster has the name ($GOLIVE_BY)")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		by := p.settings.By
-		if by == "" {
-			by = "somebody" // without a name it would not be seen that there is one
-		}
+		by = cmp.Or(by, "somebody") // without a name it would not be seen that there is one
 		return p.remark(c, args, f, remark{did: "acknowledged", fact: guard.Acknowledged{By: by}, path: "/acknowledgement"})
 	}
 	return c
@@ -77,7 +77,7 @@ func (p *program) remark(c *cobra.Command, args []string, f *far, r remark) erro
 	if len(args) > 0 {
 		id = args[0]
 	}
-	far, err := p.atServer(c)
+	far, err := p.atServer(c, "by")
 	switch {
 	case err != nil:
 		return err
@@ -87,6 +87,11 @@ func (p *program) remark(c *cobra.Command, args []string, f *far, r remark) erro
 	h, err := p.meant(id)
 	if err != nil {
 		return err
+	}
+	if ack, is := r.fact.(guard.Acknowledged); is {
+		if err := h.Plan.MayLead(ack.By); err != nil {
+			return fail(exitUsage, "ack: %w: --by NAME", err)
+		}
 	}
 	if h.Holder == (journal.Holder{}) && h.State.Incident.Open() && h.over() {
 		h, told, err := p.state(c.Context(), h, r.fact)
