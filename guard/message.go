@@ -35,10 +35,7 @@ var Audiences = []string{"team", "management", "customer", "vendor"}
 // unknown. Words of the plan that cannot be filled in stop no message: those of golive take their place, and the team is
 // told. It is pure, but for the table of time zones that it looks up.
 func (p *Plan) Message(s State, now time.Time, audience string, news News, about string) (title, text string) {
-	w := writer{plan: p, s: s, now: now, zone: p.zone()}
-	if p.Language == "zh" {
-		w.tongue = chinese
-	}
+	w := writer{plan: p, s: s, now: now, zone: p.zone(), tongue: p.tongue()}
 	agreed := audience
 	switch {
 	case p.Roster.vendor(audience):
@@ -54,8 +51,11 @@ func (p *Plan) Message(s State, now time.Time, audience string, news News, about
 		return title, w.test()
 	}
 	if own, ok := w.agreed(agreed, audience); ok {
-		if !w.public {
+		switch {
+		case !w.public:
 			own = lines(w.news(news, about), own)
+		case w.vendor != "": // whoever passes it on by telephone needs that, whatever the words are
+			own = lines(own, w.contract())
 		}
 		return title, own
 	}
@@ -86,6 +86,14 @@ const (
 	english tongue = iota
 	chinese
 )
+
+// tongue is the language of the plan.
+func (p *Plan) tongue() tongue {
+	if p.Language == "zh" {
+		return chinese
+	}
+	return english
+}
 
 // A writer knows what there is to say, and in which words.
 type writer struct {
@@ -206,6 +214,10 @@ var phrases = map[string][2]string{
 	"decide.failed":              {"what to do now that the way back has failed", "回退失败，确定后续处置方案"},
 	"decide.sign":                {"whether the business is well again (%s)", "确认业务恢复正常（%s）"},
 	"decide.over":                {"whether it is over (%s)", "决定是否终止应急响应（%s）"},
+	"Vendor":                     {"Vendor", "供应商"},
+	"callable":                   {"%s (%s)", "%s（%s）"},
+	"list":                       {", ", "，"},
+	"contract.id":                {"contract %s", "合同编号 %s"},
 	"Contract":                   {"Contract", "合同编号"},
 	"contract.own":               {"the one between you and us", "以双方所签合同为准"},
 	"Needed":                     {"What we need", "支援需求"},
@@ -291,7 +303,8 @@ func (w writer) title(news News) string {
 	default:
 		if news != NewsOpened && news != NewsRecovered && news != NewsStoodDown {
 			news = NewsUpdate
-			if w.audience == "vendor" && len(w.s.Incident.Heard["vendor"]) == 0 { // they hear of it for the first time
+			heard := w.s.Incident.Heard["vendor"]
+			if w.audience == "vendor" && (len(heard) == 0 || w.vendor != "" && !slices.Contains(heard, w.vendor)) { // they hear of it for the first time
 				news = NewsOpened
 			}
 		}
@@ -483,7 +496,7 @@ func (w writer) own(news News, about string) string {
 	case "customer":
 		return text
 	case "vendor":
-		return lines(text, w.contract(news))
+		return lines(text, w.contract(), w.needed(news))
 	case "management":
 		return lines(w.news(news, about), text, w.graded(), w.decisions())
 	}
@@ -550,22 +563,54 @@ func (w writer) decisions() string {
 // leader is the role that leads at this level.
 func (w writer) leader() string { return (&machine{plan: w.plan, State: &w.s, now: w.now}).lead() }
 
-// contract is under which right a vendor is called, and for what.
-func (w writer) contract(news News) string {
-	id, needed := w.say("contract.own"), w.say("needed")
+// supplier is the vendor who reads it; the zero one: it is not known which.
+func (w writer) supplier() Vendor {
 	for _, v := range w.plan.Roster.Vendors {
-		if v.Name != w.vendor {
-			continue
+		if v.Name == w.vendor {
+			return v
 		}
-		id = cmp.Or(v.Contract.ID, id)
-		if v.SLA.Respond > 0 {
-			needed = w.say("needed.within", needed, v.SLA.Respond)
+	}
+	return Vendor{}
+}
+
+// contract is which vendor is called, where, and under which right.
+func (w writer) contract() string {
+	v := w.supplier()
+	who := ""
+	if v.Name != "" {
+		who = w.field("Vendor", w.callable(v, false))
+	}
+	return lines(who, w.field("Contract", cmp.Or(v.Contract.ID, w.say("contract.own"))))
+}
+
+// callable is a vendor as somebody needs it who has to call: with the addresses, which whoever sends it takes out again
+// unless the plan publishes them, and with the contract if that does not stand beside it.
+func (w writer) callable(v Vendor, contract bool) string {
+	var how []string
+	for _, way := range v.Reach {
+		for _, kind := range slices.Sorted(maps.Keys(way)) {
+			how = append(how, kind+" "+way[kind])
 		}
+	}
+	if contract && v.Contract.ID != "" {
+		how = append(how, w.say("contract.id", v.Contract.ID))
+	}
+	if len(how) == 0 {
+		return v.Name
+	}
+	return w.say("callable", v.Name, strings.Join(how, w.say("list")))
+}
+
+// needed is what a vendor is asked for.
+func (w writer) needed(news News) string {
+	needed := w.say("needed")
+	if v := w.supplier(); v.SLA.Respond > 0 {
+		needed = w.say("needed.within", needed, v.SLA.Respond)
 	}
 	if news == NewsRecovered || news == NewsStoodDown {
 		needed = w.say("needed.none")
 	}
-	return lines(w.field("Contract", id), w.field("Needed", needed))
+	return w.field("Needed", needed)
 }
 
 // inside is what the team has to know beside what everybody does.

@@ -219,7 +219,7 @@ func responses(h history, c Caller, now time.Time) (all []act) {
 	may := func(f guard.Stated) bool { return maySay(h.plan, f, c) == nil }
 	if i.Cause == "" {
 		all = append(all, act{
-			ID: "cause", What: guard.StateCause, Name: "Cause known", Ask: "What made it happen", Sure: "Record the cause",
+			ID: "cause", What: guard.StateCause, Name: "Cause known", Ask: "What made it happen", Sure: "Record the cause", Classes: h.plan.Classes(),
 			Says: "Vendors and customers need not be called for a cause that is known.",
 		})
 	}
