@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/golive-dev/golive/guard/judge"
 )
 
 // News is what there is to say about an incident.
@@ -190,6 +192,11 @@ var phrases = map[string][2]string{
 	"vendor.recovered":           {"recovered; no more support is needed for now", "服务已恢复，暂无需支援"},
 	"vendor.stood_down":          {"the incident is over", "事件处置完毕通知"},
 	"about":                      {"What is new", "最新情况"},
+	"counts":                     {"%s: %s", "%s：%s"},
+	"counts.new":                 {"bad on the new version %s", "新版本异常 %s"},
+	"counts.slow":                {"slower than %s on the new version %s", "新版本耗时超过 %s 的占 %s"},
+	"counts.old":                 {"%s, on the old one %s", "%s，旧版本 %s"},
+	"counts.of":                  {"%.3g %% (%.0f of %.0f)", "%.3g %%（%.0f/%.0f）"},
 	"late":                       {"not done in time: %s", "未按时完成：%s"},
 	"late.until":                 {"%s; owed by %s, until %s", "%s；责任人：%s，时限：%s"},
 	"Level":                      {"Level", "事件级别"},
@@ -509,7 +516,7 @@ func (w writer) news(news News, about string) string {
 		if about == "" {
 			return ""
 		}
-		return w.field("about", about)
+		return w.field("about", w.reason(about))
 	}
 	what := about
 	if _, known := phrases["due."+about]; known {
@@ -519,6 +526,34 @@ func (w writer) news(news News, about string) string {
 		what = w.say("late.until", what, o.Role, w.moment(o.Until))
 	}
 	return w.field("about", w.say("late", what))
+}
+
+// reason is why something happened. The sentence of the judge in it is English: in another language its counts stand in its
+// place, and the whole of it is in the journal.
+func (w writer) reason(text string) string {
+	r := w.s.Ruling
+	if w.tongue == english || r.Why == "" || !strings.Contains(text, r.Why) {
+		return text
+	}
+	for _, sight := range r.Signals {
+		if sight.Signal == r.Signal && sight.Step.Canary.Requests > 0 {
+			return strings.Replace(text, r.Why, w.counts(sight), 1)
+		}
+	}
+	return text // no signal has decided alone, or nobody counted
+}
+
+// counts are those of a signal in this step.
+func (w writer) counts(s judge.Sight) string {
+	of := func(t judge.Tally) string { return w.say("counts.of", t.Rate*100, t.Bad, t.Requests) }
+	text := w.say("counts.new", of(s.Step.Canary))
+	if s.Slower > 0 {
+		text = w.say("counts.slow", Duration(s.Slower*float64(time.Second)), of(s.Step.Canary))
+	}
+	if s.Step.Baseline.Requests > 0 {
+		text = w.say("counts.old", text, of(s.Step.Baseline))
+	}
+	return w.say("counts", s.Signal, text)
 }
 
 // graded is how bad it is, and why.
@@ -622,7 +657,7 @@ func (w writer) inside(about string) string {
 	}
 	all = append(all, w.field("Lead", cmp.Or(i.Lead, w.say("nobody"))), w.field("Cause", cmp.Or(i.Cause, w.say("unknown"))))
 	if w.s.Why != "" && w.s.Why != about {
-		all = append(all, w.field("Reason", w.s.Why))
+		all = append(all, w.field("Reason", w.reason(w.s.Why)))
 	}
 	if w.s.Trouble != "" {
 		all = append(all, w.field("Trouble", w.s.Trouble))

@@ -460,10 +460,10 @@ func (r Receipt) has(name string) bool {
 	return slices.ContainsFunc(r.Handed, func(h Handed) bool { return h.Name == name && h.Problem == "" })
 }
 
-// Missed are those whom the notice has reached in no way, each once.
+// Missed are those whom the notice has reached in no way, each once. Whom the notifier does not name nobody can tell again.
 func (r Receipt) Missed() (missed []Handed) {
 	for _, h := range r.Handed {
-		if !r.has(h.Name) && !slices.ContainsFunc(missed, func(m Handed) bool { return m.Name == h.Name }) {
+		if h.Name != "" && !r.has(h.Name) && !slices.ContainsFunc(missed, func(m Handed) bool { return m.Name == h.Name }) {
 			missed = append(missed, h)
 		}
 	}

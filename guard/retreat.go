@@ -45,7 +45,7 @@ func (m *machine) takenBack(why string, noIncident bool) {
 func (m *machine) harm() string {
 	switch {
 	case !m.Suspect.IsZero():
-		return m.Ruling.Why
+		return orElse(m.Ruling.Why, "the latest readings speak against "+m.Release.To)
 	case m.fires() != "": // even where the plan only notes alerts
 		return m.fires()
 	}
@@ -216,6 +216,9 @@ func (m *machine) order(f Ordered) {
 		who = "somebody"
 	}
 	what := fmt.Sprintf("%s ordered %s", who, f.Verb)
+	if f.NoIncident {
+		what += ", as no incident"
+	}
 	if f.Why != "" {
 		what += ": " + f.Why
 	}

@@ -416,7 +416,11 @@ func (m *machine) begin(st Standing) {
 		m.over(NoGo, fmt.Sprintf("there is no way back to %s over the migration of %s", m.Release.From, m.irreversible()))
 		return
 	case m.Purpose == ToRollback:
-		m.takenBack("rolled back by hand", m.Withdrawn)
+		why := "rolled back by hand"
+		if m.Withdrawn {
+			why += ", as no incident"
+		}
+		m.takenBack(why, m.Withdrawn)
 		return
 	case m.follows():
 		m.follow(st)

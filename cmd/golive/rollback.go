@@ -42,7 +42,7 @@ Exit codes: 0 rolled back and verified, 11 not certain.`,
 		case err != nil:
 			return err
 		case back.noIncident && strings.TrimSpace(back.why) == "":
-			return fail(exitUsage, "--no-incident: say why it is taken back, if nothing has gone wrong, as in --why \"the campaign was put off\"")
+			return errReason
 		case far:
 			return p.rollbackFar(c.Context(), *release, strings.Join(args, ""), back, f)
 		}
@@ -69,6 +69,9 @@ Exit codes: 0 rolled back and verified, 11 not certain.`,
 	}
 	return c
 }
+
+// errReason asks whoever says that nothing has gone wrong what it is about then.
+var errReason = fail(exitUsage, `--no-incident: say why it is taken back, if nothing has gone wrong, as in --why "the campaign was put off"`)
 
 // A wayBack is how traffic is to be taken back.
 type wayBack struct {

@@ -119,6 +119,9 @@ func Ordered(f guard.Ordered) string {
 	if f.Verb == guard.OrderExtend {
 		text += fmt.Sprintf(" by %s", f.For)
 	}
+	if f.NoIncident {
+		text += ", as no incident"
+	}
 	if f.Why != "" {
 		text += ": " + f.Why
 	}
