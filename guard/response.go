@@ -417,7 +417,7 @@ func (m *machine) inform(audience string, roles []string, news News, about strin
 // told notes what a delivered notice meets, and goes on with those whom it has not reached.
 func (m *machine) told(t Task, f Told) {
 	d, _ := t.Deed.(Tell)
-	if n := d.Notice; n.News != "" && f.Receipt.reached() {
+	if n := d.Notice; n.News != "" && !f.Receipt.Lost() {
 		m.delivered(n)
 	}
 	m.missed(t, d, f.Receipt)
@@ -470,9 +470,9 @@ func (r Receipt) Missed() (missed []Handed) {
 	return missed
 }
 
-// reached says whether somebody has got the notice. A channel that knows no recipients, such as a chat, has none to name.
-func (r Receipt) reached() bool {
-	return len(r.Handed) == 0 || slices.ContainsFunc(r.Handed, func(h Handed) bool { return h.Problem == "" })
+// Lost says that nobody has got the notice. A channel that knows no recipients, such as a chat, has none to name.
+func (r Receipt) Lost() bool {
+	return len(r.Handed) > 0 && !slices.ContainsFunc(r.Handed, func(h Handed) bool { return h.Problem == "" })
 }
 
 // missed tries a notice again for those whom it has not reached, and for nobody else: nobody gets it twice because the

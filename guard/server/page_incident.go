@@ -181,6 +181,9 @@ func deliveries(h history) (all []delivered) {
 		d := delivered{At: e.At, Channel: report.Channel(h.plan, tell.Channel), Title: tell.Notice.Title, mark: mark{"delivered", good, check}}
 		switch f := e.Fact.(type) {
 		case guard.Told:
+			if f.Receipt.Lost() {
+				d.mark = mark{"not delivered", bad, cross}
+			}
 			for _, to := range f.Receipt.Handed {
 				one := handed{mark{"has it", good, check}, to.Name, to.Way, to.Problem}
 				if to.Problem != "" {

@@ -487,8 +487,11 @@ func (t *teller) fact(e guard.Event, was, s guard.State, turned bool, add func(m
 	case guard.Told:
 		if tell, ok := asked(was, e.Task).(guard.Tell); ok {
 			m, missed := mark{"told", faint, dash}, report.Missed(f.Receipt)
-			if missed != "" {
+			switch {
+			case f.Receipt.Lost():
 				m = mark{"not told", doubt, alarm}
+			case missed != "":
+				m = mark{"told in part", doubt, alarm}
 			}
 			add(m, "%s: %s%s", report.Channel(t.plan, tell.Channel), tell.Notice.Title, missed)
 		}

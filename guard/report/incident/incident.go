@@ -570,11 +570,11 @@ func (b *builder) toldOf(r Record, t given, d guard.Tell) {
 			})
 			one.Handed = append(one.Handed, h)
 		}
-		switch missed := f.Receipt.Missed(); {
-		case len(missed) > 0 && len(missed) == len(f.Receipt.Handed):
+		switch {
+		case f.Receipt.Lost():
 			one.Tries++
 			if !one.Delivered() {
-				one.Problem = b.text(missed[0].Problem)
+				one.Problem = b.text(f.Receipt.Handed[0].Problem)
 			}
 		case !one.Delivered():
 			one.Arrived, one.Problem = r.Event.At, ""
@@ -652,10 +652,10 @@ func (b *builder) tell(r Record, was, s guard.State) {
 	case guard.Gathered:
 		b.line(r, golive, "line_gathered", fmt.Sprint(len(f.Exhibits)))
 	case guard.Told:
-		switch t, missed := b.toldAt(r), f.Receipt.Missed(); {
+		switch t := b.toldAt(r); {
 		case t == nil:
-		case len(missed) > 0 && len(missed) == len(f.Receipt.Handed):
-			b.line(r, golive, "line_failed", missed[0].Problem)
+		case f.Receipt.Lost():
+			b.line(r, golive, "line_failed", f.Receipt.Handed[0].Problem)
 		default:
 			b.line(r, golive, "line_told", t.Channel, t.Title)
 		}
