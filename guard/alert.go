@@ -40,13 +40,18 @@ func (m *machine) voted(f Voted) {
 	m.unname(Unnamed{f.By, f.Group, unnamed})
 	m.Alarm = ""
 	if m.plan.Rollout.Alert.Then != ThenNote {
-		all := m.Uncounted
-		for _, u := range m.Unnamed {
-			all += u.N
-		}
-		m.Alarm = alarm(m.Alerts, all)
+		m.Alarm = m.fires()
 	}
 	m.heed()
+}
+
+// fires says which alerts fire now that began after the rollout; empty: none.
+func (m *machine) fires() string {
+	all := m.Uncounted
+	for _, u := range m.Unnamed {
+		all += u.N
+	}
+	return alarm(m.Alerts, all)
 }
 
 // unname puts a number in the place of the one that the same group gave before, and leaves those of others alone. Of the

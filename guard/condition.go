@@ -5,8 +5,10 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"time"
 
 	"github.com/expr-lang/expr"
+	"github.com/expr-lang/expr/ast"
 	"github.com/expr-lang/expr/vm"
 )
 
@@ -20,7 +22,7 @@ type Situation struct {
 	Percent        int                // share of the traffic on the new version
 	Peak           int                // the greatest share that it has had
 	Alerts         int                // that fire
-	Minutes        float64            // since detection, whenever something happens
+	Minutes        float64            // since detection
 	Cause          string             // what made the rollout go back: one of the Causes
 	Scenario       string             // one of Classes, or of the plan
 	Tier           string
@@ -87,10 +89,7 @@ func firstLine(text string) string {
 func (p *Plan) Grade(s Situation) (level Level, why string, found bool) {
 	env := p.env(s)
 	for _, l := range p.Severity {
-		program, err := p.conditions[l.When], error(nil)
-		if program == nil { // a plan that nobody has parsed, or a placeholder
-			program, err = p.condition(l.When)
-		}
+		program, err := p.program(l)
 		if err != nil {
 			return l, err.Error(), true
 		}
@@ -103,4 +102,78 @@ func (p *Plan) Grade(s Situation) (level Level, why string, found bool) {
 		}
 	}
 	return Level{}, "", false
+}
+
+// program is the condition of a level, ready to be asked.
+func (p *Plan) program(l Level) (*vm.Program, error) {
+	if program := p.conditions[l.When]; program != nil {
+		return program, nil
+	}
+	return p.condition(l.When) // of a plan that nobody has parsed, or a placeholder
+}
+
+// turns is the first time after another, both since detection, from which a condition may hold only because time has
+// passed; false: none speaks of time any more. Where minutes is compared with numbers it is right behind the next of them,
+// since what happens at that very moment is not over it; of any other use it is the next whole minute.
+func (p *Plan) turns(after time.Duration) (next time.Duration, ever bool) {
+	sooner := func(at time.Duration) {
+		if at > after && (!ever || at < next) {
+			next, ever = at, true
+		}
+	}
+	for _, l := range p.Severity {
+		program, err := p.program(l)
+		if err != nil {
+			continue // it holds already
+		}
+		node, times := program.Node(), times{}
+		ast.Walk(&node, &times)
+		for _, minutes := range times.limits {
+			sooner(time.Duration(minutes*float64(time.Minute)) + time.Millisecond)
+		}
+		if times.mentions > len(times.limits) {
+			sooner(after.Truncate(time.Minute) + time.Minute)
+		}
+	}
+	return next, ever
+}
+
+// times is how a condition speaks of time.
+type times struct {
+	mentions int       // of minutes
+	limits   []float64 // the numbers with which minutes is compared, for as many of the mentions
+}
+
+// Visit implements ast.Visitor.
+func (t *times) Visit(node *ast.Node) {
+	switch n := (*node).(type) {
+	case *ast.IdentifierNode:
+		if n.Value == "minutes" || n.Value == "$env" { // which holds minutes, too
+			t.mentions++
+		}
+	case *ast.BinaryNode:
+		if !slices.Contains([]string{"<", "<=", ">", ">="}, n.Operator) {
+			return
+		}
+		for _, sides := range [][2]ast.Node{{n.Left, n.Right}, {n.Right, n.Left}} {
+			name, named := sides[0].(*ast.IdentifierNode)
+			limit, is := number(sides[1])
+			if named && name.Value == "minutes" && is && limit < farOff {
+				t.limits = append(t.limits, limit)
+			}
+		}
+	}
+}
+
+// farOff is a limit, in minutes, that a time.Duration can still hold, and no incident comes near.
+const farOff = 1e7
+
+func number(node ast.Node) (float64, bool) {
+	switch n := node.(type) {
+	case *ast.IntegerNode:
+		return float64(n.Value), true
+	case *ast.FloatNode:
+		return n.Value, true
+	}
+	return 0, false
 }

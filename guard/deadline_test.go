@@ -1,11 +1,16 @@
 package guard_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/golive-dev/golive/guard"
 	"github.com/golive-dev/golive/guard/judge"
@@ -91,6 +96,151 @@ func TestEscalation(t *testing.T) {
 	}
 }
 
+// TestQuietNight has the severity rise because time has passed, at its moment and once, although nothing else happens and
+// whatever restarts come in between.
+func TestQuietNight(t *testing.T) {
+	plan := shopPlan(t, " | RESPONDING ")
+	for seed := range uint64(40) {
+		r := rand.New(rand.NewPCG(seed, 9))
+		n := keepVigil(t, plan, time.Date(2026, 11, 24, 23, 40, 0, 0, time.UTC))
+		n.until(n.began.Add(30*time.Minute), r)
+		if got := n.state.Incident.Level; got != 3 {
+			t.Fatalf("seed %d: level %d after exactly 30 minutes, want 3", seed, got)
+		}
+		n.until(n.began.Add(50*time.Minute), r)
+		var got []string
+		for _, g := range n.state.Incident.Grades {
+			got = append(got, fmt.Sprintf("%d after %s", g.Level, g.At.Sub(n.began)))
+		}
+		if want := []string{"3 after 0s", "2 after 30m0.001s"}; !slices.Equal(got, want) {
+			t.Fatalf("seed %d: %q, want %q", seed, got, want)
+		}
+		if said := n.notices("level", "errors > 20% or minutes > 30"); said != 1 {
+			t.Fatalf("seed %d: %d notices say that it is worse, want 1", seed, said)
+		}
+	}
+}
+
+// TestWorseByTime sees a rule that speaks of time hold within a minute, in whatever words it does, and asks no more than it
+// has to.
+func TestWorseByTime(t *testing.T) {
+	for _, tt := range []struct {
+		when  string
+		holds time.Duration // from then on; 0: never
+		asks  int           // at most
+	}{
+		{"minutes > 30", 30 * time.Minute, 1},
+		{"minutes >= 1.5 and percent >= 0", 90 * time.Second, 1},
+		{"45 < minutes", 45 * time.Minute, 1},
+		{"errors > 20% or (down or minutes > 2 * 60)", 2 * time.Hour, 121},
+		{"minutes / 60 > 2", 2 * time.Hour, 121},
+		{"$env.minutes > 3", 3 * time.Minute, 4},
+		{"minutes > 5 and minutes > 7", 7 * time.Minute, 2},
+		{"minutes > 1e300", 0, 300},
+		{"errors > 20%", 0, 0},
+	} {
+		t.Run(tt.when, func(t *testing.T) {
+			severity := fmt.Sprintf("severity: [{level: 1, when: %q}, {level: 2, when: \"true\"}]\nnotify: [{use: stdout}]\n", tt.when)
+			n := keepVigil(t, shopPlan(t, " | "+severity), time.Date(2026, 11, 24, 23, 40, 0, 0, time.UTC))
+			n.until(n.began.Add(3*time.Hour), rand.New(rand.NewPCG(1, 1)))
+			switch grades := n.state.Incident.Grades; {
+			case tt.holds == 0 && len(grades) != 1, tt.holds > 0 && len(grades) != 2:
+				t.Errorf("the level was %+v", grades)
+			case tt.holds > 0:
+				if late := grades[1].At.Sub(n.began) - tt.holds; late <= 0 || late > time.Minute {
+					t.Errorf("seen %s after it held", late)
+				}
+			}
+			if n.regraded > tt.asks {
+				t.Errorf("asked %d times, want %d at most", n.regraded, tt.asks)
+			}
+		})
+	}
+}
+
+// TestDeadAddress: of a notice that reached some, the others alone have it again, a few times and not for ever, and then the
+// team hears who was not reached: once, although that does not reach him either.
+func TestDeadAddress(t *testing.T) {
+	plan := shopPlan(t, " | RESPONDING ")
+	for seed := range uint64(20) {
+		r := rand.New(rand.NewPCG(seed, 10))
+		n := keepVigil(t, plan, time.Date(2026, 11, 24, 23, 40, 0, 0, time.UTC))
+		n.dead = "Ada Obi"
+		n.until(n.began.Add(2*time.Hour), r)
+		tries, asked := map[string]int{}, 0
+		for _, d := range n.told {
+			if d.notice.Audience != "team" {
+				continue
+			}
+			key := d.notice.Key + fmt.Sprint(d.notice.Only)
+			if tries[key]++; len(d.notice.Only) == 0 && tries[key] > 1 {
+				t.Fatalf("seed %d: everybody was told %q again", seed, d.notice.Title)
+			}
+			if len(d.notice.Only) > 0 && (!slices.Equal(d.notice.Only, []string{"Ada Obi"}) || tries[key] > 4) {
+				t.Fatalf("seed %d: %v was told %q %d times more", seed, d.notice.Only, d.notice.Title, tries[key])
+			}
+			if strings.HasPrefix(d.notice.About, "Ada Obi could not be reached through stdout") && len(d.notice.Only) == 0 {
+				asked++
+			}
+		}
+		if asked != 1 || !slices.Equal(n.state.Incident.Unreached, []string{"Ada Obi"}) {
+			t.Fatalf("seed %d: the team was asked %d times; unreached: %q", seed, asked, n.state.Incident.Unreached)
+		}
+		n.dead = ""
+		n.tell(guard.Stated{What: guard.StateSeverity, Level: 1, Text: "nobody can pay", By: "Mei Lin"})
+		n.until(n.now.Add(time.Minute), r)
+		if left := n.state.Incident.Unreached; len(left) > 0 {
+			t.Fatalf("seed %d: reached again, and still unreached: %q", seed, left)
+		}
+	}
+}
+
+// TestOlderJournals leads the journal of an incident of commit 6183693 to where that commit has led it: what a golive of then
+// did not give out, such as repeats for those whom a notice has missed, takes no number that an answer in the journal has.
+func TestOlderJournals(t *testing.T) {
+	chapters := strings.NewReplacer(
+		"vendors: [{name: PayCo}]", "vendors: [{name: PayCo}, {name: CloudCo}]",
+		"to: [PayCo, customer, management]", "to: [PayCo, CloudCo, customer, management]",
+		"for: [customer, management]", "for: [customer, management, vendor]",
+	).Replace(responding)
+	plan := shopPlan(t, " | "+chapters)
+	journal, err := os.ReadFile("testdata/older/journal.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := os.ReadFile("testdata/older/state.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s guard.State
+	for line := range strings.Lines(string(journal)) {
+		var record struct {
+			At   time.Time
+			Kind string
+			Data json.RawMessage
+		}
+		if err := json.Unmarshal([]byte(line), &record); err != nil {
+			t.Fatal(err)
+		}
+		e, err := guard.Decode(record.At, record.Kind, record.Data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Task != 0 && !asked(s, e.Task) {
+			t.Errorf("nobody has asked for task %d: %s", e.Task, line)
+		}
+		s = guard.Next(plan, s, e)
+	}
+	asides := len(s.Todo)
+	s.Todo = slices.DeleteFunc(s.Todo, func(task guard.Task) bool { return task.ID < 0 })
+	if asides -= len(s.Todo); asides == 0 {
+		t.Error("nothing is given out beside what there was")
+	}
+	if diff := cmp.Diff(string(want), describe(s, s.Opened)+"\n"); diff != "" {
+		t.Errorf("it leads elsewhere (-then +now):\n%s", diff)
+	}
+}
+
 // vigil is an incident that somebody lives through by a made-up clock.
 type vigil struct {
 	t     *testing.T
@@ -99,6 +249,9 @@ type vigil struct {
 	now   time.Time
 	began time.Time
 	told  []delivery
+	dead  string // whom no notice for all reaches, nor one for him alone; empty: nobody
+
+	regraded int // how often the rules were asked for no other reason than the time
 }
 
 type delivery struct {
@@ -162,7 +315,19 @@ func (n *vigil) answer(task guard.Task) guard.Fact {
 		return guard.Gathered{}
 	case guard.Tell:
 		n.told = append(n.told, delivery{n.now, d.Notice})
-		return guard.Told{}
+		switch {
+		case d.Notice.Audience != "team":
+			return guard.Told{}
+		case n.dead == "":
+			return guard.Told{Receipt: guard.Receipt{Handed: []guard.Handed{{Name: "Ada Obi", Way: "email"}}}}
+		}
+		told := guard.Told{Receipt: guard.Receipt{Handed: []guard.Handed{{Name: n.dead, Way: "email", Problem: "no such mailbox"}}}}
+		if len(d.Notice.Only) == 0 {
+			told.Receipt.Handed = append(told.Receipt.Handed, guard.Handed{Name: "Wang Fang", Way: "email"})
+		}
+		return told
+	case guard.Regrade:
+		n.regraded++
 	}
 	return guard.Elapsed{}
 }

@@ -169,6 +169,8 @@ func TestStatedCheck(t *testing.T) {
 		wrong string // part of the error; empty: it is right
 	}{
 		{"a cause", guard.Stated{What: guard.StateCause, Text: "a full disk"}, ""},
+		{"a cause, and what kind of trouble it is", guard.Stated{What: guard.StateCause, Text: "a full disk", Class: "data_loss"}, ""},
+		{"trouble that nobody knows", guard.Stated{What: guard.StateCause, Text: "a full disk", Class: "dataloss"}, `knows no trouble of the kind "dataloss" (say one of bad_release, crash`},
 		{"no cause", guard.Stated{What: guard.StateCause, Text: " "}, "does not say what made it happen"},
 		{"a level", guard.Stated{What: guard.StateSeverity, Level: 1, Text: "nobody can pay"}, ""},
 		{"a level that is not there", guard.Stated{What: guard.StateSeverity, Level: 3, Text: "x"}, "3 is no level of the plan (say one of 1, 2;"},

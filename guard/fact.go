@@ -29,6 +29,8 @@ type (
 		Purpose Purpose `json:"purpose"`
 		Mode    Mode    `json:"mode"`
 		Force   bool    `json:"force,omitempty"` // go back by hand even if the way back seems closed
+		// NoIncident says of a way back by hand that nothing has gone wrong; see Ordered.
+		NoIncident bool `json:"no_incident,omitempty"`
 		// BreakGlass opens the gate for this launch; nil: it does not.
 		BreakGlass *BreakGlass `json:"break_glass,omitempty"`
 		Plan       string      `json:"plan"`              // the text of the plan: the rollout keeps the plan it began with
@@ -46,11 +48,14 @@ type (
 	}
 	// Ordered is what a person decided.
 	Ordered struct {
-		Verb   Verb     `json:"verb"`
-		By     string   `json:"by,omitempty"`
-		Why    string   `json:"why,omitempty"`
-		For    Duration `json:"for,omitempty"`    // of OrderExtend
-		Offset int64    `json:"offset,omitempty"` // behind it in the inbox of the journal, if it came from there
+		Verb Verb     `json:"verb"`
+		By   string   `json:"by,omitempty"`
+		Why  string   `json:"why,omitempty"`
+		For  Duration `json:"for,omitempty"` // of OrderExtend
+		// NoIncident says of OrderRollback that nothing has gone wrong: a newer release takes its place, say. It counts as
+		// long as no reading and no alert speaks against the new version; else it is an incident all the same.
+		NoIncident bool  `json:"no_incident,omitempty"`
+		Offset     int64 `json:"offset,omitempty"` // behind it in the inbox of the journal, if it came from there
 	}
 	// Voted is what an alerting system says: which alerts fire, or fire no more.
 	Voted struct {
@@ -78,7 +83,7 @@ type (
 		What    Statement `json:"what"`
 		Text    string    `json:"text,omitempty"`
 		Subject string    `json:"subject,omitempty"` // what each Statement says
-		Class   string    `json:"class,omitempty"`   // of StateAction: one of ActionClasses
+		Class   string    `json:"class,omitempty"`   // of StateAction: one of ActionClasses; of StateCause: what kind of trouble it is
 		Level   int       `json:"level,omitempty"`   // of StateSeverity
 		Due     time.Time `json:"due,omitzero"`      // of StateAction
 		By      string    `json:"by,omitempty"`
@@ -205,7 +210,7 @@ var Verbs = []Verb{OrderRollback, OrderHold, OrderResume, OrderProceed, OrderExt
 type Statement string
 
 const (
-	StateCause     Statement = "cause"      // Text made it happen
+	StateCause     Statement = "cause"      // Text made it happen, which is of Class, if that is known: one of Classes, or a scenario of the plan
 	StateSeverity  Statement = "severity"   // it is of Level, because of Text; from then on the rules can only make it worse
 	StateSignOff   Statement = "sign-off"   // as Subject, a role, that it is well again, or that what was asked for may be done
 	StateStandDown Statement = "stand-down" // it is over, as Text says

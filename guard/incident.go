@@ -9,7 +9,7 @@ import (
 // goes on after the traffic is back, until somebody stands it down. The zero value is none.
 type Incident struct {
 	Began    time.Time // detection: the first sample that spoke for harm, not the first page
-	Scenario string    // what kind of trouble it is: one of Classes, or a scenario of the plan
+	Scenario string    // what kind of trouble it is, as golive takes it or a person says: one of Classes, or a scenario of the plan
 
 	Level  int     // how bad it is now; 0: the plan has no levels
 	Ruled  int     // the worst level that the rules of the plan have said
@@ -39,6 +39,8 @@ type Incident struct {
 	Ramped   int // how many of recovery.ramp are done
 	// Heard are the audiences that have had a notice of it, and the roles in them.
 	Heard map[string][]string
+	// Unreached are those for whom no channel worked when they were told last, by name.
+	Unreached []string
 }
 
 // Open says that there is an incident, and that it is not stood down.

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/golive-dev/golive/guard/judge"
 )
 
 // News is what there is to say about an incident.
@@ -36,10 +38,7 @@ var Audiences = []string{"team", "management", "customer", "vendor"}
 // unknown. Words of the plan that cannot be filled in stop no message: those of golive take their place, and the team is
 // told. It is pure, but for the table of time zones that it looks up.
 func (p *Plan) Message(s State, now time.Time, audience string, news News, about string) (title, text string) {
-	w := writer{plan: p, s: s, now: now, zone: p.zone()}
-	if p.Language == "zh" {
-		w.tongue = chinese
-	}
+	w := writer{plan: p, s: s, now: now, zone: p.zone(), tongue: p.tongue()}
 	agreed := audience
 	switch {
 	case p.Roster.vendor(audience):
@@ -55,8 +54,11 @@ func (p *Plan) Message(s State, now time.Time, audience string, news News, about
 		return title, w.test()
 	}
 	if own, ok := w.agreed(agreed, audience); ok {
-		if !w.public {
+		switch {
+		case !w.public:
 			own = lines(w.news(news, about), own)
+		case w.vendor != "": // whoever passes it on by telephone needs that, whatever the words are
+			own = lines(own, w.contract())
 		}
 		return title, own
 	}
@@ -87,6 +89,14 @@ const (
 	english tongue = iota
 	chinese
 )
+
+// tongue is the language of the plan.
+func (p *Plan) tongue() tongue {
+	if p.Language == "zh" {
+		return chinese
+	}
+	return english
+}
 
 // A writer knows what there is to say, and in which words.
 type writer struct {
@@ -184,6 +194,11 @@ var phrases = map[string][2]string{
 	"vendor.recovered":           {"recovered; no more support is needed for now", "服务已恢复，暂无需支援"},
 	"vendor.stood_down":          {"the incident is over", "事件处置完毕通知"},
 	"about":                      {"What is new", "最新情况"},
+	"counts":                     {"%s: %s", "%s：%s"},
+	"counts.new":                 {"bad on the new version %s", "新版本异常 %s"},
+	"counts.slow":                {"slower than %s on the new version %s", "新版本耗时超过 %s 的占 %s"},
+	"counts.old":                 {"%s, on the old one %s", "%s，旧版本 %s"},
+	"counts.of":                  {"%.3g %% (%.0f of %.0f)", "%.3g %%（%.0f/%.0f）"},
 	"late":                       {"not done in time: %s", "未按时完成：%s"},
 	"late.until":                 {"%s; owed by %s, until %s", "%s；责任人：%s，时限：%s"},
 	"Level":                      {"Level", "事件级别"},
@@ -208,6 +223,10 @@ var phrases = map[string][2]string{
 	"decide.failed":              {"what to do now that the way back has failed", "回退失败，确定后续处置方案"},
 	"decide.sign":                {"whether the business is well again (%s)", "确认业务恢复正常（%s）"},
 	"decide.over":                {"whether it is over (%s)", "决定是否终止应急响应（%s）"},
+	"Vendor":                     {"Vendor", "供应商"},
+	"callable":                   {"%s (%s)", "%s（%s）"},
+	"list":                       {", ", "，"},
+	"contract.id":                {"contract %s", "合同编号 %s"},
 	"Contract":                   {"Contract", "合同编号"},
 	"contract.own":               {"the one between you and us", "以双方所签合同为准"},
 	"Needed":                     {"What we need", "支援需求"},
@@ -293,7 +312,8 @@ func (w writer) title(news News) string {
 	default:
 		if news != NewsOpened && news != NewsRecovered && news != NewsStoodDown {
 			news = NewsUpdate
-			if w.audience == "vendor" && len(w.s.Incident.Heard["vendor"]) == 0 { // they hear of it for the first time
+			heard := w.s.Incident.Heard["vendor"]
+			if w.audience == "vendor" && (len(heard) == 0 || w.vendor != "" && !slices.Contains(heard, w.vendor)) { // they hear of it for the first time
 				news = NewsOpened
 			}
 		}
@@ -485,7 +505,7 @@ func (w writer) own(news News, about string) string {
 	case "customer":
 		return text
 	case "vendor":
-		return lines(text, w.contract(news))
+		return lines(text, w.contract(), w.needed(news))
 	case "management":
 		return lines(w.news(news, about), text, w.graded(), w.decisions())
 	}
@@ -498,7 +518,7 @@ func (w writer) news(news News, about string) string {
 		if about == "" {
 			return ""
 		}
-		return w.field("about", about)
+		return w.field("about", w.reason(about))
 	}
 	what := about
 	if _, known := phrases["due."+about]; known {
@@ -508,6 +528,34 @@ func (w writer) news(news News, about string) string {
 		what = w.say("late.until", what, o.Role, w.moment(o.Until))
 	}
 	return w.field("about", w.say("late", what))
+}
+
+// reason is why something happened. The sentence of the judge in it is English: in another language its counts stand in its
+// place, and the whole of it is in the journal.
+func (w writer) reason(text string) string {
+	r := w.s.Ruling
+	if w.tongue == english || r.Why == "" || !strings.Contains(text, r.Why) {
+		return text
+	}
+	for _, sight := range r.Signals {
+		if sight.Signal == r.Signal && sight.Step.Canary.Requests > 0 {
+			return strings.Replace(text, r.Why, w.counts(sight), 1)
+		}
+	}
+	return text // no signal has decided alone, or nobody counted
+}
+
+// counts are those of a signal in this step.
+func (w writer) counts(s judge.Sight) string {
+	of := func(t judge.Tally) string { return w.say("counts.of", t.Rate*100, t.Bad, t.Requests) }
+	text := w.say("counts.new", of(s.Step.Canary))
+	if s.Slower > 0 {
+		text = w.say("counts.slow", Duration(s.Slower*float64(time.Second)), of(s.Step.Canary))
+	}
+	if s.Step.Baseline.Requests > 0 {
+		text = w.say("counts.old", text, of(s.Step.Baseline))
+	}
+	return w.say("counts", s.Signal, text)
 }
 
 // graded is how bad it is, and why.
@@ -552,22 +600,54 @@ func (w writer) decisions() string {
 // leader is the role that leads at this level.
 func (w writer) leader() string { return (&machine{plan: w.plan, State: &w.s, now: w.now}).lead() }
 
-// contract is under which right a vendor is called, and for what.
-func (w writer) contract(news News) string {
-	id, needed := w.say("contract.own"), w.say("needed")
+// supplier is the vendor who reads it; the zero one: it is not known which.
+func (w writer) supplier() Vendor {
 	for _, v := range w.plan.Roster.Vendors {
-		if v.Name != w.vendor {
-			continue
+		if v.Name == w.vendor {
+			return v
 		}
-		id = cmp.Or(v.Contract.ID, id)
-		if v.SLA.Respond > 0 {
-			needed = w.say("needed.within", needed, v.SLA.Respond)
+	}
+	return Vendor{}
+}
+
+// contract is which vendor is called, where, and under which right.
+func (w writer) contract() string {
+	v := w.supplier()
+	who := ""
+	if v.Name != "" {
+		who = w.field("Vendor", w.callable(v, false))
+	}
+	return lines(who, w.field("Contract", cmp.Or(v.Contract.ID, w.say("contract.own"))))
+}
+
+// callable is a vendor as somebody needs it who has to call: with the addresses, which whoever sends it takes out again
+// unless the plan publishes them, and with the contract if that does not stand beside it.
+func (w writer) callable(v Vendor, contract bool) string {
+	var how []string
+	for _, way := range v.Reach {
+		for _, kind := range slices.Sorted(maps.Keys(way)) {
+			how = append(how, kind+" "+way[kind])
 		}
+	}
+	if contract && v.Contract.ID != "" {
+		how = append(how, w.say("contract.id", v.Contract.ID))
+	}
+	if len(how) == 0 {
+		return v.Name
+	}
+	return w.say("callable", v.Name, strings.Join(how, w.say("list")))
+}
+
+// needed is what a vendor is asked for.
+func (w writer) needed(news News) string {
+	needed := w.say("needed")
+	if v := w.supplier(); v.SLA.Respond > 0 {
+		needed = w.say("needed.within", needed, v.SLA.Respond)
 	}
 	if news == NewsRecovered || news == NewsStoodDown {
 		needed = w.say("needed.none")
 	}
-	return lines(w.field("Contract", id), w.field("Needed", needed))
+	return w.field("Needed", needed)
 }
 
 // inside is what the team has to know beside what everybody does.
@@ -579,7 +659,7 @@ func (w writer) inside(about string) string {
 	}
 	all = append(all, w.field("Lead", cmp.Or(i.Lead, w.say("nobody"))), w.field("Cause", cmp.Or(i.Cause, w.say("unknown"))))
 	if w.s.Why != "" && w.s.Why != about {
-		all = append(all, w.field("Reason", w.s.Why))
+		all = append(all, w.field("Reason", w.reason(w.s.Why)))
 	}
 	if w.s.Trouble != "" {
 		all = append(all, w.field("Trouble", w.s.Trouble))

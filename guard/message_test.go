@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/golive-dev/golive/guard"
+	"github.com/golive-dev/golive/guard/judge"
 )
 
 // theNews lists all kinds of news.
@@ -202,5 +203,38 @@ func TestNobodyKnows(t *testing.T) {
 		if n := strings.Count(text, unknown); n != 4 { // nature, recovery, next update and cause
 			t.Errorf("%s: %d things are unknown, want 4:\n%s", language, n, text)
 		}
+	}
+}
+
+// TestReason: what the judge says is English, so that a Chinese message says its counts instead, and keeps the rest.
+func TestReason(t *testing.T) {
+	const why = "errors: canary 12 of 200 (6 %), baseline 3 of 900 (0.33 %), x18; odds 99:1, limit 20:1"
+	errors := judge.Sight{Signal: "errors", Step: judge.Counts{
+		Canary: judge.Tally{Requests: 200, Bad: 12, Rate: .06}, Baseline: judge.Tally{Requests: 900, Bad: 3, Rate: 3. / 900},
+	}}
+	slow, alone := errors, errors
+	slow.Slower = .25
+	alone.Step.Baseline = judge.Tally{}
+	for _, tt := range []struct {
+		name, language string
+		signals        []judge.Sight
+		says           string
+	}{
+		{"English as it is", "en", []judge.Sight{errors}, "What is new: " + why + "; it could not be contained: no answer\n"},
+		{"counts in Chinese", "zh", []judge.Sight{{Signal: "other"}, errors}, "最新情况：errors：新版本异常 6 %（12/200），旧版本 0.333 %（3/900）; it could not be contained: no answer\n"},
+		{"slow requests", "zh", []judge.Sight{slow}, "errors：新版本耗时超过 250ms 的占 6 %（12/200），旧版本 0.333 %（3/900）;"},
+		{"a first release", "zh", []judge.Sight{alone}, "errors：新版本异常 6 %（12/200）;"},
+		{"all of them", "zh", []judge.Sight{{Signal: "errors", Step: judge.Counts{Canary: judge.Tally{Requests: 20, Bad: 20, Rate: 1}}}}, "新版本异常 100 %（20/20）"},
+		{"no counts", "zh", nil, "最新情况：" + why + ";"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s, now := badNight(guard.NewsOpened)
+			s.Ruling = judge.Ruling{Call: judge.Regressed, Why: why, Signal: "errors", Signals: tt.signals}
+			s.Why = why + "; it could not be contained: no answer"
+			_, text := nightPlan(t, tt.language, "").Message(s, now, "team", guard.NewsOpened, s.Why)
+			if !strings.Contains(text, tt.says) {
+				t.Errorf("it does not say %q:\n%s", tt.says, text)
+			}
+		})
 	}
 }

@@ -189,6 +189,9 @@ type Notice struct {
 	Level    int      `json:"level,omitempty"`    // how bad it is, 1 the worst
 	Ends     bool     `json:"ends,omitempty"`     // it is over: whoever shows an alert takes it away
 	Reply    string   `json:"reply,omitempty"`    // an address at which a person can take it on, valid for this notice
+	// Only are the names, as in Handed, of those who are still to get it: the others have it already. Empty: it is for all.
+	// A notifier that sends to addresses of its own besides those of To leaves them out.
+	Only []string `json:"only,omitempty"`
 	// To are the people behind Roles at the minute of the delivery. They are filled in then, and never kept.
 	To []Recipient `json:"to,omitempty"`
 }
@@ -220,7 +223,7 @@ type Handed struct {
 	Name    string `json:"name"`
 	Role    string `json:"role,omitempty"`
 	Way     string `json:"way,omitempty"`     // the kind of address: "email"; never the address
-	Problem string `json:"problem,omitempty"` // why it was not delivered; empty: it was
+	Problem string `json:"problem,omitempty"` // why it was not delivered; empty: it was. It is tried again for those with one
 }
 
 // A Notifier delivers notices. Notify may be repeated with the same key; an error means not delivered.

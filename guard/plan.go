@@ -113,7 +113,7 @@ type Rollout struct {
 	Deadline     Deadlines `json:"deadline,omitzero"`
 	Verify       []Part    `json:"verify,omitempty"`                                        // probes that must pass before "restored" is said
 	Needs        []string  `json:"needs,omitempty"`                                         // what going back depends on: services, programs, accounts
-	OnNewRelease string    `json:"on_new_release,omitempty" oneof:"refuse supersede queue"` // what becomes of a release that comes while another is under way
+	OnNewRelease string    `json:"on_new_release,omitempty" oneof:"refuse supersede queue"` // what becomes of a release that comes while another is under way; supersede takes that one back first, which is no incident unless a reading or an alert speaks against it
 }
 
 // A Step is a share of the traffic that the new version has to prove itself on. A bare number is a Percent.

@@ -3,6 +3,7 @@ package guard_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -88,7 +89,7 @@ func (h *history) run() error {
 			return err
 		}
 		for _, t := range after.Todo {
-			if t.ID > before.Tasks {
+			if !asked(before, t.ID) {
 				h.issued = append(h.issued, t)
 			}
 		}
@@ -133,7 +134,7 @@ func (h *history) event() guard.Event {
 		h.now = h.now.Add(time.Duration(h.rand.IntN(7)) * time.Minute)
 		e.At = h.now
 	case n < 6:
-		e.Fact = guard.Ordered{Verb: pick(h.rand, guard.Verbs...), For: guard.Duration(h.rand.IntN(1600)) * guard.Duration(time.Minute)}
+		e.Fact = guard.Ordered{Verb: pick(h.rand, guard.Verbs...), For: guard.Duration(h.rand.IntN(1600)) * guard.Duration(time.Minute), NoIncident: len(h.past)%2 == 0}
 	case n < 7 && h.rand.IntN(2) == 0:
 		e.Fact = h.statement()
 	case n < 7:
@@ -205,7 +206,7 @@ func (h *history) due() (first guard.Task, found bool) {
 // answer is what a bad world may say to a task.
 func (h *history) answer(t guard.Task) guard.Fact {
 	switch t.Deed.(type) {
-	case guard.Wait, guard.Remind, guard.Escalate:
+	case guard.Wait, guard.Remind, guard.Escalate, guard.Regrade:
 		return guard.Elapsed{}
 	}
 	if h.rand.IntN(16) == 0 {
@@ -293,7 +294,12 @@ func kept(p *guard.Plan, before, after guard.State, e guard.Event) error {
 			if t.NotBefore != after.Until {
 				return fmt.Errorf("the deadline is at %s, and the phase says %s", t.NotBefore, after.Until)
 			}
-		case guard.Tell, guard.Remind, guard.Escalate, guard.Gather:
+		case guard.Tell:
+			if len(d.Notice.Only) > 0 && t.Tries >= 5 {
+				return fmt.Errorf("%v is tried for ever", d.Notice.Only)
+			}
+			continue
+		case guard.Remind, guard.Escalate, guard.Regrade, guard.Gather:
 			continue
 		}
 		others++
@@ -417,6 +423,10 @@ func keptOfIncidents(p *guard.Plan, before, after guard.State, e guard.Event) er
 		return fmt.Errorf("nothing tells why level %d is %d", was.Level, is.Level)
 	case !is.StoodDown.IsZero() && was.StoodDown.IsZero() && (!said || stated.What != guard.StateStandDown || after.Phase != guard.Over):
 		return fmt.Errorf("stood down by %T in %s", e.Fact, after.Phase)
+	case after.Cause == guard.CauseWithdrawn && before.Cause == "" && after.Outcome != guard.ForwardOnly && (!is.Began.IsZero() || len(before.Alerts) > 0 || !before.Suspect.IsZero()):
+		return fmt.Errorf("withdrawn as harmless, and it is not")
+	case is.Open() && is.Ruled != 1 && after.At.Sub(is.Began) <= 30*time.Minute && !regrades(after, is.Began.Add(30*time.Minute)):
+		return fmt.Errorf("nobody will see that it has gone on for more than 30 minutes")
 	case is.Open() && !p.Responds():
 		return fmt.Errorf("an incident that nobody answers for")
 	case (after.Outcome == guard.RollbackFailed || after.Outcome == guard.ForwardOnly) && p.Responds() && is.Began.IsZero():
@@ -449,6 +459,14 @@ func keptOfIncidents(p *guard.Plan, before, after guard.State, e guard.Event) er
 	return nil
 }
 
+// regrades says that the rules of severity are asked right after a moment.
+func regrades(s guard.State, moment time.Time) bool {
+	return slices.ContainsFunc(s.Todo, func(t guard.Task) bool {
+		_, ok := t.Deed.(guard.Regrade)
+		return ok && t.NotBefore.After(moment) && t.NotBefore.Before(moment.Add(time.Minute))
+	})
+}
+
 // measures are the tasks of the judge.
 func measures(s guard.State) (all []guard.Task) {
 	for _, t := range s.Todo {
@@ -478,7 +496,7 @@ func TestNothingIsStuck(t *testing.T) {
 		answered := 0
 		world := func(s guard.State, task guard.Task) (guard.Fact, time.Duration) {
 			switch task.Deed.(type) {
-			case guard.Wait, guard.Remind, guard.Escalate:
+			case guard.Wait, guard.Remind, guard.Escalate, guard.Regrade:
 				return guard.Elapsed{}, 0
 			}
 			if answered++; answered > answers {

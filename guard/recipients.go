@@ -17,8 +17,11 @@ var instead = []string{onDuty, "deputy", "commander"}
 // given the names of those who are on duty at this minute, and vendors. Of a role its holders on duty come before all
 // others, and on_duty is whoever is on duty. A notice for the team never has nobody: where a role has nobody, others hear
 // it, and the remark says so. Customers and management can be served by the channel itself, which then knows whom to tell.
-// A notice that is about no incident has no recipients. It is pure.
+// A notice that is about no incident has no recipients. What is only for some is for those whom Notice.Only names. It is pure.
 func (p *Plan) Recipients(n Notice, c Channel, duty []string) (to []Recipient, remark string) {
+	if len(n.Only) > 0 {
+		return p.only(n.Only), ""
+	}
 	roles := n.Roles
 	switch {
 	case len(roles) == 0 && n.Audience == "":
@@ -40,6 +43,17 @@ func (p *Plan) Recipients(n Notice, c Channel, duty []string) (to []Recipient, r
 		}
 	}
 	return to, strings.Join(remarks, "; ")
+}
+
+// only are those of the roster who have these names, whoever is on duty by now.
+func (p *Plan) only(names []string) (to []Recipient) {
+	to = p.named(func(person Person) bool { return slices.Contains(names, person.Name) })
+	for _, v := range p.Roster.Vendors {
+		if slices.Contains(names, v.Name) {
+			to = append(to, Recipient{Name: v.Name, Role: "vendor", Reach: slices.Clone(v.Reach)})
+		}
+	}
+	return to
 }
 
 // audienceRole is the role that a notice is for that names none.

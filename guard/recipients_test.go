@@ -74,6 +74,9 @@ func TestRecipients(t *testing.T) {
 		{"management that nobody knows", staff, team("management"), nil, []string{"Mei"}, "Mei/on_duty/phone+email", "nobody in the roster has the role management, so that whoever is on duty hears it"},
 		{"only the roles that the channel is for", staff, team("on_duty", "commander"), []string{"commander"}, []string{"Mei"}, "Wang/commander/email Bo/commander/email", ""},
 		{"a channel for the whole team", staff, team("on_duty", "commander"), []string{"team"}, []string{"Mei"}, "Mei/on_duty/phone+email Wang/commander/email Bo/commander/email", ""},
+		{"only who has not got it, although others are on duty by now", staff, Notice{Audience: "team", Roles: []string{"on_duty"}, Only: []string{"Ada"}}, nil, []string{"Mei"}, "Ada/deputy/email+slack", ""},
+		{"only a vendor", staff, Notice{Audience: "vendor", Roles: []string{"cloudy"}, Only: []string{"cloudy"}}, nil, nil, "cloudy/vendor/phone", ""},
+		{"only an address that the channel knows", staff, Notice{Audience: "team", Roles: []string{"on_duty"}, Only: []string{"to[0]"}}, nil, []string{"Mei"}, "", ""},
 		{"a channel for others, because there is no better one", staff, team("on_duty"), []string{"customer"}, []string{"Mei"}, "Mei/on_duty/phone+email", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/golive-dev/golive/guard/judge"
@@ -13,8 +14,8 @@ import (
 // does. Deadlines begin with facts and are tasks, so that a restart neither loses nor resets one.
 
 // harms says whether a cause is one that people have to answer for. That evidence was scarce, or that somebody ended
-// golive, is none by itself.
-func harms(c Cause) bool { return c != CauseScarce && c != CauseInterrupted }
+// golive, is none by itself, and neither is that a version was withdrawn of which nothing bad is known.
+func harms(c Cause) bool { return c != CauseScarce && c != CauseInterrupted && c != CauseWithdrawn }
 
 // suspect remembers since when the readings speak for harm: that is when it was detected, even if it took more to be sure.
 func (m *machine) suspect(r judge.Ruling) {
@@ -64,6 +65,7 @@ func (m *machine) befall(why string) {
 	for n, e := range m.plan.Escalate {
 		m.add(Task{NotBefore: i.Began.Add(e.After.Std()), Deed: Escalate{N: n}})
 	}
+	m.wake()
 }
 
 // scenarios says what kind of trouble a cause stands for.
@@ -169,6 +171,19 @@ func (m *machine) grade() {
 	m.Incident.Ruled = level.Level
 	if m.Incident.Level == 0 || level.Level < m.Incident.Level {
 		m.regrade(level.Level, held, "")
+	}
+}
+
+// wake comes back at the next moment from which a rule of the plan may hold that speaks of time: in a quiet night nothing
+// else happens that would have the rules asked again.
+func (m *machine) wake() {
+	i := m.Incident
+	better := func(l Level) bool { return i.Ruled == 0 || l.Level < i.Ruled }
+	if !i.Open() || !slices.ContainsFunc(m.plan.Severity, better) {
+		return // no rule could make it worse any more
+	}
+	if next, ever := m.plan.turns(m.now.Sub(i.Began)); ever {
+		m.apart(func() { m.add(Task{NotBefore: i.Began.Add(next), Deed: Regrade{}}) })
 	}
 }
 
@@ -375,21 +390,47 @@ func (p *Plan) Routes(audience string, roles []string) (channels []int) {
 	return channels
 }
 
+// whom are those of an audience, so that somebody can tell them: vendors with how they are reached, and under which contract.
+func (p *Plan) whom(audience string, roles []string) string {
+	for _, v := range p.Roster.Vendors {
+		if audience == "vendor" && len(roles) == 1 && v.Name == roles[0] {
+			return writer{plan: p, tongue: p.tongue()}.callable(v, true)
+		}
+	}
+	if len(roles) > 0 {
+		return fmt.Sprint(roles)
+	}
+	return audience
+}
+
 // inform sends news of the incident to an audience, and in it to some roles. Whom no channel serves the team is asked to
-// tell.
+// tell. Vendors have a notice each.
 func (m *machine) inform(audience string, roles []string, news News, about string) {
 	channels := m.plan.Routes(audience, roles)
+	voice := audience
+	switch {
+	case audience == "vendor" && len(roles) > 1:
+		// Each is called under a contract of its own. The first notice takes the numbers of the one for all of them that an
+		// older golive gave out.
+		after := m.Tasks + len(channels)
+		m.inform(audience, roles[:1], news, about)
+		m.Tasks = max(m.Tasks, after)
+		m.apart(func() {
+			for _, vendor := range roles[1:] {
+				m.inform(audience, []string{vendor}, news, about)
+			}
+		})
+		return
+	case audience == "vendor" && len(roles) == 1:
+		voice = roles[0]
+	}
 	if len(channels) == 0 && audience != "team" {
-		whom := audience
-		if len(roles) > 0 {
-			whom = fmt.Sprint(roles)
-		}
-		m.inform("team", []string{m.lead()}, NewsEscalated, fmt.Sprintf("no channel reaches %s: somebody has to tell them: %s", whom, about))
+		m.inform("team", []string{m.lead()}, NewsEscalated, fmt.Sprintf("no channel reaches %s: somebody has to tell them: %s", m.plan.whom(audience, roles), about))
 		return
 	}
-	title, text := m.plan.Message(*m.State, m.now, audience, news, about)
+	title, text := m.plan.Message(*m.State, m.now, voice, news, about)
 	notice := Notice{
-		Key: fmt.Sprintf("%s/%d", m.Release.ID, m.Tasks+1), Release: m.Release, At: m.now, Title: title, Text: text,
+		Key: fmt.Sprintf("%s/%d", m.Release.ID, m.number()), Release: m.Release, At: m.now, Title: title, Text: text,
 		News: news, About: about, Audience: audience, Roles: roles, Level: m.Incident.Level, Ends: news == NewsStoodDown,
 		Urgent: audience == "team" && news != NewsUpdate && news != NewsRecovered && news != NewsStoodDown,
 	}
@@ -398,13 +439,16 @@ func (m *machine) inform(audience string, roles []string, news News, about strin
 	}
 }
 
-// told notes what a delivered notice meets.
+// told notes what a delivered notice meets, and goes on with those whom it has not reached.
 func (m *machine) told(t Task, f Told) {
 	d, _ := t.Deed.(Tell)
-	n := d.Notice
-	if n.News == "" || !f.Receipt.reached() {
-		return
+	if n := d.Notice; n.News != "" && !f.Receipt.Lost() {
+		m.delivered(n)
 	}
+	m.missed(t, d, f.Receipt)
+}
+
+func (m *machine) delivered(n Notice) {
 	m.heard(n)
 	switch {
 	case n.News == NewsStoodDown:
@@ -436,9 +480,56 @@ func (m *machine) heard(n Notice) {
 	m.Incident.Heard = all
 }
 
-// reached says whether somebody has got the notice. A channel that knows no recipients, such as a chat, has none to name.
-func (r Receipt) reached() bool {
-	return len(r.Handed) == 0 || slices.ContainsFunc(r.Handed, func(h Handed) bool { return h.Problem == "" })
+// has says whether somebody has got the notice, by name.
+func (r Receipt) has(name string) bool {
+	return slices.ContainsFunc(r.Handed, func(h Handed) bool { return h.Name == name && h.Problem == "" })
+}
+
+// Missed are those whom the notice has reached in no way, each once. Whom the notifier does not name nobody can tell again.
+func (r Receipt) Missed() (missed []Handed) {
+	for _, h := range r.Handed {
+		if h.Name != "" && !r.has(h.Name) && !slices.ContainsFunc(missed, func(m Handed) bool { return m.Name == h.Name }) {
+			missed = append(missed, h)
+		}
+	}
+	return missed
+}
+
+// Lost says that nobody has got the notice. A channel that knows no recipients, such as a chat, has none to name.
+func (r Receipt) Lost() bool {
+	return len(r.Handed) > 0 && !slices.ContainsFunc(r.Handed, func(h Handed) bool { return h.Problem == "" })
+}
+
+// missed tries a notice again for those whom it has not reached, and for nobody else: nobody gets it twice because the
+// address of another is dead. Who could not be reached before has one try, not several.
+func (m *machine) missed(t Task, d Tell, r Receipt) {
+	m.Incident.Unreached = slices.DeleteFunc(slices.Clone(m.Incident.Unreached), r.has)
+	var names []string
+	for _, h := range r.Missed() {
+		if !slices.Contains(m.Incident.Unreached, h.Name) {
+			names = append(names, h.Name)
+		}
+	}
+	if len(names) == 0 {
+		return
+	}
+	if len(d.Notice.Only) == 0 {
+		t.Tries = 0 // until now it was the channel that did not work
+	}
+	d.Notice.Only = names
+	m.apart(func() { m.untold(t, d) })
+}
+
+// unreached remembers who could not be reached, and has somebody tell them. That is asked for once, since it may reach
+// nobody either.
+func (m *machine) unreached(d Tell) {
+	names := slices.DeleteFunc(slices.Clone(d.Notice.Only), func(name string) bool { return slices.Contains(m.Incident.Unreached, name) })
+	if len(names) == 0 {
+		return
+	}
+	m.Incident.Unreached = slices.Concat(m.Incident.Unreached, names)
+	about := fmt.Sprintf("%s could not be reached through %s: somebody has to tell them", strings.Join(names, ", "), m.plan.Notify[d.Channel].Use)
+	m.inform("team", slices.Compact([]string{m.lead(), onDuty}), NewsEscalated, about)
 }
 
 // pending says whether notices with this news are still to be delivered.
@@ -453,9 +544,10 @@ func (m *machine) pending(news News) bool {
 // again is worth waiting for.
 const insistAtMost = 40
 
-// untold tries a notice again that could not be delivered, and then another channel, too, that has not had it.
+// untold tries a notice again that could not be delivered, and then another channel, too, that has not had it. What some
+// have is tried less often for the others: it is their addresses that do not work.
 func (m *machine) untold(t Task, d Tell) {
-	if t.Tries+1 < tellAtMost || d.Notice.News != "" && t.Tries+1 < insistAtMost {
+	if t.Tries+1 < tellAtMost || d.Notice.News != "" && len(d.Notice.Only) == 0 && t.Tries+1 < insistAtMost {
 		m.retry(t, d)
 	}
 	if d.Notice.News == "" || t.Tries+1 != tellAtMost {
@@ -469,6 +561,10 @@ func (m *machine) untold(t Task, d Tell) {
 			return
 		}
 	}
+	if len(d.Notice.Only) > 0 {
+		m.unreached(d)
+		return
+	}
 	if d.Notice.Audience != "team" {
 		m.inform("team", []string{m.lead()}, NewsEscalated, fmt.Sprintf("%s could not be told through %s: somebody has to tell them", d.Notice.Audience, m.plan.Notify[d.Channel].Use))
 	}
@@ -481,6 +577,9 @@ func (m *machine) elapsedOf(d Deed) {
 		m.reminded(d)
 	case Escalate:
 		m.escalated(d.N)
+	case Regrade:
+		m.grade()
+		m.wake()
 	default:
 		m.elapsed()
 	}
@@ -571,6 +670,9 @@ func (m *machine) stated(f Stated) {
 	switch f.What {
 	case StateCause:
 		i.Cause = f.Text
+		if f.Class != "" { // until somebody says so, it is what the machine takes it for
+			i.Scenario = f.Class
+		}
 		m.waive("the cause is known", DueVendor)
 	case StateSeverity:
 		if slices.ContainsFunc(m.plan.Severity, func(l Level) bool { return l.Level == f.Level }) && i.Open() && f.Level != i.Level {
@@ -645,7 +747,7 @@ func (m *machine) standDown(f Stated, by string) {
 func (m *machine) forget() {
 	m.Todo = slices.DeleteFunc(m.Todo, func(t Task) bool {
 		switch t.Deed.(type) {
-		case Remind, Escalate:
+		case Remind, Escalate, Regrade:
 			return !m.Incident.Open()
 		}
 		return false

@@ -28,6 +28,30 @@ func (m *machine) retreat(c Cause, why string) {
 	m.contain(why)
 }
 
+// takenBack goes back because a person says so. That is an incident, unless it was said to be none and nothing known speaks
+// against that: what did harm is not made harmless by whoever takes it back.
+func (m *machine) takenBack(why string, noIncident bool) {
+	switch harm := m.harm(); {
+	case !noIncident:
+		m.retreat(CauseOrdered, why)
+	case harm != "":
+		m.retreat(CauseOrdered, why+"; it is an incident all the same: "+harm)
+	default:
+		m.retreat(CauseWithdrawn, why)
+	}
+}
+
+// harm is what speaks against the new version as of now, or keeps people from knowing how it does; empty: nothing.
+func (m *machine) harm() string {
+	switch {
+	case !m.Suspect.IsZero():
+		return orElse(m.Ruling.Why, "the latest readings speak against "+m.Release.To)
+	case m.fires() != "": // even where the plan only notes alerts
+		return m.fires()
+	}
+	return ""
+}
+
 func (m *machine) restore(why string) {
 	m.Aim = 0
 	m.enter(Restoring, m.plan.Rollout.Deadline.Rollback.Std(), why)
@@ -63,7 +87,7 @@ func (m *machine) failed(t Task, err string) {
 	case Gather:
 		m.gathered(Gathered{Exhibits: []Exhibit{{Name: "evidence", At: m.now, Problem: err}}})
 		return
-	case Remind, Escalate:
+	case Remind, Escalate, Regrade:
 		m.elapsedOf(t.Deed) // a timer that could not run has run
 		return
 	}
@@ -90,7 +114,7 @@ func (m *machine) failed(t Task, err string) {
 		m.retry(t, t.Deed)
 	case Inspect:
 		if m.Purpose == ToRollback && m.Phase == Checking {
-			m.retreat(CauseOrdered, "rolled back by hand, without knowing where the traffic is: "+err)
+			m.takenBack("rolled back by hand, without knowing where the traffic is: "+err, m.Withdrawn)
 			return
 		}
 		m.retry(t, t.Deed)
@@ -195,6 +219,9 @@ func (m *machine) order(f Ordered) {
 		who = "somebody"
 	}
 	what := fmt.Sprintf("%s ordered %s", who, f.Verb)
+	if f.NoIncident {
+		what += ", as no incident"
+	}
 	if f.Why != "" {
 		what += ": " + f.Why
 	}
@@ -203,7 +230,7 @@ func (m *machine) order(f Ordered) {
 	case f.Verb == OrderRollback && m.Phase == Checking && m.Purpose != ToRollback:
 		m.over(Stopped, what)
 	case f.Verb == OrderRollback && (moving || m.Phase == Finishing && !m.finishes()):
-		m.retreat(CauseOrdered, what)
+		m.takenBack(what, f.NoIncident)
 	case f.Verb == OrderHold && (moving || m.Phase == Checking):
 		m.Held = what
 	case f.Verb == OrderResume:

@@ -11,10 +11,11 @@ import (
 // State is where a rollout stands: everything that Next needs to know of the past. It is plain data, made
 // only by folding Next over a history; the zero value is a rollout that has not begun.
 type State struct {
-	Release Release
-	Purpose Purpose
-	Mode    Mode
-	Forced  bool // a rollback by hand that does not ask whether the way back is open
+	Release   Release
+	Purpose   Purpose
+	Mode      Mode
+	Forced    bool // a rollback by hand that does not ask whether the way back is open
+	Withdrawn bool // a rollback by hand of which whoever began it says that it is no incident
 
 	BreakGlass *BreakGlass // opens the gate for this launch; nil: it does not
 
@@ -56,10 +57,11 @@ type State struct {
 	Trouble  string    // the latest thing that could not be done, if it has not been done since
 	Outcome  Outcome   // once the phase is Over
 
-	Fence int64     // grows with each process that takes the rollout on
-	At    time.Time // of the latest event
-	Todo  []Task    // asked for and not yet answered
-	Tasks int       // given out so far
+	Fence  int64     // grows with each process that takes the rollout on
+	At     time.Time // of the latest event
+	Todo   []Task    // asked for and not yet answered
+	Tasks  int       // given out so far
+	Asides int       // of those besides: see machine.aside
 }
 
 // Phase is the part of a rollout that is going on. The zero value means that it has not begun.
@@ -94,6 +96,7 @@ const (
 	CauseInterrupted Cause = "interrupted" // golive was asked to end
 	CauseDrift       Cause = "drift"       // somebody else took the traffic away
 	CauseAlert       Cause = "alert"       // an alert fires that did not when the rollout began
+	CauseWithdrawn   Cause = "withdrawn"   // as ordered, but nothing spoke against it, and whoever ordered it says that it is no incident
 )
 
 // Outcome is how a rollout ended.
@@ -238,7 +241,7 @@ func answers(d Deed, f Fact) (ok bool) {
 		ok = ok && (f.Standing == nil || f.Standing.Check() == nil)
 	case Elapsed:
 		switch d.(type) {
-		case Wait, Remind, Escalate:
+		case Wait, Remind, Escalate, Regrade:
 			ok = true
 		}
 	}
@@ -250,6 +253,9 @@ type machine struct {
 	plan *Plan
 	*State
 	now time.Time
+	// aside numbers tasks from -1 down. A journal names a task by its number: what an older golive gave out keeps the
+	// numbers that it had there, and what it did not know of gets others, so that its journals still lead where they led.
+	aside bool
 }
 
 // acts says whether golive may touch anything. Who goes back by hand has said so.
@@ -275,9 +281,29 @@ func (m *machine) take(id int) (Task, bool) {
 func (m *machine) do(d Deed) { m.add(Task{Deed: d}) }
 
 func (m *machine) add(t Task) {
-	m.Tasks++
-	t.ID = m.Tasks
+	t.ID = m.number()
+	if m.aside {
+		m.Asides++
+	} else {
+		m.Tasks++
+	}
 	m.Todo = append(m.Todo, t)
+}
+
+// number is that of the next task.
+func (m *machine) number() int {
+	if m.aside {
+		return -m.Asides - 1
+	}
+	return m.Tasks + 1
+}
+
+// apart gives out tasks aside.
+func (m *machine) apart(give func()) {
+	was := m.aside
+	m.aside = true
+	give()
+	m.aside = was
 }
 
 // retry asks for a deed again because t did not do, after a pause that doubles from one second to ten.
@@ -298,7 +324,7 @@ func (m *machine) enter(phase Phase, limit time.Duration, why string) {
 func (m *machine) leave() {
 	m.Todo = slices.DeleteFunc(m.Todo, func(t Task) bool {
 		switch t.Deed.(type) {
-		case Tell, Gather, Remind, Escalate:
+		case Tell, Gather, Remind, Escalate, Regrade:
 			return false
 		}
 		return true
@@ -313,7 +339,7 @@ func (m *machine) over(o Outcome, why string) {
 
 // tell lets the team know, through every channel of theirs.
 func (m *machine) tell(urgent bool, title, text string) {
-	key := fmt.Sprintf("%s/%d", m.Release.ID, m.Tasks+1)
+	key := fmt.Sprintf("%s/%d", m.Release.ID, m.number())
 	for i, c := range m.plan.Notify {
 		if m.plan.ofTeam(c) {
 			m.do(Tell{Channel: i, Notice: Notice{
@@ -326,7 +352,7 @@ func (m *machine) tell(urgent bool, title, text string) {
 // Beginning.
 
 func (m *machine) open(f Opened) {
-	m.Release, m.Purpose, m.Mode, m.Forced, m.BreakGlass = f.Release, f.Purpose, f.Mode, f.Force, f.BreakGlass
+	m.Release, m.Purpose, m.Mode, m.Forced, m.BreakGlass, m.Withdrawn = f.Release, f.Purpose, f.Mode, f.Force, f.BreakGlass, f.NoIncident
 	m.Opened = m.now
 	m.fence(f.Fence)
 	if f.BreakGlass != nil {
@@ -390,7 +416,11 @@ func (m *machine) begin(st Standing) {
 		m.over(NoGo, fmt.Sprintf("there is no way back to %s over the migration of %s", m.Release.From, m.irreversible()))
 		return
 	case m.Purpose == ToRollback:
-		m.retreat(CauseOrdered, "rolled back by hand")
+		why := "rolled back by hand"
+		if m.Withdrawn {
+			why += ", as no incident"
+		}
+		m.takenBack(why, m.Withdrawn)
 		return
 	case m.follows():
 		m.follow(st)

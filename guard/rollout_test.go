@@ -104,6 +104,7 @@ func shopPlan(t *testing.T, keys string) *guard.Plan {
 	t.Helper()
 	keys, notify, _ := strings.Cut(keys, " | ")
 	notify = strings.ReplaceAll(strings.ReplaceAll(notify, "RESPONDING ", responding), "RECOVERING", recovering)
+	notify = strings.ReplaceAll(notify, " ;; ", "\n") // between chapters
 	if !strings.Contains(keys, "steps:") {
 		keys += "; steps: [10, 50, 100]"
 	}
@@ -150,13 +151,13 @@ func parseEvent(t *testing.T, line string, words []string, s guard.State, now ti
 		return guard.Event{Task: 9999, Fact: f} // too late
 	}
 	switch word(0) {
-	case "open": // open rollout v1 v2 [observe]
+	case "open": // open rollout v1 v2 [observe] [force] [none]
 		r := guard.Release{ID: "1", Service: "shop", From: word(2), To: word(3)}
 		if r.From == "-" {
 			r.From = ""
 		}
 		return guard.Event{Fact: guard.Opened{
-			Release: r, Purpose: guard.Purpose(word(1)), Mode: guard.Mode(word(4)), Force: slices.Contains(words, "force"),
+			Release: r, Purpose: guard.Purpose(word(1)), Mode: guard.Mode(word(4)), Force: slices.Contains(words, "force"), NoIncident: slices.Contains(words, "none"),
 		}}
 	case "resume": // resume [unmoved]
 		return guard.Event{Fact: guard.Resumed{Unmoved: word(1) == "unmoved"}}
@@ -167,6 +168,9 @@ func parseEvent(t *testing.T, line string, words []string, s guard.State, now ti
 				t.Fatalf("%s: %v", line, err)
 			}
 			return guard.Event{Fact: guard.Ordered{Verb: guard.OrderExtend, By: word(2), For: more}}
+		}
+		if word(3) == "none" { // order rollback ada none why: it is no incident
+			return guard.Event{Fact: guard.Ordered{Verb: guard.Verb(word(1)), By: word(2), Why: rest(4), NoIncident: true}}
 		}
 		return guard.Event{Fact: guard.Ordered{Verb: guard.Verb(word(1)), By: word(2), Why: rest(3)}}
 	case "vote": // vote [by=SYSTEM] [group=GROUP] [more=2] NAME NAME@5s NAME:ended: fires since now, fires for 5s, fires no more
@@ -204,6 +208,10 @@ func parseEvent(t *testing.T, line string, words []string, s guard.State, now ti
 	case "state": // state severity ada 1 why, state sign-off ada business, state contacted ada PayCo ticket 7, state cause ada text
 		f := guard.Stated{What: guard.Statement(word(1)), By: word(2), Text: rest(3)}
 		switch f.What {
+		case guard.StateCause: // state cause ada [class=data_leak] text
+			if class, ok := strings.CutPrefix(word(3), "class="); ok {
+				f.Class, f.Text = class, rest(4)
+			}
 		case guard.StateSeverity:
 			f.Level, f.Text = number(3), rest(4)
 		case guard.StateSignOff, guard.StateContacted, guard.StateAnswer, guard.StateAction, guard.StateFiled:
@@ -244,9 +252,12 @@ func parseEvent(t *testing.T, line string, words []string, s guard.State, now ti
 		return answer(f, "verify")
 	case "finished":
 		return answer(guard.Finished{}, "finish")
-	case "told": // told [TITLE] [problem]
+	case "told": // told [TITLE] [problem], told TITLE partly problem
 		told := guard.Told{}
-		if word(2) != "" {
+		switch {
+		case word(2) == "partly":
+			told.Receipt.Handed = []guard.Handed{{Name: "Wang Fang", Way: "email"}, {Name: "Ada Obi", Way: "email", Problem: rest(3)}}
+		case word(2) != "":
 			told.Receipt.Handed = []guard.Handed{{Name: "Ada Obi", Way: "email", Problem: rest(2)}}
 		}
 		if word(1) == "" {
@@ -293,7 +304,10 @@ func describe(s guard.State, start time.Time) string {
 	}
 	if i := s.Incident; !i.Began.IsZero() {
 		fmt.Fprintf(&b, "\n  incident since %s, level %d", guard.Duration(i.Began.Sub(start)), i.Level)
-		for _, part := range []struct{ name, value string }{{"lead", i.Lead}, {"cause", i.Cause}, {"stood down by", i.StoodBy}} {
+		for _, part := range []struct{ name, value string }{
+			{"lead", i.Lead}, {"cause", i.Cause}, {"stood down by", i.StoodBy}, {"unreached", strings.Join(i.Unreached, ", ")},
+			{"kind", strings.TrimPrefix(i.Scenario, "bad_release")},
+		} {
 			if part.value != "" {
 				fmt.Fprintf(&b, "; %s: %s", part.name, part.value)
 			}
@@ -337,7 +351,11 @@ func deedName(d guard.Deed) string {
 		return "finish"
 	case guard.Tell:
 		if d.Notice.News != "" {
-			return fmt.Sprintf("tell %q to %s %v by %d", d.Notice.News, d.Notice.Audience, d.Notice.Roles, d.Channel)
+			only := ""
+			if len(d.Notice.Only) > 0 {
+				only = fmt.Sprintf(", only %v", d.Notice.Only)
+			}
+			return fmt.Sprintf("tell %q to %s %v by %d%s", d.Notice.News, d.Notice.Audience, d.Notice.Roles, d.Channel, only)
 		}
 		return fmt.Sprintf("tell %q", d.Notice.Title)
 	case guard.Wait:
@@ -350,6 +368,8 @@ func deedName(d guard.Deed) string {
 		return "soak"
 	case guard.Remind:
 		return "remind " + string(d.Kind)
+	case guard.Regrade:
+		return "regrade"
 	case guard.Escalate:
 		return fmt.Sprintf("escalate %d", d.N)
 	}

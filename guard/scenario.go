@@ -1,10 +1,24 @@
 package guard
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Classes are what an emergency plan has to have an answer to: `scenario.coverage` asks for each of them.
 var Classes = []string{
 	"bad_release", "crash", "network", "hardware", "data_loss", "data_leak", "vulnerability", "attack", "operator_error", "vendor_outage",
+}
+
+// Classes are what an incident of the plan can be: those that every plan has an answer to, and the cases of its own.
+func (p *Plan) Classes() []string {
+	all := slices.Clone(Classes)
+	for _, s := range p.Scenarios {
+		if !slices.Contains(all, s.Name) {
+			all = append(all, s.Name)
+		}
+	}
+	return all
 }
 
 // A Scenario is what can go wrong, and what is done about it then.

@@ -16,8 +16,11 @@ func (f Stated) Check(p *Plan) error {
 	says := strings.TrimSpace(f.Text) != ""
 	switch f.What {
 	case StateCause:
-		if !says {
+		switch {
+		case !says:
 			return fmt.Errorf("%s: it does not say what made it happen (write a sentence)", f.What)
+		case f.Class != "" && !slices.Contains(p.Classes(), f.Class):
+			return fmt.Errorf("%s: the plan knows no trouble of the kind %q (say one of %s)", f.What, f.Class, strings.Join(p.Classes(), ", "))
 		}
 	case StateSeverity:
 		var levels []string

@@ -9,7 +9,7 @@ import (
 // A Task is something asked for and not yet answered. It may be begun more than once: every deed is safe to
 // repeat. Delays, retries and deadlines are tasks with NotBefore.
 type Task struct {
-	ID        int
+	ID        int       // never 0, which stands for the outside
 	NotBefore time.Time // zero: at once
 	Tries     int       // how often the deed was tried before in vain
 	Deed      Deed
@@ -55,6 +55,9 @@ type (
 	}
 	// Escalate asks for nothing but the time of a step of plan.Escalate to come. Answer: Elapsed.
 	Escalate struct{ N int }
+	// Regrade asks for nothing but the moment to come at which a rule of severity may hold because time has passed.
+	// Answer: Elapsed.
+	Regrade struct{}
 	// Wait asks for nothing but its time to come. It bounds a phase. Answer: Elapsed.
 	Wait struct{}
 )
@@ -71,6 +74,7 @@ func (Soak) deed()      {}
 func (Tell) deed()      {}
 func (Remind) deed()    {}
 func (Escalate) deed()  {}
+func (Regrade) deed()   {}
 
 // A Move is what an Intervene does.
 type Move string

@@ -66,6 +66,6 @@ type discreetNotifier struct {
 }
 
 func (d discreetNotifier) Notify(ctx context.Context, n guard.Notice) (guard.Receipt, error) {
-	n.Title, n.Text = d.text(n.Title), d.text(n.Text)
+	n.Title, n.Text, n.About = d.text(n.Title), d.text(n.Text), d.text(n.About)
 	return d.part.Notify(ctx, n)
 }

@@ -27,6 +27,7 @@ type incident struct {
 	Missing   string         `json:"missing,omitempty"` // what keeps it from being stood down
 	Owed      []owed         `json:"obligations,omitempty"`
 	Actions   []guard.Action `json:"actions,omitempty"`
+	Unreached []string       `json:"unreached,omitempty"` // whom no channel could reach when they were told last
 }
 
 // An owed is an obligation, and how it stands as of the answer.
@@ -43,7 +44,7 @@ func incidentOf(plan *guard.Plan, s guard.State, now time.Time) *incident {
 	}
 	shown := &incident{
 		Open: i.Open(), Began: i.Began, Scenario: i.Scenario, Level: i.Level, Lead: i.Lead, Cause: i.Cause,
-		StoodDown: i.StoodDown, StoodBy: i.StoodBy, Filed: i.Filed, Actions: i.Actions,
+		StoodDown: i.StoodDown, StoodBy: i.StoodBy, Filed: i.Filed, Actions: i.Actions, Unreached: i.Unreached,
 	}
 	for _, l := range plan.Severity {
 		if l.Level == i.Level {
@@ -79,6 +80,8 @@ func (i *incident) facts(p *program, id string, held bool) (facts [][2]string) {
 	}
 	add("led by", lead)
 	add("cause", i.Cause)
+	add("kind", i.Scenario)
+	add("unreached", strings.Join(i.Unreached, ", "))
 	var lines []string
 	for _, o := range i.Owed {
 		lines = append(lines, o.line())
@@ -230,7 +233,7 @@ func (m *mirror) saw(ctx context.Context, s guard.State) {
 func due(s guard.State, now time.Time) bool {
 	return slices.ContainsFunc(s.Todo, func(t guard.Task) bool {
 		switch t.Deed.(type) {
-		case guard.Remind, guard.Escalate:
+		case guard.Remind, guard.Escalate, guard.Regrade:
 			return !t.NotBefore.After(now)
 		}
 		return true

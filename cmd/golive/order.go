@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,6 +15,7 @@ import (
 
 func (p *program) orderCommand() *cobra.Command {
 	var why, more string
+	var noIncident bool
 	verbs := make([]string, len(guard.Verbs))
 	for i, v := range guard.Verbs {
 		verbs[i] = string(v)
@@ -33,20 +35,26 @@ With --server it is for a rollout that a server guards, and the name is that of 
 	}
 	c.Flags().StringVar(&why, "why", "", "the reason, for the journal")
 	c.Flags().StringVar(&more, "for", "", "of extend: how much more time, 10m")
+	c.Flags().BoolVar(&noIncident, "no-incident", false, "of rollback: nothing has gone wrong, for the reason in --why")
 	f := p.farFlags(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if !slices.Contains(verbs, args[0]) {
 			return fail(exitUsage, "%q cannot be ordered: say one of %v", args[0], verbs)
 		}
 		given, err := moreTime(args[0], more)
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
+		case noIncident && args[0] != string(guard.OrderRollback):
+			return fail(exitUsage, "--no-incident says of rollback that nothing has gone wrong; %s is none in any case", args[0])
+		case noIncident && strings.TrimSpace(why) == "":
+			return errReason
 		}
 		var id string
 		if len(args) == 2 {
 			id = args[1]
 		}
-		order := guard.Ordered{Verb: guard.Verb(args[0]), By: p.settings.By, Why: why, For: given}
+		order := guard.Ordered{Verb: guard.Verb(args[0]), By: p.settings.By, Why: why, For: given, NoIncident: noIncident}
 		far, err := p.atServer(c)
 		switch {
 		case err != nil:

@@ -21,10 +21,12 @@ func (p *program) rollbackCommand() *cobra.Command {
 		Long: `rollback takes all traffic from the new version and verifies that it is gone. A rollout that is under
 way in another process is told to go back and is followed to its end; one that nobody guards any more is
 taken over; one that is over is taken back by a history of its own. Without a rollout, say which versions
-are meant. With --server all of this happens at the server, and this call follows. Neither a broken plan nor a broken journal is in the way: the latest plan that is known will do.
+are meant. Where the plan has people answer, taking a version back is an incident, which the next release waits for until it is
+stood down, unless --no-incident says that nothing has gone wrong; if a reading or an alert speaks against the version it is one all the same. With --server all of this happens at the server, and this call follows. Neither a broken plan nor a broken journal is in the way: the latest plan that is known will do.
 Exit codes: 0 rolled back and verified, 11 not certain.`,
 		Example: `  golive rollback                             # the rollout that is under way, or the latest one
   golive rollback 20261124-031207-v2 --why "customers complain"
+  golive rollback --no-incident --why "the campaign was put off"
   golive rollback --from v1 --to v2           # no rollout needed: v1 gets the traffic of v2
   golive rollback 20261124-031207-v2 --server https://golive.example.com`,
 		Args: cobra.MaximumNArgs(1),
@@ -32,14 +34,17 @@ Exit codes: 0 rolled back and verified, 11 not certain.`,
 	release := p.releaseFlags(c)
 	c.Flags().StringVar(&back.why, "why", "", "the reason, for the journal")
 	c.Flags().BoolVar(&back.force, "force", false, "go back even if the backend says that the way back is closed")
+	c.Flags().BoolVar(&back.noIncident, "no-incident", false, "nothing has gone wrong, for the reason in --why: nobody is called and nothing has to be stood down")
 	f := p.farFlags(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		far, err := p.atServer(c, "force")
 		switch {
 		case err != nil:
 			return err
+		case back.noIncident && strings.TrimSpace(back.why) == "":
+			return errReason
 		case far:
-			return p.rollbackFar(c.Context(), *release, strings.Join(args, ""), back.why, f)
+			return p.rollbackFar(c.Context(), *release, strings.Join(args, ""), back, f)
 		}
 		defer p.deliver(c.Context())
 		if release.To != "" && len(args) == 0 {
@@ -65,11 +70,15 @@ Exit codes: 0 rolled back and verified, 11 not certain.`,
 	return c
 }
 
+// errReason asks whoever says that nothing has gone wrong what it is about then.
+var errReason = fail(exitUsage, `--no-incident: say why it is taken back, if nothing has gone wrong, as in --why "the campaign was put off"`)
+
 // A wayBack is how traffic is to be taken back.
 type wayBack struct {
-	why   string
-	force bool
-	of    *history // what is taken back; nil: no history is known
+	why        string
+	force      bool
+	noIncident bool
+	of         *history // what is taken back; nil: no history is known
 }
 
 // nothingToTakeBack says that the new version of a rollout that is over has no traffic from it.
@@ -86,7 +95,7 @@ func nothingToTakeBack(s guard.State) bool {
 // rollBack tells an unfinished history to go back, and stays until it has. Where the order comes too late, or the
 // history touches nothing, it goes back by a history of its own.
 func (p *program) rollBack(ctx context.Context, h *history, back wayBack) error {
-	e, err := p.order(ctx, h, back.why)
+	e, err := p.order(ctx, h, back)
 	if err != nil {
 		return err
 	}
@@ -101,8 +110,8 @@ func (p *program) rollBack(ctx context.Context, h *history, back wayBack) error 
 
 // order tells an unfinished history to go back, and stays until it is over: in the process that goes on with it,
 // or here if nobody does.
-func (p *program) order(ctx context.Context, h *history, why string) (ending, error) {
-	order := guard.Ordered{Verb: guard.OrderRollback, By: p.settings.By, Why: why}
+func (p *program) order(ctx context.Context, h *history, back wayBack) (ending, error) {
+	order := guard.Ordered{Verb: guard.OrderRollback, By: p.settings.By, Why: back.why, NoIncident: back.noIncident}
 	if h.Holder == (journal.Holder{}) {
 		return p.resume(ctx, h, &order)
 	}
@@ -153,6 +162,7 @@ func (p *program) takeBack(ctx context.Context, release guard.Release, back wayB
 		return fail(exitUsage, "%w", err)
 	}
 	opened.Release, opened.Purpose, opened.Mode, opened.Force, opened.Version = release, guard.ToRollback, plan.Mode, back.force, version()
+	opened.NoIncident = back.noIncident
 	e, err := p.begin(ctx, plan, opened, done)
 	return p.conclude(e, err, true)
 }

@@ -244,7 +244,7 @@ func (p *program) makeRoom(ctx context.Context, old *history, policy string) err
 		return err
 	case policy == "supersede":
 		fmt.Fprintf(p.err, "taking %s back first (%s): on_new_release is supersede\n", r.To, old.ID())
-		e, err := p.order(ctx, old, "another release supersedes it")
+		e, err := p.order(ctx, old, wayBack{why: "another release supersedes it", noIncident: true})
 		if err != nil {
 			return err
 		}

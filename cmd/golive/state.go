@@ -24,6 +24,7 @@ type sayable struct {
 	long    string
 	example string
 	flags   []string
+	classes []string // of --class, which is about something else in each
 	// always says that it can be said of every rollout that is over, and not of an incident alone.
 	always bool
 	// read makes the statement of the arguments before the rollout, and of the flags.
@@ -34,19 +35,24 @@ type sayable struct {
 type sayFlags struct{ by, why, ref, class, owner, due string }
 
 // flag adds the one that has this name.
-func (f *sayFlags) flag(c *cobra.Command, name string) {
+func (f *sayFlags) flag(c *cobra.Command, name string, classes []string) {
 	for _, known := range []struct {
 		name, doc string
 		value     *string
 	}{
 		{"why", "the reason, for everybody who reads the report", &f.why},
 		{"ref", "under which reference, such as the number of a ticket", &f.ref},
-		{"class", "what it is for: " + strings.Join(guard.ActionClasses, ", "), &f.class},
+		{"class", "one of " + strings.Join(classes, ", "), &f.class},
 		{"owner", "the role that does it, as the roster has it", &f.owner},
 		{"due", "by when: 2026-12-01, or 14d from now", &f.due},
 	} {
 		if known.name == name {
 			c.Flags().StringVar(known.value, known.name, "", known.doc)
+		}
+	}
+	if name == "class" {
+		if err := c.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(classes, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+			panic(err) // the flag is there
 		}
 	}
 }
@@ -55,12 +61,17 @@ func (f *sayFlags) flag(c *cobra.Command, name string) {
 // golive report.
 var sayables = []sayable{
 	{
-		what: guard.StateCause, use: "cause TEXT", short: "Say what made it happen",
+		what: guard.StateCause, use: "cause TEXT", short: "Say what made it happen", flags: []string{"class"}, classes: guard.Classes,
 		long: `cause writes into the journal of an incident what made it happen, as far as somebody knows. From then on vendors and
-customers need not be called only because nobody knows. Said again, the latest counts.`,
-		example: `  golive cause "the new index was missing, so that each order read the whole table"`,
-		read: func(args []string, _ *sayFlags) (guard.Stated, error) {
-			return guard.Stated{What: guard.StateCause, Text: args[0]}, nil
+customers need not be called only because nobody knows. Said again, the latest counts.
+
+--class says what kind of trouble it is, which no reading can tell: that data is lost, or that it is an attack. The rules of
+the plan that speak of a scenario are asked again, the words for it are taken, and the report names it. A scenario of the plan
+with a name of its own is one, too.`,
+		example: `  golive cause "the new index was missing, so that each order read the whole table"
+  golive cause "orders since 03:10 were written to nowhere" --class data_loss`,
+		read: func(args []string, f *sayFlags) (guard.Stated, error) {
+			return guard.Stated{What: guard.StateCause, Text: args[0], Class: f.class}, nil
 		},
 	},
 	{
@@ -106,7 +117,7 @@ what the plan wants to have happened within recovery.deadline.vendor.`,
 	},
 	{
 		what: guard.StateAction, use: "action TEXT", short: "Write down what has to be done so that it does not happen again",
-		flags: []string{"class", "owner", "due"}, always: true,
+		flags: []string{"class", "owner", "due"}, classes: guard.ActionClasses, always: true,
 		long: `action adds to the report on an incident what somebody will do about it, and by when; the ledger holds the role to it, and
 the check actions.overdue asks for it. golive settle says that it is done. It can be said when the incident is over, too.`,
 		example: `  golive action "raise the limit of connections" --class prevent --owner technical_lead --due 14d`,
@@ -164,7 +175,7 @@ journal, and sends what is due. With --server it is for a rollout that a server 
 		said := &sayFlags{}
 		c.Flags().StringVar(&said.by, "by", p.settings.By, "who says so, as the roster has the name ($GOLIVE_BY)")
 		for _, name := range s.flags {
-			said.flag(c, name)
+			said.flag(c, name, s.classes)
 		}
 		f := p.farFlags(c)
 		c.RunE = func(c *cobra.Command, args []string) error {

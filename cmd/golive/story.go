@@ -145,7 +145,11 @@ func (t *story) fact(e guard.Event, s guard.State, turned bool) []line {
 		return t.remarks(s)
 	case guard.Told:
 		if tell, ok := t.asked(e.Task).(guard.Tell); ok {
-			return []line{{faint, fmt.Sprintf("told %s: %s", report.Channel(t.plan, tell.Channel), tell.Notice.Title)}}
+			told := line{faint, fmt.Sprintf("told %s: %s", report.Channel(t.plan, tell.Channel), tell.Notice.Title)}
+			if missed := report.Missed(f.Receipt); missed != "" {
+				told = line{doubt, told.text + missed}
+			}
+			return []line{told}
 		}
 	case guard.Failed:
 		if tell, ok := t.asked(e.Task).(guard.Tell); ok {

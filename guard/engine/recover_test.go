@@ -384,6 +384,67 @@ type notifier func(guard.Notice) (guard.Receipt, error)
 
 func (f notifier) Notify(_ context.Context, n guard.Notice) (guard.Receipt, error) { return f(n) }
 
+// TestMissed has one of several never be reached for a while: everybody else has each notice once, and the one has it as soon
+// as that works, in the words and under the key of the first.
+func TestMissed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, m, c := &world{errors: .5}, &memory{}, &calls{}
+		r := recovering(t, w, m, c)
+		everybody := strings.Replace(night, "lead: commander,", "lead: commander, page: everyone,", 1)
+		var err error
+		if r.Plan, err = guard.ParsePlan("shop.yaml", []byte(everybody)); err != nil {
+			t.Fatal(err)
+		}
+		r.Stay = true
+		outside := make(chan guard.Fact)
+		r.Outside = outside
+		var mu sync.Mutex
+		has, tries := map[string][]string{}, map[string]int{}
+		for i := range r.Parts.Notifiers {
+			r.Parts.Notifiers[i] = notifier(func(n guard.Notice) (guard.Receipt, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				var receipt guard.Receipt
+				for _, to := range n.To {
+					one := guard.Handed{Name: to.Name, Way: "email"}
+					if tries[n.Key+to.Name]++; to.Name == "Wang" && tries[n.Key+to.Name] < 4 {
+						one.Problem = "451 later"
+					} else {
+						has[n.Key] = append(has[n.Key], to.Name+": "+n.Title)
+					}
+					receipt.Handed = append(receipt.Handed, one)
+				}
+				return receipt, nil
+			})
+		}
+		go func() {
+			time.Sleep(10 * time.Minute)
+			outside <- guard.Stated{What: guard.StateStandDown, Text: "all is well", By: "Wang"}
+		}()
+		s, err := r.Run(t.Context(), nil, openedAt(everybody))
+		if err != nil {
+			t.Fatal(err)
+		}
+		late := 0
+		for key, names := range has {
+			for i, name := range names {
+				if slices.Contains(names[:i], name) {
+					t.Errorf("%s was told %s twice: %q", name, key, names)
+				}
+			}
+			if tries[key+"Wang"] > 1 {
+				late++
+			}
+			if tries[key+"Wang"] > 0 && tries[key+"Wang"] != 4 {
+				t.Errorf("of %s Wang was told %d times", key, tries[key+"Wang"])
+			}
+		}
+		if late == 0 || len(s.Incident.Unreached) > 0 {
+			t.Errorf("%d notices came late, of %v; unreached: %q", late, has, s.Incident.Unreached)
+		}
+	})
+}
+
 // TestStay goes on after the rollout is over: the timers of the incident come, until a person stands it down.
 func TestStay(t *testing.T) {
 	for _, stay := range []bool{false, true} {

@@ -236,7 +236,7 @@ func (r *run) startable(t guard.Task) bool {
 // timer says that a deed asks for nothing but its time to come.
 func timer(d guard.Deed) bool {
 	switch d.(type) {
-	case guard.Wait, guard.Remind, guard.Escalate:
+	case guard.Wait, guard.Remind, guard.Escalate, guard.Regrade:
 		return true
 	}
 	return false

@@ -118,10 +118,13 @@ func (c Case) Matches(words []string) bool {
 	return true
 }
 
-// Back says that the traffic of a launch went back, or could not, or was contained where there was no way back.
+// Back says that the traffic of a launch went back, or could not, or was contained where there was no way back. A version
+// that was withdrawn has not failed.
 func (c Case) Back() bool {
 	switch c.Outcome {
-	case guard.RolledBack, guard.RollbackFailed, guard.Recovered, guard.ForwardOnly:
+	case guard.RolledBack:
+		return c.Why != guard.CauseWithdrawn
+	case guard.RollbackFailed, guard.Recovered, guard.ForwardOnly:
 		return true
 	}
 	return false

@@ -17,7 +17,7 @@ type Stats struct {
 	Live      int        `json:"live"`
 	Back      int        `json:"back"`       // rolled back, recovered otherwise, contained, or not back at all
 	WouldBack int        `json:"would_back"` // in mode observe
-	Other     int        `json:"other"`      // unfinished, stopped, overdue
+	Other     int        `json:"other"`      // unfinished, stopped, withdrawn, overdue
 	Failed    int        `json:"failed"`     // of those that went back: nobody is certain that the old version has the traffic
 	NoGo      int        `json:"no_go"`      // ended before any traffic
 	UnderWay  int        `json:"under_way"`
@@ -233,7 +233,7 @@ func (s Stats) Facts() []page.Fact {
 		{Name: "a year ago today", Value: ago},
 	}
 	if s.WouldBack+s.Other > 0 {
-		other := page.Fact{Name: "other ends", Value: fmt.Sprintf("%d would have gone back (mode observe), %d unfinished, stopped or overdue", s.WouldBack, s.Other)}
+		other := page.Fact{Name: "other ends", Value: fmt.Sprintf("%d would have gone back (mode observe), %d unfinished, stopped, withdrawn or overdue", s.WouldBack, s.Other)}
 		facts = slices.Insert(facts, 5, other)
 	}
 	return facts

@@ -62,7 +62,7 @@ func TestStats(t *testing.T) {
 			"success rate: 22 % (2 of 9)", "rollback rate: 56 % (5 of 9)", "rollbacks: 5, 1 of them not certain; 1 more by hand",
 			"time to detect: median 20s, worst 30s (n=3, 2 not known)", "time to restore: median 3m, worst 10m (n=3, 2 not known)",
 			"incidents: 1, with 2 breaches", "still owed: 1 in incidents; in the ledger: 1", "drills passed: 67 % (2 of 3)",
-			"other ends: 1 would have gone back (mode observe), 1 unfinished, stopped or overdue",
+			"other ends: 1 would have gone back (mode observe), 1 unfinished, stopped, withdrawn or overdue",
 			"2025-11-24 03:12:07Z  checkout/prod  v1 -> v2  rolled back  the pool was too small",
 		}, ""},
 		{"since a week, and a year ago all the same", all, ledger, now.AddDate(0, 0, -7), []string{
@@ -72,6 +72,9 @@ func TestStats(t *testing.T) {
 			"success rate: 100 % (1 of 1)", "rollback rate: 0 % (0 of 1)", "time to detect: nothing to measure (n=0)", "a year ago today: nothing that is known",
 		}, ""},
 		{"nobody knows how long", []Case{launch(1, guard.RolledBack)}, ledger, time.Time{}, []string{"time to restore: unknown (n=0, 1 not known)"}, ""},
+		{"what was withdrawn has not failed", []Case{launch(1, guard.RolledBack, func(c *Case) { c.Why = guard.CauseWithdrawn }), launch(1, guard.Live)}, ledger, time.Time{}, []string{
+			"success rate: 50 % (1 of 2)", "rollback rate: 0 % (0 of 2)", "other ends: 0 would have gone back (mode observe), 1 unfinished, stopped, withdrawn or overdue",
+		}, ""},
 		{"an even number", []Case{launch(1, guard.RolledBack, took(2*time.Second, 0)), launch(1, guard.RolledBack, took(4*time.Second, 0))}, ledger, time.Time{},
 			[]string{"time to detect: median 3s, worst 4s (n=2)"}, ""},
 		{"only drills", nil, ledger, time.Time{}, []string{"since: unknown: no rollout is known", "success rate: unknown (0 of 0)", "drills passed: 67 % (2 of 3)"}, ""},

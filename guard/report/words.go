@@ -119,6 +119,9 @@ func Ordered(f guard.Ordered) string {
 	if f.Verb == guard.OrderExtend {
 		text += fmt.Sprintf(" by %s", f.For)
 	}
+	if f.NoIncident {
+		text += ", as no incident"
+	}
 	if f.Why != "" {
 		text += ": " + f.Why
 	}
@@ -138,7 +141,7 @@ func Stated(f guard.Stated) string {
 	}
 	switch f.What {
 	case guard.StateCause:
-		return fmt.Sprintf("%s names the cause%s", who, because)
+		return fmt.Sprintf("%s names the cause%s%s", who, because, OfClass(f))
 	case guard.StateSeverity:
 		return fmt.Sprintf("%s says that it is of level %d%s", who, f.Level, because)
 	case guard.StateSignOff:
@@ -157,6 +160,26 @@ func Stated(f guard.Stated) string {
 		return fmt.Sprintf("%s says what was learned%s", who, because)
 	}
 	return fmt.Sprintf("%s says %s%s", who, f.What, because)
+}
+
+// OfClass is what kind of trouble somebody says that it is, behind the cause; "" if nothing is said of that.
+func OfClass(f guard.Stated) string {
+	if f.What != guard.StateCause || f.Class == "" {
+		return ""
+	}
+	return " (" + oneLine(guard.Printable(f.Class)) + ")"
+}
+
+// Missed says whom a notice has not reached, and why, behind its title; "" if it has reached everybody.
+func Missed(r guard.Receipt) string {
+	var missed []string
+	for _, h := range r.Missed() {
+		missed = append(missed, fmt.Sprintf("%s (%s)", oneLine(guard.Printable(h.Name)), oneLine(guard.Printable(h.Problem))))
+	}
+	if len(missed) == 0 {
+		return ""
+	}
+	return "; it has not reached " + strings.Join(missed, ", ")
 }
 
 // Channel names the channel of a plan that a guard.Tell counts from 0.

@@ -383,6 +383,14 @@ func (s *stage) outside(st guard.State, now, before time.Time) (guard.Event, boo
 	return e, true
 }
 
+// class is what kind of trouble people say that it was, which no reading can tell.
+func (s *stage) class() string {
+	if slices.Contains(s.plan.Classes(), s.Name) {
+		return s.Name
+	}
+	return ""
+}
+
 // think has people decide what to do as things stand now. Who leads is who has acknowledged; without anybody nothing is done
 // beyond what the machine does.
 func (s *stage) think(st guard.State, now time.Time) {
@@ -410,7 +418,7 @@ func (s *stage) think(st guard.State, now time.Time) {
 		if level, why, found := s.plan.Grade(guard.Situation{Scenario: s.Name, Acknowledged: true, Tier: string(s.plan.Tier), Peak: st.Peak, Cause: string(st.Cause)}); found && i.Scenario != s.Name && (i.Level == 0 || level.Level < i.Level) {
 			s.at(now.Add(time.Minute), guard.Stated{What: guard.StateSeverity, Level: level.Level, Text: why, By: i.Lead})
 		}
-		s.at(latest(now, i.Began.Add(s.Cause)), guard.Stated{What: guard.StateCause, Text: s.What, By: i.Lead})
+		s.at(latest(now, i.Began.Add(s.Cause)), guard.Stated{What: guard.StateCause, Text: s.What, Class: s.class(), By: i.Lead})
 	}
 	well := st.Phase == guard.Over && (st.Outcome == guard.RolledBack || st.Outcome == guard.Recovered) && !s.ill(now)
 	if role := s.plan.Recovery.SignOff; well && i.Open() && role != "" && s.once("sign "+role) {

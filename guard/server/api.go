@@ -315,6 +315,8 @@ type order struct {
 	Verb guard.Verb     `json:"verb"`
 	Why  string         `json:"why,omitempty"`
 	For  guard.Duration `json:"for,omitempty"` // of extend
+	// NoIncident, of rollback, says that nothing has gone wrong; why is asked for then.
+	NoIncident bool `json:"no_incident,omitempty"`
 }
 
 type told struct {
@@ -329,7 +331,7 @@ func (s *Server) orderRollout(w http.ResponseWriter, r *http.Request) error {
 	if err := o.check(callerOf(r.Context())); err != nil {
 		return err
 	}
-	return s.tell(w, r, o, guard.Ordered{Verb: o.Verb, Why: guard.Line(o.Why, longestText), For: o.For})
+	return s.tell(w, r, o, guard.Ordered{Verb: o.Verb, Why: guard.Line(o.Why, longestText), For: o.For, NoIncident: o.NoIncident})
 }
 
 // errApprove says that an order takes a right that the caller has not.
@@ -343,6 +345,10 @@ func (o order) check(c Caller) error {
 		return errApprove
 	case o.Verb == guard.OrderExtend && (o.For <= 0 || o.For.Std() > longestExtension):
 		return badRequest(`extend takes a time, up to a day: "for": "10m"`)
+	case o.NoIncident && o.Verb != guard.OrderRollback:
+		return badRequest("no_incident belongs to rollback alone")
+	case o.NoIncident && strings.TrimSpace(o.Why) == "":
+		return badRequest("no_incident takes a why: say what made you take it back, if nothing has gone wrong")
 	}
 	return nil
 }

@@ -184,7 +184,7 @@ func (d desk) underWay(ctx context.Context, delivery guard.Delivery, id string, 
 	if plan.Rollout.OnNewRelease == "supersede" && !watches {
 		delivery.ID = "supersede/" + id + "/" + delivery.ID
 		err := d.Tell(ctx, delivery, id, guard.Ordered{
-			Verb: guard.OrderRollback, By: "golive", Why: fmt.Sprintf("%s supersedes it (rollout.on_new_release)", r.To),
+			Verb: guard.OrderRollback, By: "golive", Why: fmt.Sprintf("%s supersedes it (rollout.on_new_release)", r.To), NoIncident: true,
 		})
 		if err != nil && !errors.Is(err, guard.ErrOver) {
 			return "", err

@@ -192,6 +192,7 @@ type incident struct {
 	Missing   string            `json:"missing,omitempty"` // what keeps it from being stood down
 	Signed    map[string]string `json:"signed,omitempty"`  // who has agreed, by role
 	Contacts  map[string]string `json:"contacts,omitempty"`
+	Unreached []string          `json:"unreached,omitempty"` // whom no channel could reach when they were told last
 	Owed      []obligation      `json:"obligations,omitempty"`
 	Actions   []guard.Action    `json:"actions,omitempty"`
 	Exhibits  []guard.Exhibit   `json:"exhibits,omitempty"`
@@ -213,7 +214,7 @@ func incidentOf(p *guard.Plan, s guard.State, now time.Time) *incident {
 		Open: i.Open(), Began: i.Began, Scenario: i.Scenario, Level: i.Level, LevelName: levelOf(p, i.Level).Name, Grades: i.Grades, Lead: i.Lead,
 		Cause: i.Cause, Activated: i.Activated, Contained: i.Contained, Preserved: i.Preserved, Reverted: i.Reverted, Restored: i.Restored,
 		Steady: i.Steady, StoodDown: i.StoodDown, StoodBy: i.StoodBy, Filed: i.Filed, Signed: i.Signed, Contacts: i.Contacts,
-		Actions: i.Actions, Exhibits: i.Exhibits,
+		Actions: i.Actions, Exhibits: i.Exhibits, Unreached: i.Unreached,
 	}
 	if len(i.Grades) > 0 {
 		shown.Why = i.Grades[len(i.Grades)-1].Why
@@ -241,7 +242,7 @@ func (i *incident) brief() *incident {
 		return nil
 	}
 	short := *i
-	short.Grades, short.Signed, short.Contacts, short.Owed, short.Actions, short.Exhibits = nil, nil, nil, nil, nil, nil
+	short.Grades, short.Signed, short.Contacts, short.Owed, short.Actions, short.Exhibits, short.Unreached = nil, nil, nil, nil, nil, nil, nil
 	return &short
 }
 

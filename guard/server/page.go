@@ -289,7 +289,7 @@ func (s *Server) formState(w http.ResponseWriter, r *http.Request) error {
 	if err := form(r); err != nil {
 		return err
 	}
-	in := statement{What: guard.Statement(r.PostForm.Get("what")), Text: r.PostForm.Get("text"), Subject: r.PostForm.Get("subject")}
+	in := statement{What: guard.Statement(r.PostForm.Get("what")), Text: r.PostForm.Get("text"), Subject: r.PostForm.Get("subject"), Class: r.PostForm.Get("class")}
 	if text := r.PostForm.Get("level"); text != "" {
 		level, err := strconv.Atoi(text)
 		if err != nil {

@@ -181,6 +181,9 @@ func deliveries(h history) (all []delivered) {
 		d := delivered{At: e.At, Channel: report.Channel(h.plan, tell.Channel), Title: tell.Notice.Title, mark: mark{"delivered", good, check}}
 		switch f := e.Fact.(type) {
 		case guard.Told:
+			if f.Receipt.Lost() {
+				d.mark = mark{"not delivered", bad, cross}
+			}
 			for _, to := range f.Receipt.Handed {
 				one := handed{mark{"has it", good, check}, to.Name, to.Way, to.Problem}
 				if to.Problem != "" {
@@ -219,7 +222,7 @@ func responses(h history, c Caller, now time.Time) (all []act) {
 	may := func(f guard.Stated) bool { return maySay(h.plan, f, c) == nil }
 	if i.Cause == "" {
 		all = append(all, act{
-			ID: "cause", What: guard.StateCause, Name: "Cause known", Ask: "What made it happen", Sure: "Record the cause",
+			ID: "cause", What: guard.StateCause, Name: "Cause known", Ask: "What made it happen", Sure: "Record the cause", Classes: h.plan.Classes(),
 			Says: "Vendors and customers need not be called for a cause that is known.",
 		})
 	}

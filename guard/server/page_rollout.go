@@ -171,6 +171,7 @@ type act struct {
 	Ask     string          // what its text is; empty: it has none
 	Levels  []guard.Level   // to choose from
 	Roles   []string        // to choose from
+	Classes []string        // to choose from, or none
 	Missing string          // why it cannot be done yet; then there is no button
 }
 

@@ -149,9 +149,13 @@ func (r *rehearsal) answer(s guard.State, t guard.Task) (guard.Fact, time.Durati
 		}}, took
 	case guard.Tell:
 		if d.Notice.News != "" {
-			return guard.Told{Receipt: guard.Receipt{Handed: []guard.Handed{
+			handed := []guard.Handed{
 				{Name: "Ann Lee", Role: "commander", Way: "email"}, {Name: "Eve Ng", Role: "executive", Way: "email", Problem: "the mailbox is full"},
-			}}}, took
+			}
+			if only := d.Notice.Only; len(only) > 0 {
+				handed = slices.DeleteFunc(handed, func(h guard.Handed) bool { return !slices.Contains(only, h.Name) })
+			}
+			return guard.Told{Receipt: guard.Receipt{Handed: handed}}, took
 		}
 		return guard.Told{}, took
 	}

@@ -143,6 +143,7 @@ var causes = map[guard.Cause]string{
 	guard.CauseInterrupted: "golive was asked to end",
 	guard.CauseDrift:       "somebody else took the traffic away",
 	guard.CauseAlert:       "an alert fires that did not when the rollout began",
+	guard.CauseWithdrawn:   "it was withdrawn, and nothing spoke against it",
 }
 
 // meaning says what an opinion means for this rollout.
@@ -297,6 +298,8 @@ func deedWords(plan *guard.Plan, s guard.State, d guard.Deed) string {
 		return "see whether in time: " + dueWords[d.Kind]
 	case guard.Escalate:
 		return "call, if it still goes on: " + strings.Join(plan.Escalate[d.N].To, ", ")
+	case guard.Regrade:
+		return "ask the rules of severity that speak of time"
 	case guard.Wait:
 		return fmt.Sprintf("end of the time for %s", s.Phase)
 	}
@@ -318,7 +321,7 @@ func moveWords(plan *guard.Plan, d guard.Intervene) string {
 func statementWords(f guard.Stated) string {
 	switch f.What {
 	case guard.StateCause:
-		return "the cause is known: " + f.Text
+		return "the cause is known: " + f.Text + report.OfClass(f)
 	case guard.StateSeverity:
 		return fmt.Sprintf("it is of level %d: %s", f.Level, f.Text)
 	case guard.StateSignOff:
@@ -483,7 +486,14 @@ func (t *teller) fact(e guard.Event, was, s guard.State, turned bool, add func(m
 		}
 	case guard.Told:
 		if tell, ok := asked(was, e.Task).(guard.Tell); ok {
-			add(mark{"told", faint, dash}, "%s: %s", report.Channel(t.plan, tell.Channel), tell.Notice.Title)
+			m, missed := mark{"told", faint, dash}, report.Missed(f.Receipt)
+			switch {
+			case f.Receipt.Lost():
+				m = mark{"not told", doubt, alarm}
+			case missed != "":
+				m = mark{"told in part", doubt, alarm}
+			}
+			add(m, "%s: %s%s", report.Channel(t.plan, tell.Channel), tell.Notice.Title, missed)
 		}
 	case guard.Failed:
 		if tell, ok := asked(was, e.Task).(guard.Tell); ok {

@@ -496,19 +496,75 @@ func TestOnce(t *testing.T) {
 
 // TestSupersede lets a new release push the old one out, where the plan says so.
 func TestSupersede(t *testing.T) {
+	for name, chapters := range map[string]string{
+		"nobody answers for an incident":       "",
+		"it would be one that has to be ended": "severity: [{level: 1, when: 'true'}]\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t)
+			s.write("shop.yaml", planOf("shop", "on_new_release: supersede")+chapters)
+			r := s.start("one", nil)
+			old := r.open("shop", "v1", "v2")
+			r.await(old, "watching", watching)
+			r.want(409, "POST", "/v1/rollouts", `{"service": "shop", "from": "v1", "to": "v3"}`)
+			r.over(old, guard.RolledBack)
+			if was := r.state(old); was.Cause != guard.CauseWithdrawn || !was.Incident.Began.IsZero() {
+				t.Errorf("it was taken back as %s, and is an incident since %s", was.Cause, was.Incident.Began)
+			}
+			for {
+				status, text := r.ask("POST", "/v1/rollouts", `{"service": "shop", "from": "v1", "to": "v3"}`)
+				switch {
+				case status == 201:
+					return
+				case status != 409 || strings.Contains(text, "stood down"):
+					t.Fatalf("%d: %s", status, text)
+				}
+				time.Sleep(20 * time.Millisecond)
+			}
+		})
+	}
+}
+
+// TestNoIncident takes a version back of which a person says that nothing has gone wrong, and one of which nobody does.
+func TestNoIncident(t *testing.T) {
 	s := newSite(t)
-	s.write("shop.yaml", planOf("shop", "on_new_release: supersede"))
+	s.write("shop.yaml", planOf("shop", "")+"severity: [{level: 1, when: 'true'}]\n")
 	r := s.start("one", nil)
-	old := r.open("shop", "v1", "v2")
-	r.await(old, "watching", watching)
-	r.want(409, "POST", "/v1/rollouts", `{"service": "shop", "from": "v1", "to": "v3"}`)
-	r.over(old, guard.RolledBack)
+	id := r.open("shop", "v1", "v2")
+	r.await(id, "watching", watching)
+	path := "/v1/rollouts/" + id + "/orders"
+	r.want(400, "POST", path, `{"verb": "hold", "why": "lunch", "no_incident": true}`)
+	r.want(400, "POST", path, `{"verb": "rollback", "no_incident": true}`)
+	r.want(202, "POST", path, `{"verb": "rollback", "why": "the campaign was put off", "no_incident": true}`)
+	r.over(id, guard.RolledBack)
+	if was := r.state(id); !was.Incident.Began.IsZero() {
+		t.Errorf("it is an incident: %s", was.Why)
+	}
 	for {
 		if status, _ := r.ask("POST", "/v1/rollouts", `{"service": "shop", "from": "v1", "to": "v3"}`); status == 201 {
-			return
+			break
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
+	id = r.find("v3")
+	r.await(id, "watching", watching)
+	r.want(202, "POST", "/v1/rollouts/"+id+"/orders", `{"verb": "rollback", "why": "customers complain"}`)
+	r.await(id, "an incident", func(s guard.State) bool { return s.Phase == guard.Over && s.Incident.Open() })
+	r.want(400, "POST", "/v1/rollouts/"+id+"/statements", `{"what": "cause", "text": "a bad build", "class": "weather"}`)
+	r.want(202, "POST", "/v1/rollouts/"+id+"/statements", `{"what": "cause", "text": "a bad build", "class": "data_loss"}`)
+	for r.state(id).Incident.Scenario != "data_loss" {
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// find is the name of the rollout of a version of the shop.
+func (r *running) find(to string) string {
+	r.Helper()
+	id, err := r.Desk().Find(r.Context(), guard.Release{Service: "shop", Environment: "test", To: to})
+	if err != nil {
+		r.Fatal(err)
+	}
+	return id
 }
 
 // TestEvents follows a rollout to its end, cut off in the middle.

@@ -190,7 +190,8 @@ func (n *Notifier) Notify(ctx context.Context, notice guard.Notice) (guard.Recei
 	return receipt, nil
 }
 
-// letters are for the recipients that have an e-mail address, and then for those that the plan names.
+// letters are for the recipients that have an e-mail address, and then for those that the plan names: of a notice that
+// others have already, for the rest alone.
 func (n *Notifier) letters(notice guard.Notice) (all []letter) {
 	for _, r := range notice.To {
 		l := letter{handed: guard.Handed{Name: r.Name, Role: r.Role, Way: way}}
@@ -209,6 +210,9 @@ func (n *Notifier) letters(notice guard.Notice) (all []letter) {
 	}
 	for i, address := range n.to {
 		all = append(all, letter{guard.Handed{Name: fmt.Sprintf("to[%d]", i), Way: way}, []*mail.Address{address}})
+	}
+	if len(notice.Only) > 0 {
+		all = slices.DeleteFunc(all, func(l letter) bool { return !slices.Contains(notice.Only, l.handed.Name) })
 	}
 	return all
 }

@@ -19,6 +19,7 @@ import (
 	"net/mail"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -355,6 +356,25 @@ func TestNoSecret(t *testing.T) {
 	n := plugintest.Make(t, NewNotifier, with(set, guard.With{"tls": "starttls"}))
 	if _, err := n.Notify(t.Context(), notice("k", person("Ada", "ada@shop.test"))); err == nil || len(p.taken()) > 0 {
 		t.Errorf("%d messages went out in the open, error %v", len(p.taken()), err)
+	}
+}
+
+// TestOnly: a repeat for some goes to them alone, be they of the roster or of the plan, and whoever sent the first.
+func TestOnly(t *testing.T) {
+	p, set := serve(t, "none")
+	set = with(set, guard.With{"to": []any{"team@shop.test", "boss@shop.test"}})
+	everybody := notice("k", person("Ada", "ada@shop.test"), person("Luis", "luis@shop.test"))
+	everybody.Only = []string{"Luis", "to[1]"}
+	receipt, err := plugintest.Make(t, NewNotifier, set).Notify(t.Context(), everybody)
+	if err != nil || len(receipt.Handed) != 2 || len(receipt.Missed()) > 0 {
+		t.Errorf("%+v, error %v", receipt, err)
+	}
+	var got []string
+	for _, letter := range p.taken() {
+		got = append(got, letter.to)
+	}
+	if want := []string{"luis@shop.test", "boss@shop.test"}; !slices.Equal(got, want) {
+		t.Errorf("sent to %q, want %q", got, want)
 	}
 }
 

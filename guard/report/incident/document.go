@@ -404,7 +404,7 @@ func (r *Report) detection(w language) []page.Block {
 		switch r.Cause {
 		case guard.CauseAlert:
 			by = w.say("by_alert")
-		case guard.CauseOrdered, guard.CauseInterrupted, guard.CauseDrift:
+		case guard.CauseOrdered, guard.CauseInterrupted, guard.CauseDrift, guard.CauseWithdrawn:
 			by = w.say("by_order")
 		case guard.CauseBlind, guard.CauseStuck, guard.CauseScarce:
 			by = w.say("by_golive")

@@ -563,14 +563,21 @@ func (b *builder) toldOf(r Record, t given, d guard.Tell) {
 	one.Ref = told.Ref
 	switch f := r.Event.Fact.(type) {
 	case guard.Told:
-		one.Arrived, one.Problem = r.Event.At, ""
-		one.Handed = nil
 		for _, h := range f.Receipt.Handed {
 			h.Name, h.Problem = b.text(h.Name), b.text(h.Problem)
+			one.Handed = slices.DeleteFunc(one.Handed, func(old guard.Handed) bool { // what was tried again is for some
+				return old.Name == h.Name && old.Role == h.Role && old.Way == h.Way
+			})
 			one.Handed = append(one.Handed, h)
 		}
-		if len(one.Handed) > 0 && !slices.ContainsFunc(one.Handed, func(h guard.Handed) bool { return h.Problem == "" }) {
-			one.Arrived, one.Problem = time.Time{}, one.Handed[0].Problem
+		switch {
+		case f.Receipt.Lost():
+			one.Tries++
+			if !one.Delivered() {
+				one.Problem = b.text(f.Receipt.Handed[0].Problem)
+			}
+		case !one.Delivered():
+			one.Arrived, one.Problem = r.Event.At, ""
 		}
 	case guard.Failed:
 		one.Tries++
@@ -645,7 +652,11 @@ func (b *builder) tell(r Record, was, s guard.State) {
 	case guard.Gathered:
 		b.line(r, golive, "line_gathered", fmt.Sprint(len(f.Exhibits)))
 	case guard.Told:
-		if t := b.toldAt(r); t != nil {
+		switch t := b.toldAt(r); {
+		case t == nil:
+		case f.Receipt.Lost():
+			b.line(r, golive, "line_failed", f.Receipt.Handed[0].Problem)
+		default:
 			b.line(r, golive, "line_told", t.Channel, t.Title)
 		}
 	case guard.Failed:
@@ -703,7 +714,7 @@ func statedWith(f guard.Stated) []string {
 	case guard.StateFiled:
 		return []string{f.Subject}
 	}
-	return []string{f.Text}
+	return []string{f.Text + report.OfClass(f)}
 }
 
 func change(r guard.Release) string {

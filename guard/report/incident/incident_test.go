@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -211,6 +212,9 @@ func (w *world) answer(t *testing.T, plan *guard.Plan, s guard.State, task guard
 		receipt := guard.Receipt{Detail: "ok"}
 		if d.Channel == 0 && d.Notice.News != "" {
 			receipt.Handed = []guard.Handed{{Name: "Ada Obi", Role: "on_duty", Way: "email"}, {Name: "Wang Fang", Role: "commander", Problem: "mailbox wf@shop.test is full"}}
+		}
+		if len(d.Notice.Only) > 0 {
+			receipt.Handed = slices.DeleteFunc(receipt.Handed, func(h guard.Handed) bool { return !slices.Contains(d.Notice.Only, h.Name) })
 		}
 		return guard.Told{Receipt: receipt}, 400 * time.Millisecond
 	case guard.Finish:
