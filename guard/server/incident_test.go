@@ -345,7 +345,7 @@ func TestStatements(t *testing.T) {
 		{"a level without a reason", "ann", `{"what": "severity", "level": 1}`, 400, "why"},
 		{"an unknown field", "ann", `{"what": "answer", "subject": "blame", "text": "x"}`, 400, "blame"},
 		{"an unknown class", "ann", `{"what": "action", "subject": "commander", "class": "punish", "text": "x", "due": "2099-01-01T00:00:00Z"}`, 400, "punish"},
-		{"an action of the past", "ann", `{"what": "action", "subject": "commander", "class": "detect", "text": "x", "due": "2001-01-01T00:00:00Z"}`, 400, "past"},
+		{"an action of the past", "ann", `{"what": "action", "subject": "commander", "class": "detect", "text": "x", "due": "2001-01-01T00:00:00Z"}`, 409, "past"},
 		{"an unknown vendor", "ann", `{"what": "contacted", "subject": "nobody Ltd"}`, 400, "nobody Ltd"},
 		{"no digest", "ann", `{"what": "filed", "subject": "report.md"}`, 400, "SHA-256"},
 		{"a report of what goes on", "ann", `{"what": "filed", "subject": "` + strings.Repeat("ab", 32) + `"}`, 409, "stand it down"},
