@@ -414,7 +414,7 @@ func TestPlanInUTC(t *testing.T) {
 	}
 	for in, wants := range map[string][]string{
 		"en": {"| moment | time (UTC) | record |", "- Signed off: not so far by on duty, whom the plan asks"},
-		"zh": {"| 时刻 | 时间（UTC） | 记录 |", "- 业务确认: 值班人员尚未确认（预案要求）"},
+		"zh": {"| 时刻 | 时间（UTC） | 记录 |", "- 业务确认: 值班员尚未确认（预案要求）"},
 	} {
 		var b bytes.Buffer
 		if err := r.Write(&b, "markdown", in); err != nil {

@@ -291,8 +291,8 @@ var words = map[string][2]string{
 	"statement_text": {"On %s, from %s to %s (%s), a part of the requests to %s did not get the answer they should have. We noticed it after %s and had the service back on its former version, verified, after another %s. Cause: %s. What we do so that it does not happen again: %s. Next information: %s.", "%s %s 至 %s（%s），%s 的部分请求未能得到正常响应。我们在 %s 后发现，并在其后 %s 内将服务恢复至原版本并完成核实。原因：%s。后续改进：%s。下次通报：%s。"},
 	"statement_none": {"There is nothing to state: no request is known to have been answered worse.", "无须声明：未发现请求受到影响。"}, "statement_open": {"There is no statement yet: it is not certain that the service is well again.", "暂不能声明：尚不能确定服务已恢复。"}, "items_count": {"measures decided: %d", "已定措施 %d 项"},
 
-	"role_commander": {"commander", "指挥长"}, "role_deputy": {"deputy", "副指挥"}, "role_on_duty": {"on duty", "值班人员"}, "role_technical_lead": {"technical lead", "技术负责人"}, "role_comms": {"comms", "沟通负责人"},
-	"role_scribe": {"scribe", "记录员"}, "role_executive": {"executive", "公司领导"}, "role_business": {"business", "业务负责人"}, "role_customer": {"customer", "客户"}, "role_management": {"management", "管理层"}, "role_everyone": {"everyone", "全体人员"}, "role_somebody": {"somebody", "某人"},
+	"role_commander": {"commander", "总指挥"}, "role_deputy": {"deputy", "副总指挥"}, "role_on_duty": {"on duty", "值班员"}, "role_technical_lead": {"technical lead", "技术负责人"}, "role_comms": {"comms", "信息发布"},
+	"role_scribe": {"scribe", "记录"}, "role_executive": {"executive", "公司领导"}, "role_business": {"business", "业务负责人"}, "role_customer": {"customer", "客户"}, "role_management": {"management", "管理层"}, "role_everyone": {"everyone", "全体人员"}, "role_somebody": {"somebody", "某人"},
 	"waive_the service is well again": {"the service is well again", "服务已恢复"}, "waive_the cause is known": {"the cause is known", "原因已查明"}, "waive_nobody has heard of it": {"nobody has heard of it", "无人获知过事件"}, "waive_": {"", ""},
 	"sentences": {" ", ""},
 
