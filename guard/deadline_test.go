@@ -241,6 +241,22 @@ func TestOlderJournals(t *testing.T) {
 	}
 }
 
+// TestOutcomeIsTold says with each notice how the rollout has ended, once it has: programs that are told cannot ask.
+func TestOutcomeIsTold(t *testing.T) {
+	n := keepVigil(t, shopPlan(t, " | RESPONDING "), time.Date(2026, 11, 24, 3, 0, 0, 0, time.UTC))
+	n.until(n.began.Add(2*time.Hour), rand.New(rand.NewPCG(1, 9)))
+	outcomes := map[guard.News]guard.Outcome{}
+	for _, e := range n.told {
+		outcomes[e.notice.News] = e.notice.Outcome
+	}
+	if at, told := outcomes[guard.NewsOpened]; !told || at != "" {
+		t.Errorf("when it begins the outcome is %q (told: %v), want none", at, told)
+	}
+	if at := outcomes[guard.NewsRecovered]; at != guard.RolledBack {
+		t.Errorf("when it is well again the outcome is %q, want %q", at, guard.RolledBack)
+	}
+}
+
 // vigil is an incident that somebody lives through by a made-up clock.
 type vigil struct {
 	t     *testing.T

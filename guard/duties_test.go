@@ -245,3 +245,56 @@ func TestMaySay(t *testing.T) {
 		t.Errorf("a roster without anybody who may say it: %v", err)
 	}
 }
+
+// What is said at the wrong time is refused with what has to come first, instead of being lost in silence.
+func TestTimely(t *testing.T) {
+	plan := answered(t)
+	plan.Recovery.SignOff = "on_duty"
+	going := guard.State{Phase: guard.Watching, Purpose: guard.ToRollout, Release: guard.Release{To: "v2"}}
+	calm, open := going, going
+	calm.Phase = guard.Over
+	open.Phase, open.Incident.Began = guard.Over, noon
+	agreed := open
+	agreed.Incident.Signed = map[string]string{"on_duty": "Mei Lin"}
+	down := agreed
+	down.Incident.StoodDown = noon
+	filed := down
+	filed.Incident.Filed = noon
+	action := guard.Stated{What: guard.StateAction, Due: noon.Add(time.Hour)}
+	say := func(what guard.Statement) guard.Stated { return guard.Stated{What: what} }
+	for _, tc := range []struct {
+		name  string
+		says  guard.Stated
+		state guard.State
+		wrong string // part of the error; empty: it makes sense
+	}{
+		{"a cause while all is well", say(guard.StateCause), going, "the rollout of v2 has become no incident, so there is nothing to say cause of"},
+		{"a cause of what went live", say(guard.StateCause), calm, "has become no incident"},
+		{"a cause", say(guard.StateCause), open, ""},
+		{"a cause that is found late", say(guard.StateCause), filed, ""},
+		{"a level of nothing", say(guard.StateSeverity), calm, "has become no incident"},
+		{"a level", say(guard.StateSeverity), open, ""},
+		{"a level of what is over", say(guard.StateSeverity), down, "no open incident"},
+		{"a sign-off that a way back may wait for", say(guard.StateSignOff), going, ""},
+		{"a sign-off of nothing", say(guard.StateSignOff), calm, "has become no incident"},
+		{"over, where nothing is", say(guard.StateStandDown), calm, "there is no open incident"},
+		{"over, too early", say(guard.StateStandDown), open, "on_duty has not signed off yet"},
+		{"over", say(guard.StateStandDown), agreed, ""},
+		{"over twice", say(guard.StateStandDown), down, "there is no open incident"},
+		{"an action while nobody knows the end", action, going, "has become no incident"},
+		{"an action after a launch", action, calm, ""},
+		{"an action of the past", guard.Stated{What: guard.StateAction, Due: noon}, open, "2026-11-24 12:00 UTC is in the past"},
+		{"an answer after a launch", say(guard.StateAnswer), calm, ""},
+		{"a report of what goes on", say(guard.StateFiled), open, "stand it down first"},
+		{"a report of a launch", say(guard.StateFiled), calm, ""},
+		{"learned before the report", say(guard.StateLearned), down, "once the report is filed"},
+		{"learned", say(guard.StateLearned), filed, ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			err := tc.says.Timely(plan, tc.state, noon)
+			if (err == nil) != (tc.wrong == "") || err != nil && !strings.Contains(err.Error(), tc.wrong) {
+				t.Errorf("%v, want %q", err, tc.wrong)
+			}
+		})
+	}
+}

@@ -187,6 +187,7 @@ type Notice struct {
 	Audience string   `json:"audience,omitempty"` // whom the words are chosen for: team, management, customer or vendor
 	Roles    []string `json:"roles,omitempty"`    // who has to hear it: roles, vendors, customer, management or everyone
 	Level    int      `json:"level,omitempty"`    // how bad it is, 1 the worst
+	Outcome  Outcome  `json:"outcome,omitempty"`  // how the rollout has ended; empty: its traffic is still dealt with
 	Ends     bool     `json:"ends,omitempty"`     // it is over: whoever shows an alert takes it away
 	Reply    string   `json:"reply,omitempty"`    // an address at which a person can take it on, valid for this notice
 	// Only are the names, as in Handed, of those who are still to get it: the others have it already. Empty: it is for all.

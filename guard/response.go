@@ -431,7 +431,7 @@ func (m *machine) inform(audience string, roles []string, news News, about strin
 	title, text := m.plan.Message(*m.State, m.now, voice, news, about)
 	notice := Notice{
 		Key: fmt.Sprintf("%s/%d", m.Release.ID, m.number()), Release: m.Release, At: m.now, Title: title, Text: text,
-		News: news, About: about, Audience: audience, Roles: roles, Level: m.Incident.Level, Ends: news == NewsStoodDown,
+		News: news, About: about, Audience: audience, Roles: roles, Level: m.Incident.Level, Outcome: m.Outcome, Ends: news == NewsStoodDown,
 		Urgent: audience == "team" && news != NewsUpdate && news != NewsRecovered && news != NewsStoodDown,
 	}
 	for _, i := range channels {

@@ -2,9 +2,11 @@ package guard
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Check says what is wrong with a statement that somebody is about to make of a rollout by the plan, and how to put it
@@ -73,6 +75,44 @@ func (f Stated) Check(p *Plan) error {
 	return nil
 }
 
+// Timely says why a statement makes no sense as a rollout stands now, and what has to come first; nil: it makes sense.
+func (f Stated) Timely(p *Plan, s State, now time.Time) error {
+	i := s.Incident
+	if i.Began.IsZero() {
+		ofEvery := f.What == StateAction || f.What == StateAnswer || f.What == StateFiled // for the report, which there is of all
+		if !(ofEvery && s.Phase == Over) && f.What != StateSignOff && f.What != StateStandDown {
+			return fmt.Errorf("the %s of %s has become no incident, so there is nothing to say %s of", s.Purpose, s.Release.To, f.What)
+		}
+	}
+	switch f.What {
+	case StateSignOff: // a way back may wait for it without an incident, too
+		if !p.Asks(s, f.Subject) {
+			return fmt.Errorf("there is nothing that %s can agree to now", f.Subject)
+		}
+	case StateSeverity:
+		if !i.Open() {
+			return errors.New("there is no open incident, which could be better or worse")
+		}
+	case StateStandDown:
+		if missing, ready := p.Ready(s); !ready {
+			return fmt.Errorf("it cannot be stood down: %s", missing)
+		}
+	case StateAction:
+		if !f.Due.After(now) {
+			return fmt.Errorf("%s: %s is in the past (say by when it is to be done)", f.What, f.Due.UTC().Format("2006-01-02 15:04 UTC"))
+		}
+	case StateFiled:
+		if !s.Ended() {
+			return errors.New("the report is filed once it is over: stand it down first")
+		}
+	case StateLearned:
+		if i.Filed.IsZero() {
+			return errors.New("what was learned is asked once the report is filed: golive report --file")
+		}
+	}
+	return nil
+}
+
 func words(all []Statement) string {
 	texts := make([]string, len(all))
 	for i, s := range all {
@@ -99,8 +139,8 @@ func (p *Plan) contacts() (names []string) {
 	return append(names, "customer")
 }
 
-// StandsDown is the role that says that an incident is over.
-func (p *Plan) StandsDown() string { return cmp.Or(p.Recovery.StandDown, "commander") }
+// standsDown is the role that says that an incident is over.
+func (p *Plan) standsDown() string { return cmp.Or(p.Recovery.StandDown, "commander") }
 
 // MayLead says why an acknowledgement by a person is not taken; nil: it is. Where the plan responds, whoever acknowledges leads
 // from then on, nobody else is called, and the others want to know whom to ask: it has to be somebody of the roster.
@@ -121,7 +161,7 @@ func (p *Plan) MayLead(by string) error {
 // MaySay says why a person may not make a statement: that it is over, and that a role agrees, is for somebody in the roster
 // who has the role; a deputy or an executive may say it too. All else anybody may say. Nil: the person may.
 func (p *Plan) MaySay(f Stated, by string) error {
-	role := p.StandsDown()
+	role := p.standsDown()
 	switch f.What {
 	case StateStandDown:
 	case StateSignOff:

@@ -355,19 +355,36 @@ func (p *program) nameFar(ctx context.Context, s *servers, f *far, id string, op
 	return all[0].ID, nil
 }
 
+// meantFar is the rollout that somebody means who says something without naming any, as program.meant has it: the one that is
+// under way, or else the latest that was an incident.
+func (p *program) meantFar(ctx context.Context, s *servers, f *far, id string) (string, error) {
+	if id != "" {
+		return id, nil
+	}
+	open, err := p.accountsFar(ctx, s, f, true, 1)
+	if err != nil {
+		return "", err
+	}
+	if len(open) == 0 {
+		all, err := p.accountsFar(ctx, s, f, false, mostFar)
+		if err != nil {
+			return "", err
+		}
+		if i := slices.IndexFunc(all, func(a account) bool { return a.Incident != nil }); i >= 0 {
+			return all[i].ID, nil
+		}
+	}
+	return p.nameFar(ctx, s, f, "", true)
+}
+
 // orderFar tells a rollout what a person has decided, once.
 func (p *program) orderFar(ctx context.Context, s *servers, id string, o guard.Ordered) error {
-	err := s.ask(ctx, patienceToAct, errand{method: http.MethodPost, path: pathOf(id) + "/orders", key: rand.Text(), body: struct {
+	return p.tellFar(ctx, s, id, remark{path: "/orders", body: struct {
 		Verb guard.Verb     `json:"verb"`
 		Why  string         `json:"why,omitempty"`
 		For  guard.Duration `json:"for,omitempty"`
 		None bool           `json:"no_incident,omitempty"`
-	}{o.Verb, o.Why, o.For, o.NoIncident}}, nil)
-	var no *refusal
-	if errors.As(err, &no) && no.status == http.StatusConflict {
-		return fail(exitUsage, "%s: %w", id, err)
-	}
-	return s.mend(err)
+	}{o.Verb, o.Why, o.For, o.NoIncident}})
 }
 
 // rollbackFar takes the traffic back by a server: a rollout that is under way is told to, one that is over is taken back

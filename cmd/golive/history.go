@@ -117,6 +117,9 @@ func (p *program) history(id string) (*history, error) {
 	all, broken := p.histories()
 	var found []*history
 	for _, h := range all {
+		if h.ID() == id {
+			return h, nil // that another name begins with it does not matter
+		}
 		if strings.HasPrefix(h.ID(), id) {
 			found = append(found, h)
 		}
@@ -128,7 +131,7 @@ func (p *program) history(id string) (*history, error) {
 		return nil, fail(exitUsage, "no rollout in %s yet: begin one with golive rollout, or say --journal DIR", p.settings.Journal)
 	case len(found) == 0:
 		return nil, fail(exitUsage, "no rollout %q in %s: golive status lists them", id, p.settings.Journal)
-	case len(found) > 1 && id != "" && found[0].ID() != id:
+	case len(found) > 1 && id != "":
 		return nil, fail(exitUsage, "%q is the beginning of %d rollouts, among them %s and %s", id, len(found), found[0].ID(), found[1].ID())
 	case id != "":
 		return found[0], nil

@@ -203,29 +203,17 @@ type mirror struct {
 
 func (p *program) mirror(plan *guard.Plan) *mirror { return &mirror{program: p, plan: plan} }
 
-// saw writes what an event has led to. A ledger that cannot be written holds up nothing, and is told.
+// saw writes what an event has led to, and tells what is owed because of it.
 func (m *mirror) saw(ctx context.Context, s guard.State) {
-	entries := guard.LedgerOf(m.plan, m.was, s)
+	p, entries := m.program, guard.LedgerOf(m.plan, m.was, s)
 	m.was = s
-	if len(entries) == 0 {
-		return
-	}
-	p := m.program
-	l, err := p.readLedger()
-	if err == nil && l.Missing && !m.plan.Responds() {
-		return // who keeps no ledger is given none because of a version that was taken back
-	}
-	for _, e := range entries {
-		if l.Has(e) {
-			continue
-		}
+	p.rememberAll(ctx, m.plan, entries, func(e guard.Entry) {
 		if e.Act == guard.Obliged && e.Kind != guard.KindIncident {
 			fmt.Fprintf(p.err, "OWED by %s until %s: %s\n", e.By, moment(e.Until), p.secrets.name(e.Says))
 		}
-		if err := p.remember(ctx, e); err != nil {
-			fmt.Fprintf(p.err, "golive: this is not in the ledger, so remember it yourself: %s: %v\n", p.secrets.name(entryText(e)), err)
-		}
-	}
+	}, func(e guard.Entry, err error) {
+		fmt.Fprintf(p.err, "golive: this is not in the ledger, so remember it yourself: %s: %v\n", p.secrets.name(entryText(e)), err)
+	})
 }
 
 // due says that a history that is over has something to be done now: a notice that was not delivered, or the moment at which

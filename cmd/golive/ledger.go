@@ -88,6 +88,30 @@ func (p *program) remember(ctx context.Context, e guard.Entry) error {
 	return nil
 }
 
+// rememberAll adds to the ledger what a rollout of a plan has led to, in order, but for what stands there already. Each entry
+// that is new is told first, if told is given. A ledger that cannot be written holds up nothing: each entry that could not be
+// written is lost, with the reason.
+func (p *program) rememberAll(ctx context.Context, plan *guard.Plan, entries []guard.Entry, told func(guard.Entry), lost func(guard.Entry, error)) {
+	if len(entries) == 0 {
+		return
+	}
+	l, err := p.readLedger()
+	if err == nil && l.Missing && !plan.Responds() {
+		return // who keeps no ledger is given none because of a version that was taken back
+	}
+	for _, e := range entries {
+		if l.Has(e) {
+			continue
+		}
+		if told != nil {
+			told(e)
+		}
+		if err := p.remember(ctx, e); err != nil {
+			lost(e, err)
+		}
+	}
+}
+
 // openLedger waits until no other process adds to the ledger.
 func (p *program) openLedger(ctx context.Context) (*journal.Journal, error) {
 	ctx, cancel := context.WithTimeout(ctx, ledgerWaits)

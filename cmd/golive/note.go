@@ -110,24 +110,33 @@ func (p *program) remark(c *cobra.Command, args []string, f *far, r remark) erro
 	return nil
 }
 
+// remarkFar tells a rollout of a server, and answers once the server has it for good; whoever guards it hears of it soon.
 func (p *program) remarkFar(ctx context.Context, id string, f *far, r remark) error {
 	s, err := p.servers()
 	if err != nil {
 		return err
 	}
-	if id, err = p.nameFar(ctx, s, f, id, true); err != nil {
+	if id, err = p.meantFar(ctx, s, f, id); err != nil {
 		return err
 	}
-	err = s.ask(ctx, patienceToAct, errand{method: http.MethodPost, path: pathOf(id) + r.path, key: rand.Text(), body: r.body}, nil)
+	if err := p.tellFar(ctx, s, id, r); err != nil {
+		return err
+	}
+	if p.settings.Output == asJSON {
+		return p.answer(map[string]string{"id": id, "page": s.pageOf(id)})
+	}
+	fmt.Fprintf(p.out, "%s: %s (%s)\n", r.did, id, s.addresses[s.at])
+	return nil
+}
+
+// tellFar has a server tell a rollout something, once, however many tries that takes.
+func (p *program) tellFar(ctx context.Context, s *servers, id string, r remark) error {
+	err := s.ask(ctx, patienceToAct, errand{method: http.MethodPost, path: pathOf(id) + r.path, key: rand.Text(), body: r.body}, nil)
 	var no *refusal
 	if errors.As(err, &no) && no.status == http.StatusConflict {
 		return fail(exitUsage, "%s: %w", id, err)
 	}
-	if err != nil {
-		return s.mend(err)
-	}
-	fmt.Fprintf(p.out, "%s: %s (%s)\n", r.did, id, s.addresses[s.at])
-	return nil
+	return s.mend(err)
 }
 
 // heldHistory reads the history that is named, or the latest, and wants a process to go on with it, for nobody else would

@@ -83,6 +83,9 @@ func (o *outlets) clear(plan string, others ...string) error {
 			return fail(exitUsage, "-o %s=%s: that is the bundle; name another file", out.form, out.file)
 		}
 		old, err := os.Stat(out.file)
+		if err == nil && old.IsDir() {
+			return fail(exitUsage, "-o %s=%s: that is a directory; name a file", out.form, out.file)
+		}
 		if err != nil || !old.Mode().IsRegular() {
 			continue
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -85,6 +86,14 @@ and then the cover says so. HTML needs no other file, and prints on A4: chromium
 	return c
 }
 
+// say is what the cover says in the language of the document.
+func (r rendering) say(plan *guard.Plan, english, chinese string) string {
+	if cmp.Or(r.language, plan.Language) == "zh" {
+		return chinese
+	}
+	return english
+}
+
 func (p *program) renderPlan(ctx context.Context, r rendering) error {
 	if err := r.paper.check(p); err != nil {
 		return err
@@ -121,7 +130,7 @@ func (p *program) renderPlan(ctx context.Context, r rendering) error {
 		}
 	default:
 		s.Checks = append(checks.All(), plan.Extras()...)
-		s.Findings, s.Asked = offline(ctx, plan, s.Checks, ledger, s.Now), at+", by the plan and the ledger alone"
+		s.Findings, s.Asked = offline(ctx, plan, s.Checks, ledger, s.Now), at+r.say(plan, ", by the plan and the ledger alone", "，仅依据预案与台账")
 		if r.check == "" {
 			break
 		}
@@ -129,7 +138,7 @@ func (p *program) renderPlan(ctx context.Context, r rendering) error {
 		if err != nil {
 			return err
 		}
-		s.Asked += "; the others " + about
+		s.Asked += r.say(plan, "; the others ", "；其余 ") + about
 		s.Checks, s.Findings = withKept(s.Checks, s.Findings, kept)
 	}
 	return p.print(plandoc.Of(s), r.paper)

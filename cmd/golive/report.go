@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -47,7 +48,7 @@ the journal says so, and the obligation to write it is met in the ledger. A repo
 none is ever overwritten.`,
 		Example: `  golive report
   golive report 20261124-031207-v3 -o html=report.html --language zh
-  golive report 20261124-031207-v3 --file
+  golive report 20261124-031207-v3 --file -o json
   golive report 20261124-031207-v3 --server https://golive.example.com`,
 		Args: cobra.MaximumNArgs(1),
 	}
@@ -55,6 +56,9 @@ none is ever overwritten.`,
 	c.Flags().BoolVar(&call.file, "file", false, "file it beside the journal, and settle the obligation to write it")
 	c.Flags().StringVar(&call.by, "by", p.settings.By, "who files it ($GOLIVE_BY)")
 	c.RunE = func(c *cobra.Command, args []string) error {
+		if call.file && slices.ContainsFunc(call.to.list, func(out outlet) bool { return out.file != "" || out.form != string(asJSON) }) {
+			return fail(exitUsage, "--file writes the report in all forms, beside the journal: leave out -o, or say -o json, which says in JSON what was filed")
+		}
 		if err := call.check(p); err != nil {
 			return err
 		}
@@ -106,7 +110,7 @@ func (p *program) report(ctx context.Context, id string, call *reportCall) error
 	if err != nil {
 		return err
 	}
-	return p.tellFiled(h, told, dir, digest, r)
+	return p.tellFiled(h, told, dir, digest, r, call)
 }
 
 // reported finds the journal that a report is about. One that is broken has no history, and its beginning can be reported
@@ -229,8 +233,8 @@ func (p *program) keepReport(beside, id string, r *incidents.Report) (dir, diges
 }
 
 // tellFiled answers a call that has filed a report.
-func (p *program) tellFiled(h *history, told bool, dir, digest string, r *incidents.Report) error {
-	if p.settings.Output == asJSON {
+func (p *program) tellFiled(h *history, told bool, dir, digest string, r *incidents.Report, call *reportCall) error {
+	if call.to.here() == asJSON {
 		return p.answer(struct {
 			ID      string   `json:"id"`
 			Report  string   `json:"report"`
@@ -287,8 +291,8 @@ func (p *program) reportFar(ctx context.Context, id string, f *far, call *report
 		return fail(exitInternal, "file the report: %w", err)
 	}
 	stated := guard.Stated{What: guard.StateFiled, Subject: digest}
-	if err := p.remarkFar(ctx, id, f, remark{did: "filed", path: "/statements", body: stated}); err != nil {
+	if err := p.tellFar(ctx, s, id, remark{path: "/statements", body: stated}); err != nil {
 		return err
 	}
-	return p.tellFiled(h, true, dir, digest, r)
+	return p.tellFiled(h, true, dir, digest, r, call)
 }

@@ -185,7 +185,7 @@ func (p *program) serve(ctx context.Context, o serving) error {
 		Tracer: tracer,
 		Store:  kept, Plans: plans, Parts: p.partsElsewhere, Node: o.node, TTL: o.ttl, Version: version(), Log: log, Access: access,
 		AcceptPlans: o.acceptPlans, PerSecond: o.rate,
-		Report: p.storyOf, Remember: p.rememberOf(ctx, log), Address: address, LinkKey: key,
+		Report: p.storyOf, Remember: p.remembering(ctx, log), Address: address, LinkKey: key,
 		Evidence: func(sha string) (io.ReadCloser, error) { return p.evidenceDir().Open(sha) },
 	})
 	gate, err := p.gate(s.Desk(), log)

@@ -62,23 +62,15 @@ func (p *program) linkKey(log *slog.Logger) (string, error) {
 	return key, nil
 }
 
-// rememberOf writes what rollouts of a server have led to into the ledger beside their plan, as golive rollout does. A ledger
-// that cannot be written holds up nothing, and is told.
-func (p *program) rememberOf(ctx context.Context, log *slog.Logger) func(*guard.Plan, []guard.Entry) {
+// remembering writes into the ledger beside a plan what rollouts of a server have led to, as golive rollout does.
+func (p *program) remembering(ctx context.Context, log *slog.Logger) func(*guard.Plan, []guard.Entry) {
 	ctx = context.WithoutCancel(ctx) // what is known while the server ends is written all the same
 	return func(plan *guard.Plan, entries []guard.Entry) {
 		beside := p.beside(plan)
-		l, err := beside.readLedger()
-		if err == nil && l.Missing && !plan.Responds() {
-			return // who keeps no ledger is given none because of a version that was taken back
-		}
-		for _, e := range entries {
-			if err == nil && l.Has(e) {
-				continue
-			}
-			if err := beside.remember(ctx, e); err != nil {
-				log.Error("this is not in the ledger, so remember it yourself", "service", e.Service, "kind", e.Kind, "says", e.Says, "error", err)
-			}
-		}
+		beside.secrets.of(plan, p.env)
+		beside.rememberAll(ctx, plan, entries, nil, func(e guard.Entry, err error) {
+			e = beside.secrets.entry(e)
+			log.Error("this is not in the ledger, so remember it yourself", "service", e.Service, "kind", e.Kind, "says", e.Says, "error", err)
+		})
 	}
 }

@@ -328,7 +328,7 @@ func (s *servers) mend(err error) error {
 	case no.status == http.StatusUnauthorized:
 		return fail(exitUsage, "%w\nThe server does not know the token in GOLIVE_TOKEN: golive serve token NAME RIGHT,RIGHT makes one", err)
 	case no.status == http.StatusForbidden:
-		return fail(exitUsage, "%w\nUse the token of a caller that has this right: golive serve token NAME RIGHT,RIGHT makes one", err)
+		return fail(exitUsage, "%w\nUse the token of a caller who may: golive serve token NAME RIGHT,RIGHT makes one", err)
 	case no.status == http.StatusConflict:
 		return fail(exitNoGo, "%w", err)
 	case no.status/100 == 4:

@@ -25,8 +25,6 @@ type sayable struct {
 	example string
 	flags   []string
 	classes []string // of --class, which is about something else in each
-	// always says that it can be said of every rollout that is over, and not of an incident alone.
-	always bool
 	// read makes the statement of the arguments before the rollout, and of the flags.
 	read func(args []string, f *sayFlags) (guard.Stated, error)
 }
@@ -117,7 +115,7 @@ what the plan wants to have happened within recovery.deadline.vendor.`,
 	},
 	{
 		what: guard.StateAction, use: "action TEXT", short: "Write down what has to be done so that it does not happen again",
-		flags: []string{"class", "owner", "due"}, classes: guard.ActionClasses, always: true,
+		flags: []string{"class", "owner", "due"}, classes: guard.ActionClasses,
 		long: `action adds to the report on an incident what somebody will do about it, and by when; the ledger holds the role to it, and
 the check actions.overdue asks for it. golive settle says that it is done. It can be said when the incident is over, too.`,
 		example: `  golive action "raise the limit of connections" --class prevent --owner technical_lead --due 14d`,
@@ -127,7 +125,7 @@ the check actions.overdue asks for it. golive settle says that it is done. It ca
 		},
 	},
 	{
-		what: guard.StateAnswer, use: "answer FIELD TEXT", short: "Say for the report what only people know", always: true,
+		what: guard.StateAnswer, use: "answer FIELD TEXT", short: "Say for the report what only people know",
 		long: `answer fills in a field of the report on a rollout: ` + strings.Join(guard.Fields, ", ") + `.
 Said again, the latest counts. It can be said when the incident is over, too.`,
 		example: `  golive answer surprise "the old version had the same bug, and nobody had seen it"`,
@@ -205,7 +203,7 @@ func (p *program) say(c *cobra.Command, id string, f *far, s sayable, stated gua
 		return err
 	}
 	stated.By = by
-	if err := mayBeSaid(h, s, stated); err != nil {
+	if err := mayBeSaid(h, stated); err != nil {
 		return fail(exitUsage, "%s: %w", h.ID(), err)
 	}
 	h, told, err := p.state(c.Context(), h, stated)
@@ -234,28 +232,14 @@ func (p *program) meant(id string) (*history, error) {
 }
 
 // mayBeSaid says why something cannot be said of a history, or not by this person.
-func mayBeSaid(h *history, s sayable, stated guard.Stated) error {
-	if h.State.Incident.Began.IsZero() && !(s.always && h.over()) {
-		return fmt.Errorf("the %s of %s has become no incident, so there is nothing to say %s of", h.State.Purpose, h.State.Release.To, s.what)
-	}
+func mayBeSaid(h *history, stated guard.Stated) error {
 	if err := stated.Check(h.Plan); err != nil {
 		return err
 	}
 	if err := h.Plan.MaySay(stated, stated.By); err != nil {
 		return err
 	}
-	if stated.What == guard.StateStandDown {
-		if missing, ready := h.Plan.Ready(h.State); !ready {
-			return fmt.Errorf("it cannot be stood down: %s", missing)
-		}
-	}
-	if stated.What == guard.StateSignOff && !h.Plan.Asks(h.State, stated.Subject) {
-		return fmt.Errorf("there is nothing that %s can agree to now", stated.Subject)
-	}
-	if stated.What == guard.StateLearned && h.State.Incident.Filed.IsZero() {
-		return errors.New("what was learned is asked once the report is filed: golive report --file")
-	}
-	return nil
+	return stated.Timely(h.Plan, h.State, time.Now())
 }
 
 // heardWithin is how soon a process that goes on with a rollout should have taken what it was told.

@@ -322,7 +322,7 @@ func (s *Server) believed(ctx context.Context, b *borrowed, h history, e guard.E
 	if o, ok := e.Fact.(guard.Ordered); ok && o.Verb == guard.OrderProceed && !caller.May(Approve) {
 		return e, errApprove
 	}
-	e.Fact = by(e.Fact, caller.Name)
+	e.Fact = by(e.Fact, caller.Name, caller.Name)
 	return e, nil
 }
 

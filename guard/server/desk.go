@@ -202,7 +202,8 @@ func (e *InvalidError) Unwrap() error { return e.err }
 // Tell implements guard.Desk.
 func (d desk) Tell(ctx context.Context, delivery guard.Delivery, id string, f guard.Fact) (err error) {
 	defer func() { d.temporary(ctx, "tell a rollout", err) }()
-	e := guard.Event{At: clock(), Fact: by(f, sender(ctx, delivery))}
+	name := sender(ctx, delivery)
+	e := guard.Event{At: clock(), Fact: by(f, name, d.person(ctx, id, f, name))}
 	kind, data, err := e.Encode()
 	if err != nil {
 		return err
@@ -284,16 +285,33 @@ func (d desk) audit(ctx context.Context, delivery guard.Delivery, rollout, what 
 		"source", delivery.Source, "delivery", guard.Line(delivery.ID, longestPath), "repeated", repeated)
 }
 
-// by says who has told a fact. What has proved who it is goes before what a message says of itself.
-func by(f guard.Fact, name string) guard.Fact {
+// person is the name in the roster of a sender who signed in by an e-mail address: that is how plans and reports know people. Of
+// the traffic it is not asked, since nothing about that waits for the store.
+func (d desk) person(ctx context.Context, id string, f guard.Fact, name string) string {
+	switch f.(type) {
+	case guard.Noted, guard.Acknowledged, guard.Stated:
+		h, err := d.histories.read(ctx, id)
+		if err != nil {
+			break // the name that was proved is as good, and whatever is wrong here the store says too
+		}
+		if person, listed := inRoster(h.plan, name); listed {
+			return person
+		}
+	}
+	return name
+}
+
+// by says who has told a fact: the person that the sender is. What has proved who it is goes before what a message says of
+// itself.
+func by(f guard.Fact, sender, person string) guard.Fact {
 	name2 := func(said string) string {
 		switch {
-		case name == "":
+		case person == "":
 			return said
-		case said == "" || said == name:
-			return name
+		case said == "" || said == sender:
+			return person
 		}
-		return fmt.Sprintf("%s (%s)", name, guard.Line(said, 100))
+		return fmt.Sprintf("%s (%s)", person, guard.Line(said, 100))
 	}
 	switch f := f.(type) {
 	case guard.Ordered:

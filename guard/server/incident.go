@@ -82,32 +82,14 @@ func allowed(h history, f guard.Stated, c Caller, now time.Time) error {
 	if err := f.Check(h.plan); err != nil {
 		return badRequest(err.Error())
 	}
-	if f.What == guard.StateAction && !f.Due.After(now) {
-		return badRequest(fmt.Sprintf("%s: due is in the past (say by when it is to be done)", f.What))
-	}
 	if f.What == guard.StateFiled && !digestShape.MatchString(f.Subject) {
 		return badRequest(fmt.Sprintf("%s: subject is the SHA-256 of the report, in 64 hexadecimal digits", f.What))
 	}
 	if err := maySay(h.plan, f, c); err != nil {
 		return err
 	}
-	switch f.What {
-	case guard.StateStandDown:
-		if missing, ready := h.plan.Ready(h.state); !ready {
-			return conflict("it cannot be stood down: " + missing)
-		}
-	case guard.StateSignOff:
-		if !h.plan.Asks(h.state, f.Subject) {
-			return conflict(fmt.Sprintf("there is nothing that %s can agree to now", f.Subject))
-		}
-	case guard.StateSeverity:
-		if !h.state.Incident.Open() {
-			return conflict("there is no open incident, which could be better or worse")
-		}
-	case guard.StateFiled:
-		if !h.state.Ended() {
-			return conflict("the report is filed once it is over: stand it down first")
-		}
+	if err := f.Timely(h.plan, h.state, now); err != nil {
+		return conflict(err.Error())
 	}
 	return nil
 }

@@ -310,7 +310,7 @@ func TestStatements(t *testing.T) {
 	s.write("shop.yaml", answeringPlan("shop"))
 	var lines string
 	secrets := map[string]string{}
-	for _, name := range []string{"ann", "bo", "ci", "vic"} {
+	for _, name := range []string{"ann", "ann@example.com", "bo", "ci", "vic"} {
 		rights := []server.Right{server.View, server.Operate}
 		if name == "vic" {
 			rights = rights[:1]
@@ -345,12 +345,13 @@ func TestStatements(t *testing.T) {
 		{"a level without a reason", "ann", `{"what": "severity", "level": 1}`, 400, "why"},
 		{"an unknown field", "ann", `{"what": "answer", "subject": "blame", "text": "x"}`, 400, "blame"},
 		{"an unknown class", "ann", `{"what": "action", "subject": "commander", "class": "punish", "text": "x", "due": "2099-01-01T00:00:00Z"}`, 400, "punish"},
-		{"an action of the past", "ann", `{"what": "action", "subject": "commander", "class": "detect", "text": "x", "due": "2001-01-01T00:00:00Z"}`, 400, "past"},
+		{"an action of the past", "ann", `{"what": "action", "subject": "commander", "class": "detect", "text": "x", "due": "2001-01-01T00:00:00Z"}`, 409, "past"},
 		{"an unknown vendor", "ann", `{"what": "contacted", "subject": "nobody Ltd"}`, 400, "nobody Ltd"},
 		{"no digest", "ann", `{"what": "filed", "subject": "report.md"}`, 400, "SHA-256"},
 		{"a report of what goes on", "ann", `{"what": "filed", "subject": "` + strings.Repeat("ab", 32) + `"}`, 409, "stand it down"},
 		{"signed off by another role", "bo", `{"what": "sign-off", "subject": "commander"}`, 403, "ann (commander)"},
 		{"stood down by another role", "bo", `{"what": "stand-down", "text": "x"}`, 403, "ann (commander)"},
+		{"an address of the roster", "ann@example.com", `{"what": "sign-off", "subject": "commander"}`, 202, ""},
 		{"an answer", "bo", `{"what": "answer", "subject": "lucky", "text": "it was night"}`, 202, ""},
 		{"worse", "ann", `{"what": "severity", "level": 1, "text": "the board calls"}`, 202, ""},
 		{"a token that is nobody of the roster", "ci", `{"what": "stand-down", "text": "x"}`, 202, ""},
@@ -364,8 +365,8 @@ func TestStatements(t *testing.T) {
 		}
 	}
 	i := r.awaitIncident(id, "stood down", guard.State.Ended).Incident
-	if last := i.Grades[len(i.Grades)-1]; i.StoodBy != "ci" || last.By != "ann" || i.Answers["lucky"] == "" {
-		t.Errorf("stood down by %q, graded by %q, answers %v", i.StoodBy, last.By, i.Answers)
+	if last := i.Grades[len(i.Grades)-1]; i.StoodBy != "ci" || last.By != "ann" || i.Answers["lucky"] == "" || i.Signed["commander"] != "ann" {
+		t.Errorf("stood down by %q, graded by %q, signed by %v, answers %v", i.StoodBy, last.By, i.Signed, i.Answers)
 	}
 	r.want(404, "POST", "/v1/rollouts/none/statements", `{"what": "cause", "text": "x"}`, as("ann"))
 }

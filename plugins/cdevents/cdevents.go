@@ -63,9 +63,10 @@ var _ guard.Notifier = (*Notifier)(nil)
 //
 // A notice that the new version is live is a service.upgraded (service.deployed, if it is the first); that it goes
 // back, would go back, or could not go back, an incident.detected; that it is back, a service.rolledback (service.removed,
-// if it was the first) and an incident.resolved. The incident is called as the rollout; where the plan has people answer it,
-// it is detected when it is opened, and resolved when somebody stands it down. Every other notice is
-// an event of golive's own, dev.cdeventsx.golive-rollout.noticed. The id of an event is the key of its notice.
+// if it was the first) and an incident.resolved. The incident is called as the rollout. Where the plan has people answer
+// it, what the team hears counts: that it is opened is the incident.detected, that it is back the service.rolledback, and
+// the incident.resolved follows when somebody stands it down. Every other notice is an event of golive's own,
+// dev.cdeventsx.golive-rollout.noticed. The id of an event is the key of its notice.
 func NewNotifier(with guard.With) (guard.Notifier, error) {
 	settings := struct {
 		URL      string         `json:"url"`
@@ -195,9 +196,18 @@ func (n *Notifier) events(notice guard.Notice) ([]event, error) {
 		}
 		return n.event(notice, kind, notice.Key, service, content)
 	}
+	back := func() event {
+		if r.First() {
+			return of(removed, "")
+		}
+		return of(rolledBack, before)
+	}
 	switch title := notice.Title; {
+	case notice.News != "" && notice.Audience != "team": // which hears the same news, perhaps through this channel too
 	case notice.News == guard.NewsOpened:
 		return []event{incident(detected)}, nil
+	case notice.News == guard.NewsRecovered && notice.Outcome == guard.RolledBack:
+		return []event{back()}, nil
 	case notice.News == guard.NewsStoodDown:
 		return []event{incident(resolved)}, nil
 	case notice.News != "": // an incident.reported would need the address of a ticket
@@ -205,10 +215,8 @@ func (n *Notifier) events(notice guard.Notice) ([]event, error) {
 		return []event{of(deployed, now)}, nil
 	case title == string(guard.Live):
 		return []event{of(upgraded, now)}, nil
-	case title == string(guard.RolledBack) && r.First():
-		return []event{of(removed, ""), incident(resolved)}, nil
 	case title == string(guard.RolledBack):
-		return []event{of(rolledBack, before), incident(resolved)}, nil
+		return []event{back(), incident(resolved)}, nil
 	case title == goingBack, title == string(guard.WouldRollBack), title == string(guard.RollbackFailed):
 		return []event{incident(detected)}, nil
 	}

@@ -124,9 +124,9 @@ func notice(title string) guard.Notice {
 // TestEvents holds every notice that guard writes to an event of the standard.
 func TestEvents(t *testing.T) {
 	first := func(n guard.Notice) guard.Notice { n.Release.From = ""; return n }
-	of := func(news guard.News) guard.Notice {
+	of := func(news guard.News, audience string, outcome guard.Outcome) guard.Notice {
 		n := notice("live") // whatever its title says
-		n.News, n.Audience, n.Level = news, "team", 1
+		n.News, n.Audience, n.Level, n.Outcome = news, audience, 1, outcome
 		return n
 	}
 	bare := notice("live")
@@ -144,9 +144,14 @@ func TestEvents(t *testing.T) {
 		"rolled back":     {notice("rolled back"), []string{rolledBack + " r7/3 checkout pkg:oci/checkout@v1", resolved + " r7/3/incident r7 pkg:oci/checkout@sha256%3Aab"}},
 		"first is back":   {first(notice("rolled back")), []string{removed + " r7/3 checkout ", resolved + " r7/3/incident r7 pkg:oci/checkout@sha256%3Aab"}},
 		"not back":        {notice("rollback failed"), []string{detected + " r7/3/incident r7 pkg:oci/checkout@sha256%3Aab"}},
-		"opened":          {of(guard.NewsOpened), []string{detected + " r7/3/incident r7 pkg:oci/checkout@sha256%3Aab"}},
-		"update":          {of(guard.NewsUpdate), []string{noticed + " r7/3 r7 pkg:oci/checkout@sha256%3Aab"}},
-		"stood down":      {of(guard.NewsStoodDown), []string{resolved + " r7/3/incident r7 pkg:oci/checkout@sha256%3Aab"}},
+		"opened":          {of(guard.NewsOpened, "team", ""), []string{detected + " r7/3/incident r7 pkg:oci/checkout@sha256%3Aab"}},
+		"update":          {of(guard.NewsUpdate, "team", ""), []string{noticed + " r7/3 r7 pkg:oci/checkout@sha256%3Aab"}},
+		"well again":      {of(guard.NewsRecovered, "team", guard.RolledBack), []string{rolledBack + " r7/3 checkout pkg:oci/checkout@v1"}},
+		"first, and well": {first(of(guard.NewsRecovered, "team", guard.RolledBack)), []string{removed + " r7/3 checkout "}},
+		"failed over":     {of(guard.NewsRecovered, "team", guard.Recovered), []string{noticed + " r7/3 r7 pkg:oci/checkout@sha256%3Aab"}},
+		"stood down":      {of(guard.NewsStoodDown, "team", guard.RolledBack), []string{resolved + " r7/3/incident r7 pkg:oci/checkout@sha256%3Aab"}},
+		"others hear it":  {of(guard.NewsRecovered, "customer", guard.RolledBack), []string{noticed + " r7/3 r7 pkg:oci/checkout@sha256%3Aab"}},
+		"others hear end": {of(guard.NewsStoodDown, "management", guard.RolledBack), []string{noticed + " r7/3 r7 pkg:oci/checkout@sha256%3Aab"}},
 		"no-go":           {notice("no-go"), []string{noticed + " r7/3 r7 pkg:oci/checkout@sha256%3Aab"}},
 		"unfinished":      {notice("unfinished"), []string{noticed + " r7/3 r7 pkg:oci/checkout@sha256%3Aab"}},
 		"a person":        {notice("a person has to decide"), []string{noticed + " r7/3 r7 pkg:oci/checkout@sha256%3Aab"}},

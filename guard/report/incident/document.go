@@ -346,9 +346,16 @@ func (r *Report) times(w language) []page.Block {
 		if !m.At.IsZero() {
 			zone, utc = r.stamp(m.At), report.Moment(m.At)
 		}
-		rows = append(rows, []string{w.say("moment_" + m.Name), zone, utc, m.Ref.String()})
+		row := []string{w.say("moment_" + m.Name), zone, utc, m.Ref.String()}
+		if r.place() == time.UTC {
+			row = slices.Delete(row, 2, 3)
+		}
+		rows = append(rows, row)
 	}
 	head := []string{w.say("head_moment"), w.say("head_zone", r.Zone), w.say("head_utc"), w.say("head_record")}
+	if r.place() == time.UTC { // twice the same says nothing
+		head = slices.Delete(head, 2, 3)
+	}
 	var spans []page.Fact
 	for _, s := range r.Spans {
 		spans = append(spans, page.Fact{Name: w.say("span_" + s.Name), Value: w.span(s)})
@@ -574,6 +581,9 @@ func (r *Report) verification(w language) []page.Block {
 		steady = r.stamp(at)
 	}
 	signed := w.say("signed_none")
+	if r.SignOff != "" {
+		signed = w.say("signed_not", w.role(r.SignOff))
+	}
 	if len(r.Signed) > 0 {
 		var all []string
 		for _, role := range sorted(r.Signed) {

@@ -94,6 +94,7 @@ type Report struct {
 	Proof       []guard.Finding   `json:"verification,omitempty"`
 	Restores    []Deed            `json:"restores,omitempty"`
 	Signed      map[string]string `json:"signed_off,omitempty"` // by role
+	SignOff     string            `json:"sign_off,omitempty"`   // the role that the plan asks to sign off; empty: none
 	Told        []Told            `json:"communications,omitempty"`
 	Contacted   map[string]string `json:"contacted,omitempty"`
 	Notes       []Line            `json:"notes,omitempty"`
@@ -802,6 +803,7 @@ func (b *builder) finish() {
 		}
 		r.Owed = append(r.Owed, d)
 	}
+	r.SignOff = b.account.Plan.Recovery.SignOff
 	r.Signed, r.Contacted, r.Answers, r.Stated = b.said(i.Signed), b.said(i.Contacts), b.said(i.Answers), b.text(i.Cause)
 	for _, field := range guard.Fields {
 		if r.Kind != OfWatch && r.Answers[field] == "" && field != "summary" { // of which golive has one

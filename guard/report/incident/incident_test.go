@@ -408,6 +408,30 @@ func TestEveryReport(t *testing.T) {
 }
 
 // What cannot be reported is said.
+// A plan that names no time zone is told in UTC once, and a sign-off that it asks for and nobody has given is said to be missing.
+func TestPlanInUTC(t *testing.T) {
+	w := world{bad: .3}
+	plan, records := play(t, strings.Replace(responding, "soak: 30s", "soak: 30s, sign_off: on_duty", 1), opened(nil), &w)
+	r, err := incident.New(incident.Account{Plan: plan, Records: records, Ledger: guard.Ledger{Missing: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for in, wants := range map[string][]string{
+		"en": {"| moment | time (UTC) | record |", "- Signed off: not so far by on duty, whom the plan asks"},
+		"zh": {"| 时刻 | 时间（UTC） | 记录 |", "- 业务确认: 值班员尚未确认（预案要求）"},
+	} {
+		var b bytes.Buffer
+		if err := r.Write(&b, "markdown", in); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range wants {
+			if !strings.Contains(b.String(), want) {
+				t.Errorf("%s: %q is missing in\n%s", in, want, b.String())
+			}
+		}
+	}
+}
+
 func TestNothingToReport(t *testing.T) {
 	_, err := incident.New(incident.Account{Journal: "x.jsonl"})
 	if err == nil || !strings.Contains(err.Error(), "x.jsonl holds no record") {

@@ -11,9 +11,11 @@ import (
 	"html/template"
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // A Document is a piece of paperwork. Its texts are plain.
@@ -120,16 +122,6 @@ var style string
 //go:embed *.html
 var sources embed.FS
 
-// Frame writes a whole page around a body: the style sheet is in it, and it asks nothing of any network. The body is
-// trusted; title and language are escaped.
-func Frame(w io.Writer, title, language string, body template.HTML) error {
-	return pages.ExecuteTemplate(w, "frame.html", struct {
-		Title, Language string
-		Style           template.CSS
-		Body            template.HTML
-	}{title, tag(language), template.CSS(style), body})
-}
-
 // tag is a language as HTML names it, which lets the reader's machine choose the right letters.
 func tag(language string) string {
 	if language == "zh" {
@@ -138,26 +130,42 @@ func tag(language string) string {
 	return "en"
 }
 
+// writeHTML writes a whole page: the style sheet is in it, and it asks nothing of any network.
 func writeHTML(w io.Writer, d Document) error {
 	var body bytes.Buffer
 	if err := pages.ExecuteTemplate(&body, "document.html", d); err != nil {
 		return fmt.Errorf("write %s: %w", d.Title, err)
 	}
-	return Frame(w, d.Title, d.Language, template.HTML(body.String()))
+	return pages.ExecuteTemplate(w, "frame.html", struct {
+		Title, Language string
+		Style           template.CSS
+		Body            template.HTML
+	}{d.Title, tag(d.Language), template.CSS(style), template.HTML(body.String())})
 }
 
 var pages = template.Must(template.New("").Funcs(template.FuncMap{
-	"word": word,
-	"svg":  func(p *Picture) template.HTML { return template.HTML(p.SVG) },
-	"soft": soft,
-	"nth":  func(i int) string { return strconv.Itoa(i + 1) },
-	"tone": func(t *Table, row int) Tone {
-		if row < len(t.Tone) {
-			return t.Tone[row]
-		}
-		return Calm
-	},
+	"word":  word,
+	"svg":   func(p *Picture) template.HTML { return template.HTML(p.SVG) },
+	"soft":  soft,
+	"nth":   func(i int) string { return strconv.Itoa(i + 1) },
+	"class": class,
 }).ParseFS(sources, "*.html"))
+
+// longCell is from how many characters of a cell on its row may be broken over two pages: held together, so much text would
+// leave most of a page empty.
+const longCell = 600
+
+// class is how a row of a table is shown.
+func class(t *Table, row int) string {
+	var names []string
+	if row < len(t.Tone) && t.Tone[row] != Calm {
+		names = append(names, string(t.Tone[row]))
+	}
+	if slices.ContainsFunc(t.Rows[row], func(cell string) bool { return utf8.RuneCountInString(cell) >= longCell }) {
+		names = append(names, "long")
+	}
+	return strings.Join(names, " ")
+}
 
 // unbroken is what HTML needs help with: a word that may have to be broken (a digest, a selector, an address), and a date,
 // which may not, though a browser would.

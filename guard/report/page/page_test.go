@@ -89,6 +89,18 @@ func TestTextIsText(t *testing.T) {
 	}
 }
 
+// Only a row with a long text may be broken over two pages.
+func TestLongRows(t *testing.T) {
+	table := &Table{Tone: []Tone{Good}, Rows: [][]string{
+		{"a", strings.Repeat("字", longCell)}, {"b", strings.Repeat("字", longCell-1)}, {"c", strings.Repeat("x", longCell)},
+	}}
+	for row, want := range []string{"good long", "", "long"} {
+		if got := class(table, row); got != want {
+			t.Errorf("row %d is %q, want %q", row, got, want)
+		}
+	}
+}
+
 func TestJSONIsWhole(t *testing.T) {
 	var text bytes.Buffer
 	if err := writeJSON(&text, full("zh")); err != nil {
