@@ -86,7 +86,7 @@ func (p *program) drillNotify(ctx context.Context, strangers bool, flags *drillF
 	if err := run.send(ctx, kit, channels); err != nil {
 		return err
 	}
-	if plan.Activation() > 0 {
+	if plan.Activation() > 0 && ctx.Err() == nil {
 		run.exercise.Objectives = append(run.exercise.Objectives, "somebody answers in the time in which somebody has to lead")
 		run.wait(ctx)
 	}

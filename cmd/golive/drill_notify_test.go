@@ -40,6 +40,7 @@ roster:
   people:
     - {name: Ada Obi, role: commander, reach: [{email: ada@shop.test}]}
     - {name: Luis Vega, role: scribe, reach: [{phone: "+34 2"}]}
+    - {name: Cara Sol, role: customer, reach: [{email: cara@client.test}]}
   vendors: [{name: PayCo, reach: [{email: help@payco.test}]}]
 `
 		chat  = `{use: http, with: {url: "${HOOK}/team"}}`

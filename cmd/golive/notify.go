@@ -276,7 +276,7 @@ func testNotice(plan *guard.Plan, i int, roles []string, now time.Time, about st
 			audience = "vendor"
 		}
 		for _, person := range plan.Roster.People {
-			if person.Role == role || role == "everyone" {
+			if person.Role == role || role == "everyone" && person.Role != "customer" { // customers hear what is for customers
 				found = true
 				if slices.ContainsFunc(notice.To, func(r guard.Recipient) bool { return r.Name == person.Name }) {
 					continue // who holds two roles reads one message
