@@ -217,7 +217,7 @@ var (
 	toRecord  = regexp.MustCompile(`golive record (\S+)(?: --subject ("[^"]*"|\S+))?`)
 	toAttest  = regexp.MustCompile(`golive attest (\S+) --by ("[^"]*"|\S+) --says WHAT(?: --subject ("[^"]*"|\S+))?`)
 	toRestore = regexp.MustCompile(`golive drill restore --data (\S+)`)
-	toDrill   = regexp.MustCompile(`golive drill (tabletop|rollback)(?: --scenario (\S+))?`)
+	toDrill   = regexp.MustCompile(`golive drill (tabletop|rollback|notify)(?: --scenario (\S+))?`)
 )
 
 // followed does what the remedies say, once.

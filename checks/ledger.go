@@ -88,6 +88,8 @@ func (r record) with(kind, subject string) string {
 		return "golive drill restore --data " + quote(subject)
 	case kind == "drill.rollback":
 		return "golive drill rollback --from OLD --to NEW"
+	case kind == "drill.notify":
+		return "golive drill notify"
 	case kind == tabletop && subject == "":
 		return "golive drill tabletop"
 	case (kind == tabletop || kind == "drill.scenario") && slices.Contains(guard.Classes, subject):

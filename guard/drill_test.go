@@ -193,6 +193,7 @@ watch: {source: {use: scrape}, signals: [{name: errors, total: requests, bad: fa
 		{"drill.notify", "", "roster: {people: [{name: Ada, role: commander}]}", true},
 		{"drill.notify", "", "roster: {verified: 2026-11-01}", false},
 		{"drill.notify", "", "escalate: [{after: 5m, to: commander}]", true},
+		{"drill.notify", "", "severity: [{level: 1, when: 'true', activate: 5m}]", true},
 		{"drill.notify", "", "recovery: {soak: 5m}", false},
 		{"drill.rollback", "", "recovery: {soak: 5m}", true},
 		{"drill.rollback", "", "recovery: {contain: {use: command, with: {run: ./stop}}}", true},

@@ -161,7 +161,7 @@ func (p *Plan) Method(kind, subject string) string {
 	case "drill.tabletop", "drill.scenario":
 		how = p.around(subject)
 	case "drill.notify":
-		how = []any{p.Notify, p.Roster.People, p.Roster.Vendors, p.Escalate, p.Language} // who is on duty changes without them
+		how = []any{p.Notify, p.Roster.People, p.Roster.Vendors, p.Escalate, p.Language, p.Activation()} // who is on duty changes without them
 	case "drill.failover":
 		how = []any{p.Recovery.Resorts}
 	case "plan.reviewed":

@@ -28,6 +28,10 @@ const (
 	NewsTest      News = "test"       // nothing: whether it arrives is tried
 )
 
+// AboutDrill makes a drill of NewsTest: whoever reads it is asked to answer as in an emergency. It is no news of its own, so
+// that a channel which knows a test when it sees one wakes nobody up.
+const AboutDrill = "drill"
+
 // Audiences are the kinds of people who are told of an incident in words of their own.
 var Audiences = []string{"team", "management", "customer", "vendor"}
 
@@ -49,6 +53,7 @@ func (p *Plan) Message(s State, now time.Time, audience string, news News, about
 		audience = "team"
 	}
 	w.audience, w.public = audience, audience == "customer" || audience == "vendor"
+	w.drill = news == NewsTest && about == AboutDrill
 	title = w.title(news)
 	if news == NewsTest {
 		return title, w.test()
@@ -109,6 +114,7 @@ type writer struct {
 	audience string // one of Audiences
 	public   bool   // those who read it are told nothing of what is inside
 	vendor   string // by name, who reads it; empty: no vendor, or not known which
+	drill    bool   // it is a test, to be answered as in an emergency
 }
 
 // phrases are all that golive says of an incident, in English and in Chinese.
@@ -185,6 +191,7 @@ var phrases = map[string][2]string{
 	"news.recovered":             {"service recovered", "服务已恢复"},
 	"news.stood_down":            {"incident over", "事件处置完毕，应急响应终止"},
 	"news.test":                  {"test of this channel", "通知渠道测试"},
+	"news.drill":                 {"DRILL, no emergency", "通知演练（非真实事件）"},
 	"public.opened":              {"service disruption", "服务异常通报"},
 	"public.update":              {"progress on the service disruption", "服务异常处置进展通报"},
 	"public.recovered":           {"service restored", "服务恢复通知"},
@@ -235,6 +242,9 @@ var phrases = map[string][2]string{
 	"needed.none":                {"nothing more for now; thank you", "暂无需进一步支援，感谢配合"},
 	"test":                       {"This is a test. Nothing has happened, and nothing has to be done.", "这是一次通知渠道测试，并未发生任何事件，无需处置。"},
 	"test.ack":                   {"If you read this, please have it written down: golive notify ack NAME", "收到后请登记确认：golive notify ack 姓名"},
+	"drill":                      {"This is a drill. Nothing has happened, and nothing has to be mended.", "这是一次通知演练，并未发生任何事件，无需处置。"},
+	"drill.ack":                  {"Whoever reads this first answers as in an emergency: golive notify ack NAME", "请首位收到者按应急要求确认：golive notify ack 姓名"},
+	"drill.within":               {"Whoever reads this first answers as in an emergency, within %s: golive notify ack NAME", "请首位收到者按应急要求在 %s 内确认：golive notify ack 姓名"},
 	"Remark":                     {"Remark", "备注"},
 	"remark":                     {"messages[%d] of the plan cannot be filled in (%s); the words of golive are used", "预案 messages[%d] 无法生成（%s），已改用 golive 默认文本"},
 	"due." + string(DueActivate): {"somebody leads", "启动应急响应"},
@@ -300,7 +310,7 @@ func (w writer) title(news News) string {
 	service, what := cmp.Or(w.s.Release.Service, w.plan.Service), ""
 	switch {
 	case !w.public:
-		what = w.say("news." + string(news))
+		what = w.say("news." + w.tried(news))
 		if environment := cmp.Or(w.s.Release.Environment, w.plan.Environment); environment != "" {
 			service += " " + environment
 		}
@@ -308,7 +318,7 @@ func (w writer) title(news News) string {
 			what = w.say("title.level", what, level)
 		}
 	case news == NewsTest:
-		what = w.say("news.test")
+		what = w.say("news." + w.tried(news))
 	default:
 		if news != NewsOpened && news != NewsRecovered && news != NewsStoodDown {
 			news = NewsUpdate
@@ -337,11 +347,23 @@ func (w writer) level() string {
 	return w.say("level", level, name)
 }
 
-func (w writer) test() string {
-	if w.public {
-		return w.say("test")
+// tried is the name of news, and of a test whether it is a drill.
+func (w writer) tried(news News) string {
+	if w.drill {
+		return "drill"
 	}
-	return lines(w.say("test"), w.say("test.ack"))
+	return string(news)
+}
+
+func (w writer) test() string {
+	what, within := w.tried(NewsTest), w.plan.Activation()
+	switch {
+	case w.public:
+		return w.say(what)
+	case w.drill && within > 0:
+		return lines(w.say(what), w.say("drill.within", within))
+	}
+	return lines(w.say(what), w.say(what+".ack"))
 }
 
 // fields are what every message about an incident says, by their names in MessageWords.

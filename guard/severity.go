@@ -26,6 +26,16 @@ type Names []string
 // activation is how soon somebody has to lead at each level, unless the plan says otherwise.
 var activation = map[int]Duration{1: 10 * minute, 2: 15 * minute, 3: 30 * minute}
 
+// Activation is how soon somebody has to lead at the level that leaves the least time for it; 0: the plan has no levels.
+func (p *Plan) Activation() (least Duration) {
+	for _, l := range p.Severity {
+		if l.Activate > 0 && (least == 0 || l.Activate < least) {
+			least = l.Activate
+		}
+	}
+	return least
+}
+
 // updates is how often people hear how it goes at each level, unless the plan says otherwise; of lesser levels it is the last.
 var updates = map[int]Duration{1: 15 * minute, 2: 30 * minute, 3: 60 * minute}
 

@@ -115,9 +115,12 @@ type storefront struct {
 	arms    map[string]*arm
 	targets string       // what scrape reads, as a plan has it
 	errors  atomic.Int64 // of v2, in percent
-	story   safeBuffer
-	command *exec.Cmd
-	ended   chan struct{} // closed when it has
+
+	chapters string   // of the plan, beside rollout and watch
+	env      []string // of golive, beside what the test itself has
+	story    safeBuffer
+	command  *exec.Cmd
+	ended    chan struct{} // closed when it has
 }
 
 // An arm is one version's server, which counts as applications do.
@@ -162,7 +165,7 @@ func (b *safeBuffer) String() string {
 
 func newStorefront(t *testing.T) *storefront {
 	t.Helper()
-	s := &storefront{dir: t.TempDir(), front: fmt.Sprintf("127.0.0.1:%d", plugintest.Port(t)), arms: map[string]*arm{}}
+	s := &storefront{chapters: ready, dir: t.TempDir(), front: fmt.Sprintf("127.0.0.1:%d", plugintest.Port(t)), arms: map[string]*arm{}}
 	s.door = func() (string, error) { return plugintest.Visit(s.front) }
 	for _, version := range []string{"v1", "v2"} {
 		a := &arm{}
@@ -207,7 +210,7 @@ watch:
   signals:
     - {name: errors, total: http_requests_total, bad: 'http_requests_total{code=~"5.."}', never: 40%}
     - {name: latency, histogram: http_request_duration_seconds}
-` + ready)
+` + s.chapters)
 	if err := errors.Join(os.WriteFile(filepath.Join(s.dir, "golive.yaml"), []byte(plan), 0o600), beginLedger(s.dir)); err != nil {
 		t.Fatal(err)
 	}
@@ -245,8 +248,13 @@ func (s *storefront) visit() string {
 // start starts golive on the rollout, or lets it go on.
 func (s *storefront) start(t *testing.T) {
 	t.Helper()
-	s.command = exec.Command("golive", "rollout", "--from", "v1", "--to", "v2")
-	s.command.Dir = s.dir
+	s.run(t, "rollout", "--from", "v1", "--to", "v2")
+}
+
+// run starts a command of golive beside the test.
+func (s *storefront) run(t *testing.T, args ...string) {
+	t.Helper()
+	s.command = s.golive(args...)
 	s.command.Stdout, s.command.Stderr = &s.story, &s.story
 	if err := s.command.Start(); err != nil {
 		t.Fatal(err)
@@ -256,6 +264,13 @@ func (s *storefront) start(t *testing.T) {
 		_ = s.command.Wait() // its exit code tells
 		close(s.ended)
 	}()
+}
+
+// golive is a command of golive that is still to be started.
+func (s *storefront) golive(args ...string) *exec.Cmd {
+	c := exec.Command("golive", args...)
+	c.Dir, c.Env = s.dir, append(os.Environ(), s.env...)
+	return c
 }
 
 func (s *storefront) kill() {

@@ -28,11 +28,12 @@ Without a name it lists the drills that have to be fresh, those of the plan amon
 still. One that was made by another plan for it does not.`,
 		Example: `  golive drill
   golive drill restore --data orders
-  golive drill tabletop --scenario bad_release`,
+  golive drill tabletop --scenario bad_release
+  golive drill notify`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return p.listDrills(c.Context()) },
 	}
-	c.AddCommand(p.drillTabletopCommand(), p.drillRollbackCommand(), p.drillRestoreCommand(), p.drillListCommand(), p.drillRecordCommand())
+	c.AddCommand(p.drillTabletopCommand(), p.drillRollbackCommand(), p.drillRestoreCommand(), p.drillNotifyCommand(), p.drillListCommand(), p.drillRecordCommand())
 	return c
 }
 

@@ -288,7 +288,11 @@ func (p *program) tellExercise(e guard.Entry) error {
 	i := p.ink(p.out)
 	what := strings.TrimPrefix(e.Kind, "drill.")
 	if e.Outcome == guard.Pass {
-		_, err := fmt.Fprintf(p.out, "%s the drill (%s) is passed; it took %s\n", i.mark(guard.Pass), what, e.Took)
+		text := fmt.Sprintf("%s the drill (%s) is passed", i.mark(guard.Pass), what)
+		if e.Took > 0 {
+			text += fmt.Sprintf("; it took %s", e.Took)
+		}
+		_, err := fmt.Fprintln(p.out, text)
 		return err
 	}
 	outcome := "is not passed"

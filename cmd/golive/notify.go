@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/golive-dev/golive/guard"
+	"github.com/golive-dev/golive/plugins"
 )
 
 // The kinds of results that the checks of channels and of people look for.
@@ -168,42 +169,18 @@ func (p *program) testChannels(ctx context.Context, named, to []string) error {
 			fmt.Fprintf(p.err, "%s is not tested, since it serves %s (name it to test it)\n", channelName(plan, i), strings.Join(serves(plan.Notify[i]), ", "))
 			continue
 		}
-		notice, err := testNotice(plan, i, to, now)
+		notice, err := testNotice(plan, i, to, now, "")
 		if err != nil {
 			return err
 		}
-		t := channelTrial{Channel: channelName(plan, i), Outcome: guard.Pass}
-		notifier, err := p.notifier(plan, kit, i)
-		if err == nil {
-			var receipt guard.Receipt
-			receipt, err = notifier.Notify(ctx, notice)
-			t.Detail, t.Handed = receipt.Detail, receipt.Handed
-		}
+		t, err := p.tryChannel(ctx, plan, kit, i, notice)
 		if err != nil {
-			t.Outcome, t.Detail = guard.Fail, err.Error()
-		}
-		for _, h := range t.Handed {
-			if h.Problem != "" && t.Outcome == guard.Pass { // some have got it, but a test is for all
-				t.Outcome, t.Detail = guard.Fail, "not everybody got it: "+h.Name+": "+h.Problem
-			}
+			return err
 		}
 		if t.Outcome != guard.Pass {
 			failed++
 		}
 		trials = append(trials, t)
-		if p.settings.Output != asJSON {
-			p.printTrial(t)
-		}
-		if plan.Notify[i].Use == "stdout" {
-			continue // whoever sees it sits here
-		}
-		err = p.remember(ctx, guard.Entry{
-			At: now, Act: guard.Result, Kind: channelTest, Subject: t.Channel, Service: plan.Service, Environment: plan.Environment,
-			Outcome: t.Outcome, Says: guard.Line(t.Detail, 300), Plan: plan.Digest(),
-		})
-		if err != nil {
-			return err
-		}
 	}
 	if p.settings.Output == asJSON {
 		if err := p.answer(trials); err != nil {
@@ -214,6 +191,36 @@ func (p *program) testChannels(ctx context.Context, named, to []string) error {
 		return fail(exitNoGo, "%d of %d channels did not take the test", failed, len(trials))
 	}
 	return nil
+}
+
+// tryChannel sends a test through a channel of the plan, shows what became of it, and writes that into the ledger. Not
+// everybody having it is a failure. An error means that the ledger took nothing.
+func (p *program) tryChannel(ctx context.Context, plan *guard.Plan, kit plugins.Kit, i int, notice guard.Notice) (channelTrial, error) {
+	t := channelTrial{Channel: channelName(plan, i), Outcome: guard.Pass}
+	notifier, err := p.notifier(plan, kit, i)
+	if err == nil {
+		var receipt guard.Receipt
+		receipt, err = notifier.Notify(ctx, notice)
+		t.Detail, t.Handed = receipt.Detail, receipt.Handed
+	}
+	if err != nil {
+		t.Outcome, t.Detail = guard.Fail, err.Error()
+	}
+	for _, h := range t.Handed {
+		if h.Problem != "" && t.Outcome == guard.Pass { // some have got it, but a test is for all
+			t.Outcome, t.Detail = guard.Fail, "not everybody got it: "+h.Name+": "+h.Problem
+		}
+	}
+	if p.settings.Output != asJSON {
+		p.printTrial(t)
+	}
+	if plan.Notify[i].Use == "stdout" {
+		return t, nil // whoever sees it sits here
+	}
+	return t, p.remember(ctx, guard.Entry{
+		At: notice.At, Act: guard.Result, Kind: channelTest, Subject: t.Channel, Service: plan.Service, Environment: plan.Environment,
+		Outcome: t.Outcome, Says: guard.Line(t.Detail, 300), Plan: plan.Digest(),
+	})
 }
 
 // channelsNamed are the places of channels in the plan: of all, or of those with a name, email#1, or a use, email.
@@ -237,8 +244,9 @@ func channelsNamed(plan *guard.Plan, names []string) (chosen []int, err error) {
 	return chosen, nil
 }
 
-// testNotice is the test of a channel, for those with the roles, or else for all of the team whom it serves.
-func testNotice(plan *guard.Plan, i int, roles []string, now time.Time) (guard.Notice, error) {
+// testNotice is the test of a channel, or a drill by guard.AboutDrill, for those with the roles, or else for all of the team
+// whom it serves.
+func testNotice(plan *guard.Plan, i int, roles []string, now time.Time, about string) (guard.Notice, error) {
 	audience := "team"
 	asked := len(roles) > 0
 	if strangersOnly(plan, plan.Notify[i]) {
@@ -256,7 +264,7 @@ func testNotice(plan *guard.Plan, i int, roles []string, now time.Time) (guard.N
 		}
 	}
 	notice := guard.Notice{
-		Key: fmt.Sprintf("test/%s/%d", channelName(plan, i), now.UnixNano()), At: now, News: guard.NewsTest, Roles: roles,
+		Key: fmt.Sprintf("test/%s/%d", channelName(plan, i), now.UnixNano()), At: now, News: guard.NewsTest, About: about, Roles: roles,
 		Release: guard.Release{Service: plan.Service, Environment: plan.Environment},
 	}
 	for _, role := range roles {
@@ -268,7 +276,7 @@ func testNotice(plan *guard.Plan, i int, roles []string, now time.Time) (guard.N
 			audience = "vendor"
 		}
 		for _, person := range plan.Roster.People {
-			if person.Role == role || role == "everyone" {
+			if person.Role == role || role == "everyone" && person.Role != "customer" { // customers hear what is for customers
 				found = true
 				if slices.ContainsFunc(notice.To, func(r guard.Recipient) bool { return r.Name == person.Name }) {
 					continue // who holds two roles reads one message
@@ -287,7 +295,7 @@ func testNotice(plan *guard.Plan, i int, roles []string, now time.Time) (guard.N
 		}
 	}
 	notice.Audience = audience
-	notice.Title, notice.Text = plan.Message(guard.State{Release: notice.Release}, now, audience, guard.NewsTest, "")
+	notice.Title, notice.Text = plan.Message(guard.State{Release: notice.Release}, now, audience, guard.NewsTest, about)
 	return notice, nil
 }
 
