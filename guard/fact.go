@@ -129,6 +129,7 @@ type (
 	// Intervened answers Intervene: what the probe says of it, and those that look afterwards.
 	Intervened struct {
 		Findings []Finding `json:"findings"`
+		Backup   *Backup   `json:"backup,omitempty"` // of a restore: the one that it took; nil: none, or an older golive did not say
 	}
 	// Gathered answers Gather.
 	Gathered struct {

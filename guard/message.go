@@ -42,7 +42,7 @@ var Audiences = []string{"team", "management", "customer", "vendor"}
 // unknown. Words of the plan that cannot be filled in stop no message: those of golive take their place, and the team is
 // told. It is pure, but for the table of time zones that it looks up.
 func (p *Plan) Message(s State, now time.Time, audience string, news News, about string) (title, text string) {
-	w := writer{plan: p, s: s, now: now, zone: p.zone(), tongue: p.tongue()}
+	w := writer{plan: p, s: s, now: now, zone: p.Zone(), tongue: p.tongue()}
 	agreed := audience
 	switch {
 	case p.Roster.vendor(audience):
@@ -70,9 +70,9 @@ func (p *Plan) Message(s State, now time.Time, audience string, news News, about
 	return title, w.own(news, about)
 }
 
-// zone is where most people of the roster live, for the times in messages; UTC if nobody says where, or nobody knows the
-// place.
-func (p *Plan) zone() *time.Location {
+// Zone is where most people of the roster live, for the times in messages and reports; UTC if nobody says where, or nobody
+// knows the place.
+func (p *Plan) Zone() *time.Location {
 	count := map[string]int{}
 	most := ""
 	for _, person := range p.Roster.People {
@@ -134,16 +134,16 @@ var phrases = map[string][2]string{
 	"NextUpdate": {"Next update", "下次通报"},
 
 	// The nature of it, for those inside and for others.
-	"bad_release":                {"a faulty release", "版本发布缺陷"},
-	"crash":                      {"a crash of the service", "服务崩溃"},
-	"network":                    {"a network fault", "网络故障"},
-	"hardware":                   {"a hardware fault", "硬件故障"},
-	"data_loss":                  {"loss of data", "数据丢失"},
-	"data_leak":                  {"a leak of data", "数据泄露"},
-	"vulnerability":              {"a security vulnerability", "安全漏洞"},
-	"attack":                     {"an attack", "网络攻击"},
-	"operator_error":             {"a mistake in operation", "操作失误"},
-	"vendor_outage":              {"an outage at a vendor", "供应商服务中断"},
+	"bad_release":                {"a faulty release", Chinese("scenario", "bad_release")},
+	"crash":                      {"a crash of the service", Chinese("scenario", "crash")},
+	"network":                    {"a network fault", Chinese("scenario", "network")},
+	"hardware":                   {"a hardware fault", Chinese("scenario", "hardware")},
+	"data_loss":                  {"loss of data", Chinese("scenario", "data_loss")},
+	"data_leak":                  {"a leak of data", Chinese("scenario", "data_leak")},
+	"vulnerability":              {"a security vulnerability", Chinese("scenario", "vulnerability")},
+	"attack":                     {"an attack", Chinese("scenario", "attack")},
+	"operator_error":             {"a mistake in operation", Chinese("scenario", "operator_error")},
+	"vendor_outage":              {"an outage at a vendor", Chinese("scenario", "vendor_outage")},
 	"public":                     {"a disruption of the service", "服务异常"},
 	"public.network":             {"a network fault", "网络故障"},
 	"public.crash":               {"an interruption of the service", "服务中断"},
@@ -185,7 +185,7 @@ var phrases = map[string][2]string{
 	"news.escalated":             {"incident escalated", "事件升级通报"},
 	"news.level":                 {"incident level changed", "事件级别调整"},
 	"news.update":                {"incident update", "事件处置进展通报"},
-	"news.breached":              {"a deadline has passed", "处置时限已超期"},
+	"news.breached":              {"a deadline has passed", "处置时限已逾期"},
 	"news.forward":               {"no way back: a decision is needed", "无法回退，需要决策"},
 	"news.failed":                {"rollback failed: act now", "回退失败，需立即处置"},
 	"news.recovered":             {"service recovered", "服务已恢复"},
@@ -247,20 +247,20 @@ var phrases = map[string][2]string{
 	"drill.within":               {"Whoever reads this first answers as in an emergency, within %s: golive notify ack NAME", "请首位收到者按应急要求在 %s 内确认：golive notify ack 姓名"},
 	"Remark":                     {"Remark", "备注"},
 	"remark":                     {"messages[%d] of the plan cannot be filled in (%s); the words of golive are used", "预案 messages[%d] 无法生成（%s），已改用 golive 默认文本"},
-	"due." + string(DueActivate): {"somebody leads", "启动应急响应"},
-	"due." + string(DueContain):  {"it is contained", "控制影响范围"},
-	"due." + string(DueReport):   {"the first report", "首次报告"},
-	"due." + string(DueUpdate):   {"an update", "进展通报"},
-	"due." + string(DueVendor):   {"vendors and the customer know", "通知供应商和客户"},
-	"due." + string(DueRecover):  {"the service is well again", "恢复服务"},
-	"due." + string(DueNotice):   {"everybody hears that it is over", "发布恢复通知"},
-	"due." + string(DueFiled):    {"the report is written", "提交处置报告"},
-	"due." + string(DueLearned):  {"what was learned is in the plan", "落实改进措施"},
-	"open":                       {"open", "未完成"},
-	"met":                        {"met", "已按时完成"},
-	"met late":                   {"met late", "超期完成"},
-	"breached":                   {"breached", "已超期"},
-	"waived":                     {"waived", "已豁免"},
+	"due." + string(DueActivate): {"somebody leads", Chinese("due", string(DueActivate))},
+	"due." + string(DueContain):  {"it is contained", Chinese("due", string(DueContain))},
+	"due." + string(DueReport):   {"the first report", Chinese("due", string(DueReport))},
+	"due." + string(DueUpdate):   {"an update", Chinese("due", string(DueUpdate))},
+	"due." + string(DueVendor):   {"vendors and the customer know", Chinese("due", string(DueVendor))},
+	"due." + string(DueRecover):  {"the service is well again", Chinese("due", string(DueRecover))},
+	"due." + string(DueNotice):   {"everybody hears that it is over", Chinese("due", string(DueNotice))},
+	"due." + string(DueFiled):    {"the report is written", Chinese("due", string(DueFiled))},
+	"due." + string(DueLearned):  {"what was learned is in the plan", Chinese("due", string(DueLearned))},
+	"open":                       {"open", Chinese("standing", "open")},
+	"met":                        {"met", Chinese("standing", "met")},
+	"met late":                   {"met late", Chinese("standing", "met late")},
+	"breached":                   {"breached", Chinese("standing", "breached")},
+	"waived":                     {"waived", Chinese("standing", "waived")},
 }
 
 // say is a phrase, filled in.

@@ -29,7 +29,7 @@ func (p *program) keeps(plan *guard.Plan) func(context.Context, string, []byte) 
 		}
 		// It may begin and end in the middle of a secret: here, or where a collector had to stop.
 		hidden := strings.TrimSuffix(strings.TrimPrefix(p.secrets.hide(dots+text+dots), dots), dots)
-		e.Redacted = signs(hidden, "${") - signs(text, "${")
+		e.Redacted = signs(hidden, "${", guard.Redacted) - signs(text, "${", guard.Redacted)
 		kept := discreet(hidden)
 		e.Redacted += signs(kept, "[phone]", "[e-mail]") - signs(hidden, "[phone]", "[e-mail]")
 		sha, err := p.evidenceDir().Keep([]byte(kept))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"io"
 	"os"
 	"path/filepath"
@@ -74,5 +75,41 @@ func TestEvidenceIsCut(t *testing.T) {
 	kept, err := p.keeps(nil)(t.Context(), "log", []byte(strings.Repeat("a line\n", guard.ExhibitAtMost/6)))
 	if err != nil || !kept.Cut || kept.Bytes > guard.ExhibitAtMost {
 		t.Errorf("kept as %+v (%v), want it cut", kept, err)
+	}
+}
+
+// TestForeignSecretsAreRedacted keeps what a command printed of secrets that the plan does not name: as evidence, and as what
+// a probe found, which goes into the journal.
+func TestForeignSecretsAreRedacted(t *testing.T) {
+	p := &program{err: io.Discard}
+	p.settings.Journal = t.TempDir()
+	const said = "restored with password=hunter2secret by a token bucket"
+	kept, err := p.keeps(nil)(t.Context(), "log", []byte(said))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(p.evidenceDir().Path(kept.SHA256))
+	if want := "restored with password=[secret] by a token bucket"; err != nil || string(text) != want || kept.Redacted != 1 {
+		t.Errorf("kept as %+v: %q, error %v; want %q", kept, text, err, want)
+	}
+	plan, err := guard.ParsePlan("golive.yaml", []byte(`
+service: shop
+rollout: {backend: {use: command, with: {inspect: "true", shift: "true"}}, steps: [100]}
+watch:
+  source: {use: scrape, with: {canary: ["http://c/metrics"], stable: ["http://s/metrics"]}}
+  signals: [{name: errors, total: requests, bad: 'requests{code="500"}'}]
+recovery: {contain: {use: command, with: {run: "echo `+said+`"}}}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts, err := p.assemble(plan, builtin(p.err))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := parts.Contain.Probe(t.Context(), guard.Release{})
+	told, _ := json.Marshal(found)
+	if err != nil || strings.Contains(string(told), "hunter2") || !strings.Contains(string(told), "password=[secret] by a token bucket") {
+		t.Errorf("found %s, error %v", told, err)
 	}
 }

@@ -145,7 +145,7 @@ func (p *program) renderPlan(ctx context.Context, r rendering) error {
 }
 
 // ofRelease are the checks that look at the release alone, which a document is not about.
-var ofRelease = []string{"plan.scope", "rollback.target"}
+var ofRelease = []string{"plan.scope", "rollback.target", "release.quarantine"}
 
 // errBeyond answers what neither the plan nor the ledger knows.
 var errBeyond = errors.New("this was not asked")

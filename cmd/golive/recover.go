@@ -31,26 +31,26 @@ func (p *program) recovers(plan *guard.Plan, kit plugins.Kit, made *engine.Parts
 		return err
 	}
 	for n := range r.Resorts {
-		if _, _, err := p.resort(plan, kit, n, guard.Backup{ID: "backup"}); err != nil {
+		if _, err := p.resort(plan, kit, n, guard.Backup{ID: "backup"}); err != nil {
 			return err
 		}
 	}
-	made.Resort = func(ctx context.Context, n int, _ guard.Release) (guard.Probe, []guard.Probe, error) {
+	made.Resort = func(ctx context.Context, n int, _ guard.Release) (engine.Resort, error) {
 		if n >= len(r.Resorts) {
-			return nil, nil, fmt.Errorf("the plan has no resort %d", n)
+			return engine.Resort{}, fmt.Errorf("the plan has no resort %d", n)
 		}
 		if r.Resorts[n].Data == "" {
 			return p.resort(plan, kit, n, guard.Backup{})
 		}
 		b, remarks, err := soundest(ctx, plan, r.Resorts[n].Data, *made)
 		if err != nil {
-			return nil, nil, err
+			return engine.Resort{}, err
 		}
-		do, verify, err := p.resort(plan, kit, n, b)
+		resort, err := p.resort(plan, kit, n, b)
 		if err == nil {
-			do = fromBackup{do, b, remarks}
+			resort.Do, resort.Backup = fromBackup{resort.Do, b, remarks}, &b
 		}
-		return do, verify, err
+		return resort, err
 	}
 	if made.Collect, err = p.collects(plan, kit); err != nil {
 		return err
@@ -78,20 +78,20 @@ func (p *program) probes(plan *guard.Plan, kit plugins.Kit, path string, parts [
 }
 
 // resort makes what does recovery.resorts[n] with a backup, and what looks afterwards.
-func (p *program) resort(plan *guard.Plan, kit plugins.Kit, n int, b guard.Backup) (do guard.Probe, verify []guard.Probe, err error) {
+func (p *program) resort(plan *guard.Plan, kit plugins.Kit, n int, b guard.Backup) (made engine.Resort, err error) {
 	resort, path := plan.Recovery.Resorts[n], fmt.Sprintf("recovery.resorts[%d]", n)
 	part := resort.Do
 	if resort.Data != "" {
 		if !plainID.MatchString(b.ID) {
-			return nil, nil, fmt.Errorf("the name of the backup %q could mean something else to a command: give the backups of %s names of letters, digits and . _ : / @ + , = -", guard.Line(b.ID, 100), resort.Data)
+			return made, fmt.Errorf("the name of the backup %q could mean something else to a command: give the backups of %s names of letters, digits and . _ : / @ + , = -", guard.Line(b.ID, 100), resort.Data)
 		}
 		part.With = withBackup(part.With, b.ID)
 	}
-	if do, err = makePart(p, plan, path+".do", kit.Probes, part); err != nil {
-		return nil, nil, err
+	if made.Do, err = makePart(p, plan, path+".do", kit.Probes, part); err != nil {
+		return made, err
 	}
-	verify, err = p.probes(plan, kit, path+".verify", resort.Verify)
-	return do, verify, err
+	made.Verify, err = p.probes(plan, kit, path+".verify", resort.Verify)
+	return made, err
 }
 
 // plainID is a name of a backup that every shell, and every address, takes for itself: a vault may be anybody's, and what it

@@ -12,6 +12,7 @@ import (
 	"github.com/sethvargo/go-envconfig"
 
 	"github.com/golive-dev/golive/guard"
+	"github.com/golive-dev/golive/guard/engine"
 )
 
 // TestResortTakesASoundBackup restores by a plan, from vaults and a ledger that say different things of the backups.
@@ -92,9 +93,9 @@ recovery:
 			}
 			b, remarks, err := soundest(t.Context(), plan, "orders", parts)
 			if err == nil {
-				var do guard.Probe
-				if do, _, err = p.resort(plan, builtin(p.err), 0, b); err == nil {
-					f, asked := fromBackup{do, b, remarks}.Probe(t.Context(), guard.Release{})
+				var resort engine.Resort
+				if resort, err = p.resort(plan, builtin(p.err), 0, b); err == nil {
+					f, asked := fromBackup{resort.Do, b, remarks}.Probe(t.Context(), guard.Release{})
 					if asked != nil || f.Verdict != guard.Pass || !strings.Contains(f.Evidence[len(f.Evidence)-1].Answer, c.want) {
 						t.Errorf("%+v, error %v", f, asked)
 					}

@@ -88,7 +88,8 @@ func (p *program) report(ctx context.Context, id string, call *reportCall) error
 	if err != nil {
 		return fail(exitUsage, "%w", err)
 	}
-	account.Journal, account.Verify, account.Ledger = path, p.call("journal", "verify", path), ledger
+	account.Journal, account.Verify, account.Ledger = path, p.call("journal", "verify", path), &ledger
+	filing := call.filing(&account)
 	r, err := incidents.New(account)
 	if err != nil {
 		return fail(exitUsage, "%w", err)
@@ -106,11 +107,22 @@ func (p *program) report(ctx context.Context, id string, call *reportCall) error
 	if err != nil {
 		return fail(exitInternal, "file the report: %w", err)
 	}
-	h, told, err := p.state(ctx, h, guard.Stated{What: guard.StateFiled, Subject: digest, By: call.by})
+	filing.Subject = digest
+	h, told, err := p.state(ctx, h, filing)
 	if err != nil {
 		return err
 	}
 	return p.tellFiled(h, told, dir, digest, r, call)
+}
+
+// filing is the statement that a report is filed, but for its digest. If the call files it, the report says so of itself: it is
+// written before the journal can.
+func (call *reportCall) filing(account *incidents.Account) guard.Stated {
+	f := guard.Stated{What: guard.StateFiled, By: call.by}
+	if call.file {
+		account.Filing = guard.Event{At: time.Now().UTC().Round(0), Fact: f}
+	}
+	return f
 }
 
 // reported finds the journal that a report is about. One that is broken has no history, and its beginning can be reported
@@ -142,7 +154,7 @@ func accountOf(path string) (a incidents.Account, err error) {
 			if a.Plan, err = guard.ParsePlan(opened.File, []byte(opened.Plan)); err != nil {
 				return a, fmt.Errorf("%s: the plan it began with: %w", path, err)
 			}
-			a.Zone = zoneOf(a.Plan)
+			a.Zone = a.Plan.Zone()
 		}
 		if err != nil {
 			a.Broken = err.Error()
@@ -157,18 +169,6 @@ func accountOf(path string) (a incidents.Account, err error) {
 		return a, fmt.Errorf("%s does not begin with the opening of a rollout", path)
 	}
 	return a, nil
-}
-
-// zoneOf is where whoever commands lives, for the times of a report; nil: nobody knows, and UTC alone is told.
-func zoneOf(plan *guard.Plan) *time.Location {
-	for _, person := range plan.Roster.People {
-		if person.Role == "commander" && person.TZ != "" {
-			if zone, err := time.LoadLocation(person.TZ); err == nil {
-				return zone
-			}
-		}
-	}
-	return nil
 }
 
 // deliverReport writes a report where the call wants it.
@@ -270,7 +270,9 @@ func (p *program) reportFar(ctx context.Context, id string, f *far, call *report
 	if err != nil {
 		return fail(exitNoGo, "the journal of %s from %s: %w", id, s.addresses[s.at], err)
 	}
-	account.Journal, account.Verify, account.Ledger = s.journalOf(id), p.call("journal", "verify", id), guard.Ledger{Missing: true}
+	account.Journal, account.Verify = s.journalOf(id), p.call("journal", "verify", id)
+	call.by = "" // the server knows who calls
+	filing := call.filing(&account)
 	r, err := incidents.New(account)
 	if err != nil {
 		return fail(exitUsage, "%w", err)
@@ -290,8 +292,8 @@ func (p *program) reportFar(ctx context.Context, id string, f *far, call *report
 	if err != nil {
 		return fail(exitInternal, "file the report: %w", err)
 	}
-	stated := guard.Stated{What: guard.StateFiled, Subject: digest}
-	if err := p.tellFar(ctx, s, id, remark{path: "/statements", body: stated}); err != nil {
+	filing.Subject = digest
+	if err := p.tellFar(ctx, s, id, remark{path: "/statements", body: filing}); err != nil {
 		return err
 	}
 	return p.tellFiled(h, true, dir, digest, r, call)

@@ -19,7 +19,7 @@ import (
 
 // secrets are the values that a plan took from the environment. Whatever comes back from a part is told only
 // after clean has put ${NAME} in the place of each: errors, findings, the output of commands. The zero value
-// knows none.
+// knows none, and still takes out what looks like a secret (guard.Redact), whoever's it is.
 type secrets struct {
 	mu      sync.Mutex
 	known   []secret // the longest first
@@ -116,7 +116,8 @@ func disguises(value string) []string {
 // clean makes a text from outside fit to be told: without secrets, and without anything that a terminal obeys.
 func (s *secrets) clean(text string) string { return guard.Printable(s.hide(text)) }
 
-// hide puts ${NAME} in the place of each secret, and leaves the text otherwise as it is.
+// hide puts ${NAME} in the place of each secret that it knows, and guard.Redacted in that of what looks like another one. It
+// leaves the text otherwise as it is.
 func (s *secrets) hide(text string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -126,7 +127,7 @@ func (s *secrets) hide(text string) string {
 			text = k.hideCut(text)
 		}
 	}
-	return text
+	return guard.Redact(text)
 }
 
 // name is clean for what stands in the middle of a line, so that nobody can write a line of golive's story.
@@ -474,7 +475,7 @@ func (q quietRestorer) Ready(ctx context.Context) (guard.Finding, error) {
 // Restore refuses a backup whose name was cleaned of a secret: the part would find none of that name, and call that
 // a flaw.
 func (q quietRestorer) Restore(ctx context.Context, b guard.Backup, into string) (guard.Proof, error) {
-	if strings.Contains(b.ID, "${") {
+	if strings.Contains(b.ID, "${") || strings.Contains(b.ID, guard.Redacted) {
 		return guard.Proof{}, fmt.Errorf("the name of the backup %s holds a secret, and so nobody can be told which one to restore", b.ID)
 	}
 	proof, err := q.part.Restore(ctx, b, into)

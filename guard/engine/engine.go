@@ -38,8 +38,8 @@ type Parts struct {
 	// What follows is for when it goes wrong. What is nil there is missing, and does no harm by that.
 	Contain guard.Probe   // recovery.contain
 	Ramp    []guard.Probe // one for each of recovery.ramp
-	// Resort makes recovery.resorts[n] when it is needed: what does it, and what looks afterwards; none: Verify does.
-	Resort  func(ctx context.Context, n int, r guard.Release) (do guard.Probe, verify []guard.Probe, err error)
+	// Resort makes recovery.resorts[n] when it is needed.
+	Resort  func(ctx context.Context, n int, r guard.Release) (Resort, error)
 	Collect []Collector // one for each of evidence.collect
 	// Keep keeps a piece of evidence, without any secrets. It may be called from several goroutines.
 	Keep func(ctx context.Context, name string, content []byte) (guard.Exhibit, error)

@@ -26,6 +26,13 @@ type Collector struct {
 	guard.Collector
 }
 
+// A Resort is one that the plan names, made for the moment at which it is needed.
+type Resort struct {
+	Do     guard.Probe
+	Backup *guard.Backup // that it restores; nil: none
+	Verify []guard.Probe // what looks afterwards; none: Parts.Verify does
+}
+
 // conflicts says whether a deed has to wait until another has ended: moves of the traffic never overlap, and neither do
 // interventions. Containing waits for nothing, and nothing that leads back waits for an intervention: what hangs was
 // cancelled, and may not hold up what helps.
@@ -43,37 +50,37 @@ func conflicts(d, other guard.Deed) bool {
 // intervene runs a probe that changes something. That it could not be asked is a finding; an error says that there was
 // nothing that could be done.
 func (r *run) intervene(ctx context.Context, release guard.Release, d guard.Intervene) (guard.Fact, error) {
-	do, verify := r.Parts.Contain, []guard.Probe(nil)
+	made := Resort{Do: r.Parts.Contain}
 	switch d.Move {
 	case guard.MoveRamp:
-		do = nil
+		made.Do = nil
 		if d.N < len(r.Parts.Ramp) {
-			do = r.Parts.Ramp[d.N]
+			made.Do = r.Parts.Ramp[d.N]
 		}
 	case guard.MoveResort:
 		if r.Parts.Resort == nil {
 			return nil, errors.New("nobody knows how to make the resorts of the plan")
 		}
 		var err error
-		if do, verify, err = r.Parts.Resort(ctx, d.N, release); err != nil {
+		if made, err = r.Parts.Resort(ctx, d.N, release); err != nil {
 			return nil, err
 		}
-		if len(verify) == 0 {
-			verify = r.Parts.Verify
+		if len(made.Verify) == 0 {
+			made.Verify = r.Parts.Verify
 		}
 	}
-	if do == nil {
+	if made.Do == nil {
 		return nil, fmt.Errorf("the plan has nothing for %s %d", d.Move, d.N)
 	}
-	done := ask(ctx, do, release)
+	done := ask(ctx, made.Do, release)
 	if done.ID == "" {
 		done.ID = string(d.Move)
 	}
 	findings := []guard.Finding{done}
 	if verdict := done.Counts(); verdict == guard.Pass || verdict == guard.Warn {
-		findings = append(findings, askAll(ctx, verify, release)...)
+		findings = append(findings, askAll(ctx, made.Verify, release)...)
 	}
-	return guard.Intervened{Findings: findings}, nil
+	return guard.Intervened{Findings: findings, Backup: made.Backup}, nil
 }
 
 // askAll puts the questions of several probes at once.

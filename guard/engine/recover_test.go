@@ -93,8 +93,8 @@ func recovering(t *testing.T, w *world, m *memory, c *calls) *Rollout {
 	r.Parts.Verify = []guard.Probe{c.probe("verify", guard.Pass)}
 	r.Parts.Contain = c.probe("contain", guard.Pass)
 	r.Parts.Ramp = []guard.Probe{c.probe("half", guard.Pass), c.probe("all", guard.Pass)}
-	r.Parts.Resort = func(_ context.Context, n int, _ guard.Release) (guard.Probe, []guard.Probe, error) {
-		return c.probe(r.Plan.Recovery.Resorts[n].Name, guard.Pass), nil, nil
+	r.Parts.Resort = func(_ context.Context, n int, _ guard.Release) (Resort, error) {
+		return Resort{Do: c.probe(r.Plan.Recovery.Resorts[n].Name, guard.Pass)}, nil
 	}
 	for _, name := range []string{"log", "dump"} {
 		r.Parts.Collect = append(r.Parts.Collect, Collector{name, collect(func(context.Context) ([]byte, error) {
@@ -125,6 +125,16 @@ func find[F guard.Fact](events []guard.Event) (found F, ok bool) {
 	return found, false
 }
 
+// backupsOf are the backups that interventions took.
+func backupsOf(events []guard.Event) (ids []string) {
+	for _, e := range events {
+		if f, is := e.Fact.(guard.Intervened); is && f.Backup != nil {
+			ids = append(ids, f.Backup.ID)
+		}
+	}
+	return ids
+}
+
 // TestOrderOfRecovery has a bad version do harm, and looks at what is done about it, in which order.
 func TestOrderOfRecovery(t *testing.T) {
 	for _, tt := range []struct {
@@ -143,20 +153,20 @@ func TestOrderOfRecovery(t *testing.T) {
 		}, "shift 10, shift 0, verify", ""},
 		{"a resort where going back has not helped", func(r *Rollout, c *calls) {
 			r.Parts.Verify = []guard.Probe{c.probe("verify", guard.Fail)}
-			r.Parts.Resort = func(_ context.Context, n int, _ guard.Release) (guard.Probe, []guard.Probe, error) {
+			r.Parts.Resort = func(_ context.Context, n int, _ guard.Release) (Resort, error) {
 				switch n {
 				case 0:
-					return c.probe("fail-over", guard.Pass), []guard.Probe{c.probe("standby", guard.Fail)}, nil
+					return Resort{Do: c.probe("fail-over", guard.Pass), Verify: []guard.Probe{c.probe("standby", guard.Fail)}}, nil
 				default:
 					r.Parts.Verify[0] = c.probe("verify", guard.Pass)
-					return c.probe("restore", guard.Pass), nil, nil
+					return Resort{Do: c.probe("restore", guard.Pass), Backup: &guard.Backup{ID: "night.dump"}}, nil
 				}
 			}
 		}, "fail-over, standby, restore, verify", guard.Recovered},
 		{"a resort that cannot be made is passed over", func(r *Rollout, c *calls) {
 			r.Parts.Verify = []guard.Probe{c.probe("verify", guard.Fail)}
-			r.Parts.Resort = func(context.Context, int, guard.Release) (guard.Probe, []guard.Probe, error) {
-				return nil, nil, errors.New("no backup is known")
+			r.Parts.Resort = func(context.Context, int, guard.Release) (Resort, error) {
+				return Resort{}, errors.New("no backup is known")
 			}
 		}, "shift 0, verify", guard.RollbackFailed},
 	} {
@@ -174,6 +184,9 @@ func TestOrderOfRecovery(t *testing.T) {
 				}
 				if tt.outcome != "" && s.Outcome != tt.outcome || w.overlap {
 					t.Errorf("outcome %q, overlap %v; want %q: %s", s.Outcome, w.overlap, tt.outcome, s.Why)
+				}
+				if backups := backupsOf(m.events); s.Outcome == guard.Recovered && !slices.Equal(backups, []string{"night.dump"}) {
+					t.Errorf("the journal says that %q were restored, want night.dump", backups)
 				}
 				if diff := cmp.Diff(fmt.Sprint(s), fmt.Sprint(guard.Fold(r.Plan, m.events))); diff != "" {
 					t.Errorf("the journal leads elsewhere (-run +journal):\n%s", diff)

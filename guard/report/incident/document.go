@@ -135,6 +135,16 @@ func (r *Report) moment(name string) time.Time {
 	return time.Time{}
 }
 
+// span is one of Spans by its name.
+func (r *Report) span(name string) Span {
+	for _, s := range r.Spans {
+		if s.Name == name {
+			return s
+		}
+	}
+	return Span{}
+}
+
 func (r *Report) cover(w language) []page.Fact {
 	facts := []page.Fact{
 		{Name: w.say("cover_id"), Value: r.Release.ID},
@@ -238,7 +248,7 @@ func (r *Report) summary(w language) []page.Block {
 	}
 	lines := []string{r.went(w)}
 	if r.Cause != "" {
-		lines = append(lines, w.say("summary_times", w.span(r.Spans[0]), w.span(r.Spans[1]), w.span(r.Spans[2])), w.say("summary_cost", r.cost(w)))
+		lines = append(lines, w.say("summary_times", w.span(r.span("ttd")), w.span(r.span("ttc")), w.span(r.span("ttr"))), w.say("summary_cost", r.cost(w)))
 	}
 	return append(blocks, text(strings.Join(lines, w.say("sentences"))))
 }
@@ -296,9 +306,9 @@ func (r *Report) impact(w language) []page.Block {
 	blocks := []page.Block{{Facts: []page.Fact{
 		{Name: w.say("impact_exposed"), Value: exposed},
 		{Name: w.say("impact_peak"), Value: fmt.Sprintf("%d %%", i.Peak)},
-		{Name: w.say("impact_users"), Value: w.say("no_metric")},
-		{Name: w.say("impact_regions"), Value: w.say("no_metric")},
-		{Name: w.say("impact_budget"), Value: w.say("no_metric")},
+		{Name: w.say("impact_users"), Value: w.say("no_users")},
+		{Name: w.say("impact_regions"), Value: w.say("no_regions")},
+		{Name: w.say("impact_budget"), Value: w.say("no_budget")},
 	}}}
 	if len(i.Signals) == 0 {
 		blocks = append(blocks, text(w.say("impact_nothing")))
@@ -326,6 +336,8 @@ func (r *Report) impact(w language) []page.Block {
 func (r *Report) avoided(w language) string {
 	e := r.Impact.Estimate
 	switch {
+	case r.Mode == guard.Observe:
+		return w.say("avoided_observe")
 	case e != nil:
 		var steps []string
 		for _, s := range e.Steps {
@@ -367,7 +379,7 @@ func (r *Report) times(w language) []page.Block {
 	rows = nil
 	var tones []page.Tone
 	for _, o := range r.Owed {
-		margin, tone := w.name("waive", o.Waived), page.Calm
+		margin, tone := w.waived(o.Waived), page.Calm
 		switch {
 		case o.Met.IsZero():
 		case o.Margin < 0:
@@ -539,16 +551,12 @@ func (r *Report) deeds(w language, all []Deed) page.Block {
 		if d.Tries > 1 {
 			result += " (" + w.say("try", d.Tries) + ")"
 		}
-		sum := "—"
-		if d.Sum != "" {
-			sum = d.Sum[:refLength]
-		}
 		rows = append(rows, []string{
-			w.deed(d.Name, d.With), cmp.Or(d.Part, golive), r.clock(d.Began), w.took(guard.Duration(d.Ended.Sub(d.Began).Round(time.Millisecond))), result, sum, d.Ref.String(),
+			w.deed(d.Name, d.With), cmp.Or(d.Part, golive), r.clock(d.Began), w.took(guard.Duration(d.Ended.Sub(d.Began).Round(time.Millisecond))), result, d.Ref.String(),
 		})
 		tones = append(tones, tone)
 	}
-	return table(heads(w, "deed", "part", "began", "took", "result", "digest", "record"), rows, tones...)
+	return table(heads(w, "deed", "part", "began", "took", "result", "record"), rows, tones...)
 }
 
 func (r *Report) executed(w language) []page.Block {
@@ -595,7 +603,28 @@ func (r *Report) verification(w language) []page.Block {
 	if len(r.Restores) == 0 {
 		return append(blocks, text(w.say("no_restores")))
 	}
-	return append(blocks, r.deeds(w, r.Restores), page.Block{Facts: []page.Fact{{Name: w.say("data_lost"), Value: w.say("lost_unknown")}}})
+	blocks = append(blocks, r.deeds(w, r.Restores))
+	for _, d := range r.Restores {
+		switch {
+		case d.Backup != nil:
+			blocks = append(blocks, page.Block{Facts: []page.Fact{{Name: w.say("backup"), Value: r.backup(w, *d.Backup)}}})
+		case d.OK:
+			blocks = append(blocks, page.Block{Facts: []page.Fact{{Name: w.say("data_lost"), Value: w.say("lost_unknown")}}})
+		}
+		if len(d.Findings) > 0 {
+			blocks = append(blocks, heading(w.say("resort_by", w.deed(d.Name, d.With))), findings(w, "probe", d.Findings))
+		}
+	}
+	return blocks
+}
+
+// backup is which backup was restored, and what of the data cannot be in it.
+func (r *Report) backup(w language, b guard.Backup) string {
+	detected := r.moment("detected")
+	if detected.IsZero() || b.Ended.After(detected) {
+		return w.say("backup_ended", b.ID, r.stamp(b.Ended))
+	}
+	return w.say("backup_gap", b.ID, r.stamp(b.Ended), w.took(about(detected.Sub(b.Ended))))
 }
 
 // findings are what was asked, and what it came to.
@@ -757,6 +786,8 @@ func (r *Report) proof(w language) []page.Block {
 	}
 	blocks = append(blocks, heading(w.say("in_ledger")))
 	switch {
+	case r.LedgerFault == "unseen":
+		return append(blocks, text(w.say("ledger_unseen")))
 	case r.LedgerFault == "missing":
 		return append(blocks, text(w.say("ledger_missing")))
 	case r.LedgerFault != "":
@@ -781,11 +812,11 @@ func (r *Report) appendix(w language) []page.Block {
 	if begun.IsZero() && len(r.Timeline) > 0 {
 		begun = r.Timeline[0].At
 	}
-	lines := []string{w.say("executive_what", begun.In(r.place()).Format(time.DateOnly), w.name("purpose", string(r.Purpose)), r.Release.Service, r.Release.Environment, r.Release.To, r.outcome(w))}
+	lines := []string{w.say("executive_what", begun.In(r.place()).Format(time.DateOnly), w.name("purpose", string(r.Purpose)), r.Release.Service, r.Release.Environment, change(r.Release), r.outcome(w))}
 	if r.Cause != "" {
 		lines = append(lines,
 			w.say("executive_cause", w.name("cause", string(r.Cause)), cmp.Or(r.Stated, w.say("cause_open"))),
-			w.say("summary_times", w.span(r.Spans[0]), w.span(r.Spans[1]), w.span(r.Spans[2])), w.say("summary_cost", r.cost(w)))
+			w.say("summary_times", w.span(r.span("ttd")), w.span(r.span("ttc")), w.span(r.span("ttr"))), w.say("summary_cost", r.cost(w)))
 	}
 	if len(r.Owed) > 0 {
 		count := map[string]int{}
@@ -801,7 +832,8 @@ func (r *Report) appendix(w language) []page.Block {
 	return append(blocks, r.statement(w)...)
 }
 
-// statement is a draft of what the world is told, without names, versions and numbers of ours.
+// statement is a draft of what the world is told, without names, versions and numbers of ours. That requests were harmed it
+// says only if they were counted, and that the former version serves only if that was verified.
 func (r *Report) statement(w language) []page.Block {
 	verified := r.moment("verified")
 	switch {
@@ -817,7 +849,15 @@ func (r *Report) statement(w language) []page.Block {
 	if n := len(r.Actions); n > 0 {
 		measures = w.say("items_count", n)
 	}
-	return []page.Block{text(w.say("statement_draft")), text(w.say("statement_text",
-		begun.In(r.place()).Format(time.DateOnly), r.clock(begun), r.clock(verified), r.Zone, r.Release.Service,
-		w.span(r.Spans[0]), w.span(r.Spans[2]), cmp.Or(r.Stated, w.say("cause_open")), measures, w.say("unknown")))}
+	what := []any{begun.In(r.place()).Format(time.DateOnly), r.clock(begun), r.clock(verified), r.Zone, r.Release.Service}
+	said, well := w.say("statement_harm_unknown", what...), "statement_well"
+	if r.Impact.harmed() {
+		said = w.say("statement_harm", append(what, w.span(r.span("ttd")))...)
+	}
+	if r.Outcome == guard.RolledBack {
+		well = "statement_back"
+	}
+	return []page.Block{text(w.say("statement_draft")), text(strings.Join([]string{
+		said, w.say(well, w.span(r.span("ttr"))), w.say("statement_next", cmp.Or(r.Stated, w.say("cause_open")), measures, w.say("unknown")),
+	}, w.say("sentences")))}
 }

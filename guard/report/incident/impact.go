@@ -62,6 +62,11 @@ func counted(all []judge.Sight) (some []judge.Sight) {
 	return some
 }
 
+// harmed says that requests were counted to be answered worse on the new version than on the old one.
+func (i Impact) harmed() bool {
+	return slices.ContainsFunc(i.Signals, func(h Harmed) bool { return h.Compared && !h.Gauge && h.Excess >= 1 })
+}
+
 func (b *builder) impact() Impact {
 	plan, ruling := b.account.Plan, b.lastMeasured
 	i := Impact{Peak: b.state.Peak, Until: ruling.At}
@@ -84,7 +89,7 @@ func (b *builder) impact() Impact {
 		}
 		i.Signals = append(i.Signals, h)
 	}
-	if b.decided && b.Purpose == guard.ToRollout {
+	if b.decided && b.Purpose == guard.ToRollout && b.Mode != guard.Observe {
 		i.Estimate = b.avoided(ruling, gauges)
 	}
 	return i

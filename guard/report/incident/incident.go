@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/golive-dev/golive/guard"
 	"github.com/golive-dev/golive/guard/judge"
@@ -29,13 +31,14 @@ type Record struct {
 
 // An Account is all that a report is made of.
 type Account struct {
-	Plan    *guard.Plan // the one that the rollout began with
-	Records []Record    // of the journal, the oldest first
-	Journal string      // what the journal is called
-	Verify  string      // the command that verifies it
-	Broken  string      // why the journal cannot be read further; empty: all of it was
-	Ledger  guard.Ledger
+	Plan    *guard.Plan    // the one that the rollout began with
+	Records []Record       // of the journal, the oldest first
+	Journal string         // what the journal is called
+	Verify  string         // the command that verifies it
+	Broken  string         // why the journal cannot be read further; empty: all of it was
+	Ledger  *guard.Ledger  // nil: it is not seen from here
 	Zone    *time.Location // in which times are told beside UTC; nil: UTC alone
+	Filing  guard.Event    // that files this report, and that no record can hold yet; zero: it is not being filed
 }
 
 // A Kind is what a report is about.
@@ -109,7 +112,7 @@ type Report struct {
 	Exhibits    []guard.Exhibit   `json:"evidence,omitempty"`
 	Journal     Chain             `json:"journal"`
 	Remembered  []Remembered      `json:"ledger,omitempty"`
-	LedgerFault string            `json:"ledger_fault,omitempty"` // why nothing can be said of the ledger
+	LedgerFault string            `json:"ledger_fault,omitempty"` // why nothing can be said of the ledger: missing, unseen, or what is wrong with it
 
 	zone   *time.Location
 	levels map[int]string
@@ -145,7 +148,7 @@ func (r Ref) String() string {
 
 // A Span is the time between two moments.
 type Span struct {
-	Name  string         `json:"name"` // "ttd", "ttc", "ttr"
+	Name  string         `json:"name"` // "ttd", "ttc", "ttm", "ttr"
 	From  string         `json:"from"`
 	To    string         `json:"to"`
 	Took  guard.Duration `json:"took,omitempty"`
@@ -200,7 +203,7 @@ type Decision struct {
 // Misses are readings that spoke for harm, and that later ones took back.
 type Misses struct {
 	Readings int     `json:"readings"`
-	Highest  float64 `json:"highest_log_odds"` // of all readings before the trouble began; 0: none spoke for harm
+	Highest  float64 `json:"highest_log_odds"` // of all readings before the trouble began, those below the bound as well
 }
 
 // A Deed is something that was done to the world, from when it could begin to when its answer was there.
@@ -213,8 +216,10 @@ type Deed struct {
 	OK    bool      `json:"ok"`
 	Says  string    `json:"says,omitempty"`
 	Tries int       `json:"tries"`
-	Sum   string    `json:"sha256,omitempty"` // of the answer, as far as the journal has it
-	Ref   Ref       `json:"record,omitzero"`
+	Ref   Ref       `json:"record,omitzero"` // which holds the whole answer
+
+	Backup   *guard.Backup   `json:"backup,omitempty"`   // of a restore: the one that was used; nil: none, or it is not known
+	Findings []guard.Finding `json:"findings,omitempty"` // of a resort: what its probes found
 }
 
 // Told is one notice on one channel, and to whom it was handed.
@@ -274,6 +279,11 @@ func New(a Account) (*Report, error) {
 	for _, record := range a.Records {
 		b.see(record)
 	}
+	if a.Filing.Fact != nil {
+		was := b.state
+		b.state = guard.Next(a.Plan, was, a.Filing)
+		b.marks(Record{Event: a.Filing}, was, b.state, Ref{})
+	}
 	b.finish()
 	return r, nil
 }
@@ -285,7 +295,7 @@ type builder struct {
 	state   guard.State
 	tasks   map[int]*given
 	hide    func(string) string
-	names   *strings.Replacer // persons by their roles; nil: persons may be named
+	people  []guard.Person // who stand in texts by their roles, the longest name first; none: persons may be named
 
 	suspects     []Sample
 	decided      bool
@@ -302,26 +312,51 @@ type given struct {
 
 // persons puts roles in the place of people, unless the plan says that they may be named.
 func (b *builder) persons() {
-	var pairs []string
-	people := slices.Clone(b.account.Plan.Roster.People)
-	slices.SortStableFunc(people, func(x, y guard.Person) int { return len(y.Name) - len(x.Name) }) // "Ada Obi" before "Ada"
-	for _, p := range people {
-		if p.Name != "" && p.Role != "" {
-			pairs = append(pairs, p.Name, p.Role)
+	if b.account.Plan.Roster.Publish {
+		return
+	}
+	b.people = slices.DeleteFunc(slices.Clone(b.account.Plan.Roster.People), func(p guard.Person) bool { return p.Name == "" || p.Role == "" })
+	slices.SortStableFunc(b.people, func(x, y guard.Person) int { return len(y.Name) - len(x.Name) }) // "Ada Obi" before "Ada"
+}
+
+// unnamed is a text with roles in the place of people. A name is one only by itself: Li is nobody in Lisbon.
+func unnamed(text string, people []guard.Person) string {
+	var b strings.Builder
+	for at := 0; at < len(text); {
+		i := slices.IndexFunc(people, func(p guard.Person) bool {
+			return strings.HasPrefix(text[at:], p.Name) && !joined(text[:at], p.Name) && !joined(p.Name, text[at+len(p.Name):])
+		})
+		if i >= 0 {
+			b.WriteString(people[i].Role)
+			at += len(people[i].Name)
+			continue
 		}
+		_, size := utf8.DecodeRuneInString(text[at:])
+		b.WriteString(text[at : at+size])
+		at += size
 	}
-	if len(pairs) > 0 && !b.account.Plan.Roster.Publish {
-		b.names = strings.NewReplacer(pairs...)
-	}
+	return b.String()
+}
+
+// joined says that one text goes on with another within a word. Scripts that put no spaces between their words have no such
+// places, so that a name in them counts wherever it stands.
+func joined(before, after string) bool {
+	x, _ := utf8.DecodeLastRuneInString(before)
+	y, _ := utf8.DecodeRuneInString(after)
+	return ofWord(x) && ofWord(y)
+}
+
+func ofWord(r rune) bool {
+	return (unicode.IsLetter(r) || unicode.IsMark(r) || unicode.IsDigit(r)) &&
+		!unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar)
 }
 
 // text is a text of the journal as it may leave the machine.
-func (b *builder) text(text string) string {
-	text = guard.Printable(text)
-	if b.names != nil {
-		text = b.names.Replace(text)
-	}
-	return b.hide(text)
+func (b *builder) text(text string) string { return b.plain(unnamed(guard.Printable(text), b.people)) }
+
+// plain is a text that names nobody: a path, a command, a query.
+func (b *builder) plain(text string) string {
+	return b.hide(guard.Redact(guard.Printable(text))) // journals of an older golive hold what it did not take out
 }
 
 func (b *builder) texts(all []string) []string {
@@ -399,7 +434,7 @@ func (b *builder) see(r Record) {
 	b.state = s
 	ref := refOf(r)
 	if opened, ok := e.Fact.(guard.Opened); ok {
-		b.Plan = PlanRef{File: b.text(opened.File), Digest: b.account.Plan.Digest(), Golive: opened.Version}
+		b.Plan = PlanRef{File: b.plain(opened.File), Digest: b.account.Plan.Digest(), Golive: opened.Version}
 	}
 	task := b.tasks[e.Task]
 	if task != nil {
@@ -506,19 +541,23 @@ func (b *builder) answered(r Record, t given) {
 			worst := guard.Worst(f.Findings)
 			deed.OK = len(f.Findings) > 0 && (worst == guard.Pass || worst == guard.Warn)
 			var says []string
-			for _, finding := range b.findings(f.Findings) {
+			found := b.findings(f.Findings)
+			for _, finding := range found {
 				says = append(says, cmp.Or(finding.Reason, finding.Observed, finding.Title))
 			}
 			deed.Says = strings.Join(says, "; ")
+			if d.Move == guard.MoveResort {
+				deed.Findings = found
+			}
+			if f.Backup != nil {
+				deed.Backup = &guard.Backup{ID: b.plain(f.Backup.ID), Ended: f.Backup.Ended, Bytes: f.Backup.Bytes}
+			}
 		}
 	case guard.Gather:
 		f, _ := r.Event.Fact.(guard.Gathered)
 		deed.Name, deed.With = "gather", []string{fmt.Sprint(len(f.Exhibits))}
 	default:
 		return
-	}
-	if deed.Says != "" {
-		deed.Sum = fmt.Sprintf("%x", sha256.Sum256([]byte(deed.Says)))
 	}
 	b.Deeds = append(b.Deeds, deed)
 	if d, ok := t.Deed.(guard.Intervene); ok && d.Move == guard.MoveResort {
@@ -793,7 +832,8 @@ func (b *builder) finish() {
 		r.Times = append(r.Times, cmp.Or(b.at[name], Moment{Name: name}))
 	}
 	r.Spans = []Span{
-		b.span("ttd", "introduced", "detected"), b.span("ttc", "detected", "contained"), b.span("ttr", "detected", "verified"),
+		b.span("ttd", "introduced", "detected"), b.span("ttc", "detected", "contained"),
+		b.span("ttm", "introduced", "contained"), b.span("ttr", "detected", "verified"),
 	}
 	for _, o := range i.Owed {
 		d := Duty{Obligation: o, Standing: o.Standing(r.AsOf)}
@@ -824,8 +864,8 @@ func (b *builder) finish() {
 	b.untold()
 	r.Impact = b.impact()
 	r.Journal = Chain{
-		Name: b.text(a.Journal), Records: len(a.Records), First: first.Hash, Last: last.Hash,
-		Verify: b.text(a.Verify), Broken: b.text(a.Broken),
+		Name: b.plain(a.Journal), Records: len(a.Records), First: first.Hash, Last: last.Hash,
+		Verify: b.plain(a.Verify), Broken: b.text(a.Broken),
 	}
 	b.remembered()
 	b.due()
@@ -902,7 +942,7 @@ func (b *builder) watched() {
 		case query == "":
 			query = s.Preset
 		}
-		signal := Signal{Name: s.Name, Query: b.text(query), Deciding: b.decided && b.deciding.Signal == s.Name}
+		signal := Signal{Name: s.Name, Query: b.plain(query), Deciding: b.decided && b.deciding.Signal == s.Name}
 		if !s.OwnPast() {
 			signal.MaxIncrease, signal.IgnoreBelow = s.MaxIncrease.String(), s.IgnoreBelow.String()
 		}
@@ -938,6 +978,8 @@ func never(c guard.Ceiling) string {
 func (b *builder) remembered() {
 	id := b.state.Release.ID
 	switch l := b.account.Ledger; {
+	case l == nil:
+		b.LedgerFault = "unseen"
 	case l.Broken != "":
 		b.LedgerFault = b.text(l.Broken)
 	case l.Missing:
@@ -961,7 +1003,7 @@ func Obligation(id string) string { return "report-" + id }
 func (b *builder) due() {
 	r, i := &b.Report, b.state.Incident
 	r.Owner = cmp.Or(b.text(b.account.Plan.Owner), "commander")
-	for _, e := range b.account.Ledger.Entries {
+	for _, e := range cmp.Or(b.account.Ledger, &guard.Ledger{}).Entries {
 		switch {
 		case e.Act == guard.Obliged && e.ID == Obligation(r.Release.ID):
 			r.Due = e.Until

@@ -58,6 +58,14 @@ recovery: {soak: 30s}
 notify: [{use: smtp, with: {server: "smtp://localhost:25", from: a@shop.test, to: [b@shop.test]}}, {use: http, with: {url: "http://x"}, for: [customer, management]}]
 `
 
+// restoring is such a plan that knows what to try when going back does not help.
+var restoring = strings.NewReplacer("  verify:", "  deadline: {rollback: 10s}\n  verify:", "recovery: {soak: 30s}", `data: [{name: orders, backups: [{use: command, with: {list: "true"}}]}]
+recovery:
+  soak: 30s
+  resorts:
+    - {name: fail over, do: {use: command, with: {run: ./failover}}}
+    - {name: restore orders, data: orders, do: {use: command, with: {run: "./restore {{.Backup}}"}}, verify: [{use: http, with: {url: "http://orders.test/ready"}}]}`).Replace(responding)
+
 // calm is a plan without a chapter about incidents.
 var calm = cut(responding, "roster:", "notify:")
 
@@ -77,6 +85,7 @@ type world struct {
 	said      []guard.Event // what people say, by when; Task is 0
 	until     time.Duration // after that nothing happens any more; 0: ten hours
 	nobody    bool          // no reading is ever there
+	stays     bool          // the new version keeps its traffic, whatever is done
 	judge     *judge.Judge
 	step      judge.Step
 	soak      *judge.Judge
@@ -190,6 +199,9 @@ func (w *world) answer(t *testing.T, plan *guard.Plan, s guard.State, task guard
 		reading := w.reading(now, float64(s.Seen)/100, s.Release.First())
 		return guard.Measured{Reading: reading, Standing: &standing, Ruling: w.judge.Observe(reading)}, 200 * time.Millisecond
 	case guard.Verify:
+		if w.stays {
+			return guard.Verified{Standing: standing, Findings: []guard.Finding{{ID: "http", Verdict: guard.Fail, Title: "the version is v1", Reason: "shop.test answers with v2"}}}, 800 * time.Millisecond
+		}
 		return guard.Verified{Standing: guard.Standing{Undo: guard.Undo{Open: true}}, Findings: []guard.Finding{{ID: "http", Verdict: guard.Pass, Title: "shop.test answers with " + s.Release.From}}}, 800 * time.Millisecond
 	case guard.Soak:
 		if !w.soakBegan {
@@ -201,7 +213,10 @@ func (w *world) answer(t *testing.T, plan *guard.Plan, s guard.State, task guard
 			w.soakBegan, w.canary, w.slowness, w.bad, w.slow = true, [2]float64{}, [2]float64{}, 0, 0
 		}
 		reading := w.reading(now, 1, true)
-		return guard.Soaked{Reading: reading, Standing: &guard.Standing{}, Ruling: w.soak.Observe(reading), Findings: []guard.Finding{{ID: "http", Verdict: guard.Pass}}}, 100 * time.Millisecond
+		if !w.stays {
+			standing.Percent = 0
+		}
+		return guard.Soaked{Reading: reading, Standing: &standing, Ruling: w.soak.Observe(reading), Findings: []guard.Finding{{ID: "http", Verdict: guard.Pass}}}, 100 * time.Millisecond
 	case guard.Gather:
 		return guard.Gathered{Exhibits: []guard.Exhibit{
 			{Name: "counts.json", At: now, SHA256: strings.Repeat("ab", 32), Bytes: 18234, Redacted: 2},
@@ -220,6 +235,15 @@ func (w *world) answer(t *testing.T, plan *guard.Plan, s guard.State, task guard
 	case guard.Finish:
 		return guard.Finished{}, time.Second
 	case guard.Intervene:
+		if d.Move == guard.MoveResort && d.N == 0 {
+			return guard.Intervened{Findings: []guard.Finding{{ID: "command", Verdict: guard.Fail, Reason: "the standby is down", Observed: "password=hunter2secret"}}}, time.Second
+		}
+		if d.Move == guard.MoveResort {
+			return guard.Intervened{
+				Findings: []guard.Finding{{ID: "command", Verdict: guard.Pass, Observed: "done, password=hunter2secret"}, {ID: "http", Verdict: guard.Pass, Title: "orders.test is ready"}},
+				Backup:   &guard.Backup{ID: "orders-0200.dump", Ended: start.Add(-72 * time.Minute)},
+			}, time.Minute
+		}
 		return guard.Intervened{Findings: []guard.Finding{{ID: "http", Verdict: guard.Pass, Title: "it is off"}}}, time.Second
 	}
 	return guard.Elapsed{}, 0
@@ -303,6 +327,7 @@ var histories = []struct {
 	{name: "first", plan: responding, open: opened(func(o *guard.Opened) { o.Release.From = "" }), kind: incident.OfIncident, world: world{bad: .7, until: 30 * time.Minute}},
 	{name: "torn", plan: responding, open: opened(nil), kind: incident.OfWatch, world: world{until: 90 * time.Second}, broken: "line 17: it was changed"},
 	{name: "by_hand", plan: calm, open: opened(func(o *guard.Opened) { o.Purpose = guard.ToRollback }), kind: incident.OfRollback, world: world{}},
+	{name: "restored", plan: restoring, open: opened(nil), kind: incident.OfIncident, world: world{bad: .05, stays: true, until: time.Hour}},
 	{name: "blind", plan: strings.Replace(responding, "  verify:", "  blind: {then: rollback}\n  verify:", 1), open: opened(nil), kind: incident.OfIncident, world: world{nobody: true, until: 30 * time.Minute}},
 }
 
@@ -315,7 +340,7 @@ func written(t *testing.T, i int) (*incident.Report, map[string]string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := incident.New(incident.Account{Plan: plan, Records: records, Journal: ".golive/" + v2.ID + ".jsonl", Verify: "golive journal verify .golive/" + v2.ID + ".jsonl", Broken: h.broken, Ledger: h.ledger, Zone: zone})
+	r, err := incident.New(incident.Account{Plan: plan, Records: records, Journal: ".golive/" + v2.ID + ".jsonl", Verify: "golive journal verify .golive/" + v2.ID + ".jsonl", Broken: h.broken, Ledger: &h.ledger, Zone: zone})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -366,7 +391,7 @@ func TestReports(t *testing.T) {
 
 // What is the same every time: byte for byte the same, no contact, no person, nothing that a form obeys, no other machine asked.
 func TestEveryReport(t *testing.T) {
-	person := regexp.MustCompile(`Ada Obi|Wang Fang|Mei Lin`)
+	person := regexp.MustCompile(`Ada Obi|Wang Fang|Mei Lin|hunter2`)
 	contact := regexp.MustCompile(`7946|@shop\.test`)
 	outside := regexp.MustCompile(`(?i)<script|src=|<link|@import|url\(|<iframe|javascript:`)
 	for i, h := range histories {
@@ -454,7 +479,91 @@ func TestImpact(t *testing.T) {
 	if e == nil || e.Excess != e.Worse*e.Rate*e.Seconds || e.Seconds != .5*30+300 {
 		t.Errorf("estimate %+v, want half of 30 s and 5 minutes of the whole traffic", e)
 	}
-	if s := r.Spans; !s[0].Known || !s[1].Known || !s[2].Known || s[2].Took < s[1].Took {
+	if s := r.Spans; len(s) != 4 || !s[0].Known || !s[1].Known || !s[2].Known || !s[3].Known || s[2].Took <= s[0].Took || s[3].Took < s[1].Took {
 		t.Errorf("spans %+v", s)
+	}
+}
+
+// about is the report on the first of histories, by another plan and of another account.
+func about(t *testing.T, plan string, said []guard.Event, change func(*incident.Account)) (*incident.Report, string) {
+	t.Helper()
+	w := world{bad: .05, said: said}
+	parsed, records := play(t, plan, opened(nil), &w)
+	a := incident.Account{Plan: parsed, Records: records, Journal: "/srv/Li/shop.jsonl", Verify: "golive journal verify /srv/Li/shop.jsonl"}
+	if change != nil {
+		change(&a)
+	}
+	r, err := incident.New(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	if err := r.Write(&b, "json", ""); err != nil {
+		t.Fatal(err)
+	}
+	return r, b.String()
+}
+
+// A person is named by the role, and nothing else is: no word that a name stands in, no path, no command.
+func TestNames(t *testing.T) {
+	plan := strings.NewReplacer("Wang Fang", "Li", "Ada Obi", "王芳", "Mei Lin", "Müller").Replace(responding)
+	for text, want := range map[string]string{
+		"Li flew to Lisbon with Lina, says Li.": "commander flew to Lisbon with Lina, says commander.",
+		"Li's phone, (Li), Li-2, Li":            "commander's phone, (commander), commander-2, commander",
+		"由Li批准，王芳同意":                            "由commander批准，on_duty同意",
+		"Müller, not Müllers or Obermüller":     "deputy, not Müllers or Obermüller",
+		"Li\u0301 and Li2 are others":           "Li\u0301 and Li2 are others",
+	} {
+		r, _ := about(t, plan, []guard.Event{after(time.Minute, guard.Noted{By: "Li", Text: text})}, nil)
+		if len(r.Notes) != 1 || r.Notes[0].With[0] != want || r.Notes[0].Who != "commander" {
+			t.Errorf("%q: %+v, want %q", text, r.Notes, want)
+		}
+		if r.Journal.Name != "/srv/Li/shop.jsonl" || r.Journal.Verify != "golive journal verify /srv/Li/shop.jsonl" {
+			t.Errorf("the journal is %+v", r.Journal)
+		}
+	}
+}
+
+// A report that is being filed says so of itself, and holds no other record for it.
+func TestFiling(t *testing.T) {
+	over := []guard.Event{after(40*time.Minute, guard.Stated{What: guard.StateStandDown, Text: "quiet", By: "Wang Fang"})}
+	before, _ := about(t, responding, over, nil)
+	at := start.Add(50 * time.Minute)
+	filed, _ := about(t, responding, over, func(a *incident.Account) {
+		a.Filing = guard.Event{At: at, Fact: guard.Stated{What: guard.StateFiled, By: "Ada Obi"}}
+	})
+	standing := func(r *incident.Report) string {
+		for _, o := range r.Owed {
+			if o.Kind == guard.DueFiled {
+				return o.Standing
+			}
+		}
+		return ""
+	}
+	if before.Status != incident.Draft || !before.Filed.IsZero() || standing(before) != "open" {
+		t.Errorf("before: %s, filed %s, the obligation %s", before.Status, before.Filed, standing(before))
+	}
+	if filed.Status != incident.InReview || !filed.Filed.Equal(at) || standing(filed) != "met" {
+		t.Errorf("filed: %s, filed %s, the obligation %s", filed.Status, filed.Filed, standing(filed))
+	}
+	if diff := cmp.Diff(before.Journal, filed.Journal); diff != "" || len(before.Timeline) != len(filed.Timeline) || len(before.Told) != len(filed.Told) {
+		t.Errorf("the journal is another (-before +filed):\n%s", diff)
+	}
+}
+
+// What is not seen is not said to be missing.
+func TestLedgerOfAnother(t *testing.T) {
+	for want, ledger := range map[string]*guard.Ledger{"unseen": nil, "missing": {Missing: true}, "": {}} {
+		r, _ := about(t, responding, nil, func(a *incident.Account) { a.Ledger = ledger })
+		if r.LedgerFault != want {
+			t.Errorf("%+v: the fault is %q, want %q", ledger, r.LedgerFault, want)
+		}
+		var b strings.Builder
+		if err := r.Write(&b, "markdown", "en"); err != nil {
+			t.Fatal(err)
+		}
+		if says := strings.Contains(b.String(), "There is no ledger"); says != (want == "missing") {
+			t.Errorf("%q: it says that there is no ledger: %v", want, says)
+		}
 	}
 }

@@ -32,6 +32,9 @@ func (w language) say(key string, values ...any) string {
 
 // name is the word for one of a family of names, such as outcome and "rolled back"; of one that is not known it is the name.
 func (w language) name(family, name string) string {
+	if said := guard.Chinese(family, name); w == "zh" && said != "" {
+		return said
+	}
 	if _, known := words[family+"_"+name]; known {
 		return w.say(family + "_" + name)
 	}
@@ -94,6 +97,14 @@ func (w language) line(l Line) string {
 	return strings.TrimRight(strings.TrimSpace(w.say(l.Says, values...)), ":： ")
 }
 
+// waived is why nobody owes something any more.
+func (w language) waived(why string) string {
+	if by, stood := strings.CutPrefix(why, "stood down by "); stood {
+		return w.say("waive_stood_down", w.role(by))
+	}
+	return w.name("waive", why)
+}
+
 // role is a role of the roster, or the name of an account.
 func (w language) role(name string) string { return w.name("role", name) }
 
@@ -144,7 +155,8 @@ func (r *Report) stamp(at time.Time) string {
 	return at.In(r.place()).Format("2006-01-02 15:04:05 -07:00")
 }
 
-// words is what a report says in English and in Chinese. Verbs of both have the same values in the same order.
+// words is what a report says in English and in Chinese. Verbs of both have the same values in the same order. What has no
+// Chinese here is a name, whose Chinese guard.Chinese has.
 var words = map[string][2]string{
 	"comma": {", ", "，"}, "colon": {": ", "："}, "unknown": {"unknown", "未知"}, "none": {"none", "无"}, "yes": {"yes", "是"}, "no": {"no", "否"},
 	"stop": {". ", "。"}, "nobody": {"nobody", "无人"},
@@ -204,10 +216,9 @@ var words = map[string][2]string{
 	"verb_rollback": {"going back", "回退"}, "verb_hold": {"holding", "暂停"}, "verb_resume": {"going on", "继续"}, "verb_proceed": {"the next step without enough evidence", "证据不足时进入下一步"},
 	"verb_extend": {"more time for the step", "延长步骤时间"}, "verb_conclude": {"the end of the watch", "结束观察"},
 
-	"scenario_bad_release": {"bad release", "版本缺陷"}, "scenario_crash": {"crash", "系统崩溃"}, "scenario_network": {"network", "网络故障"}, "scenario_hardware": {"hardware", "硬件故障"}, "scenario_data_loss": {"data loss", "数据丢失"},
-	"scenario_data_leak": {"data leak", "数据泄露"}, "scenario_vulnerability": {"vulnerability", "安全漏洞"}, "scenario_attack": {"attack", "遭受攻击"}, "scenario_operator_error": {"operator error", "操作失误"}, "scenario_vendor_outage": {"vendor outage", "供应商故障"},
+	"scenario_bad_release": {"bad release"}, "scenario_crash": {"crash"}, "scenario_network": {"network"}, "scenario_hardware": {"hardware"}, "scenario_data_loss": {"data loss"},
+	"scenario_data_leak": {"data leak"}, "scenario_vulnerability": {"vulnerability"}, "scenario_attack": {"attack"}, "scenario_operator_error": {"operator error"}, "scenario_vendor_outage": {"vendor outage"},
 
-	"summary_went":     {"%s of %s in %s", "%[2]s（%[3]s）的%[1]s"},
 	"summary_incident": {"%s, in the place of %s, got at most %d %% of the traffic of %s (%s) and was taken back: %s.", "%s（原版本 %s）最多承接了 %[4]s（%[5]s）%[3]d %% 的流量后被回退：%[6]s。"},
 	"summary_watch":    {"%s of %s (%s) ended as: %s. The new version was seen with at most %d %% of the traffic.", "%[2]s（%[3]s）的%[1]s结果：%[4]s。新版本最多承接 %[5]d %% 的流量。"},
 	"summary_times":    {"Time to detect %s, to contain %s, to restore %s.", "发现用时 %s，控制用时 %s，恢复用时 %s。"},
@@ -219,24 +230,25 @@ var words = map[string][2]string{
 	"no_compare":     {"unknown: there was no old version to compare with", "未知：没有可比较的旧版本"},
 	"observations":   {"of a gauge: observations above its bound", "（瞬时值：超出界限的观测数）"},
 	"impact_exposed": {"Traffic on the new version until contained", "新版本承接流量至受控的时长"}, "impact_peak": {"Greatest share of the traffic", "最大流量占比"}, "impact_users": {"Users hit", "受影响用户"}, "impact_regions": {"Regions", "受影响地区"},
-	"impact_budget": {"Error budget burnt", "消耗的错误预算"}, "no_metric": {"unknown: the plan watches no metric for it", "未知：预案未监测该指标"},
+	"impact_budget": {"Error budget burnt", "消耗的错误预算"}, "no_users": {"unknown: golive counts requests, not users", "未知：golive 统计请求数，不统计用户数"}, "no_regions": {"unknown: golive does not tell regions apart", "未知：golive 不区分地区"}, "no_budget": {"unknown: golive does not reckon with error budgets", "未知：golive 不计算错误预算"},
 	"avoided": {"Avoided (an estimate)", "避免的影响（估算）"},
 	"avoided_text": {"ESTIMATE, not a count: had the rollout gone on by the plan at the quickest, about %s more bad requests (%s). Formula: excess share × requests per second × seconds at full traffic = %s × %s/s × %s s, where the last is the sum of share × shortest time over the further steps (%s %%) and the bake (%s).",
 		"估算，并非统计：若发布按预案以最快速度继续，预计将多出约 %s 个异常请求（%s）。公式：超出比例 × 每秒请求数 × 折合全量流量秒数 = %s × %s/秒 × %s 秒，其中末项为后续各步骤（%s %%）的占比 × 最短时间与稳定期（%s）之和。"},
 	"avoided_unknown": {"Unknown: nothing that could be compared was counted on the step that decided.", "未知：作出决策的步骤上没有可比较的计数。"},
+	"avoided_observe": {"Nothing was avoided: in mode observe golive has taken nothing back.", "未避免任何影响：观察模式下 golive 未执行回退。"},
 	"avoided_none":    {"Nothing was avoided by going back: it did not go back because of what golive has measured.", "不适用：并非依据 golive 的测量而回退。"},
 
 	"times_zone": {"The plan's time zone is %s.", "预案时区：%s。"}, "head_moment": {"moment", "时刻"}, "head_zone": {"time (%s)", "时间（%s）"}, "head_utc": {"UTC", "UTC"}, "head_record": {"record", "记录"},
-	"moment_introduced": {"introduced", "引入"}, "moment_detected": {"detected", "发现"}, "moment_decided": {"decided", "决策"}, "moment_activated": {"activated", "启动响应"}, "moment_contained": {"contained", "控制"},
+	"moment_introduced": {"introduced", "引入"}, "moment_detected": {"detected", "发现"}, "moment_decided": {"decided", "决策"}, "moment_activated": {"activated", "启动应急响应"}, "moment_contained": {"contained", "控制"},
 	"moment_preserved": {"evidence kept", "证据保全"}, "moment_reverted": {"reverted", "回退"}, "moment_verified": {"verified", "核实"}, "moment_steady": {"steady", "稳定"}, "moment_signed_off": {"signed off", "业务确认"},
 	"moment_over": {"rollout over", "发布结束"}, "moment_stood_down": {"stood down", "解除响应"}, "moment_filed": {"report filed", "报告提交"},
 	"not_known_here": {"not so far", "暂无"},
-	"span_ttd":       {"TTD, introduced to detected", "发现用时 TTD（引入→发现）"}, "span_ttc": {"TTC, detected to contained", "控制用时 TTC（发现→控制）"}, "span_ttr": {"TTR, detected to verified", "恢复用时 TTR（发现→核实）"},
+	"span_ttd":       {"TTD, introduced to detected", "发现用时 TTD（引入→发现）"}, "span_ttc": {"TTC, detected to contained", "控制用时 TTC（发现→控制）"}, "span_ttm": {"TTM, introduced to contained", "缓解用时 TTM（引入→控制）"}, "span_ttr": {"TTR, detected to verified", "恢复用时 TTR（发现→核实）"},
 	"obligations": {"Obligations", "时限义务"}, "head_due": {"obligation", "义务"}, "head_role": {"role", "责任角色"}, "head_until": {"by", "时限"}, "head_standing": {"standing", "状态"}, "head_margin": {"margin", "余量"},
-	"standing_met": {"met", "按时完成"}, "standing_met late": {"met late", "逾期完成"}, "standing_breached": {"breached", "违反"}, "standing_waived": {"waived", "免除"}, "standing_open": {"open", "未到期"},
+	"standing_met": {"met"}, "standing_met late": {"met late"}, "standing_breached": {"breached"}, "standing_waived": {"waived"}, "standing_open": {"open"},
 	"margin_left": {"%s to spare", "提前 %s"}, "margin_late": {"%s late", "逾期 %s"}, "no_obligations": {"None began: the plan has nobody answer for this, or nothing that it asks for has happened.", "无：预案未规定响应责任，或未发生相应情形。"},
-	"due_activate": {"somebody leads", "启动响应"}, "due_contain": {"contained", "控制影响"}, "due_initial_report": {"first report", "首次报告"}, "due_update": {"update", "进展通报"}, "due_vendor": {"vendor and customer know", "通知供应商与客户"},
-	"due_recovered": {"recovered", "恢复"}, "due_recovery_notice": {"notice that it is over", "恢复通知"}, "due_report_filed": {"report filed", "提交报告"}, "due_learned": {"learned", "吸取教训"},
+	"due_activate": {"somebody leads"}, "due_contain": {"contained"}, "due_initial_report": {"first report"}, "due_update": {"update"}, "due_vendor": {"vendor and customer know"},
+	"due_recovered": {"recovered"}, "due_recovery_notice": {"notice that it is over"}, "due_report_filed": {"report filed"}, "due_learned": {"learned"},
 
 	"head_time": {"time", "时间"}, "head_who": {"who", "执行者"}, "head_what": {"what", "事项"},
 	"line_opened": {"the %s begins: %s", "%s开始：%s"}, "line_glass": {"BREAK-GLASS, approved by %s: %s", "强制放行，由 %s 批准：%s"}, "line_resumed": {"another process goes on, after %s", "另一进程接续，间隔 %s"},
@@ -264,15 +276,17 @@ var words = map[string][2]string{
 	"why_other": {"It did not go back for the counts: %s.", "并非依据计数回退：%s。"}, "why_not": {"Nothing spoke for going back.", "没有需要回退的依据。"},
 	"fact_rule": {"Rule", "规则"}, "fact_odds": {"Odds of harm", "损害几率"}, "fact_limit": {"Limit", "界限"}, "fact_sentence": {"In the words of golive", "golive 原文"}, "fact_meaning": {"Which means", "含义"},
 	"counts": {"Counts that decided", "决策依据的计数"}, "head_difference": {"difference, 95 % sure", "差异（95 % 置信）"}, "head_tolerated": {"tolerated ratio", "容许倍数"},
-	"points": {"%s to %s points", "%s 至 %s 个百分点"}, "misses": {"Near misses", "临界读数"}, "misses_some": {"Readings before that spoke for harm, which later ones took back: %d; the highest odds were %s.", "此前有 %d 次读数显示损害、后被推翻；最高几率 %s。"}, "misses_none": {"Before, no reading spoke for harm; the highest odds were %s.", "此前没有读数显示损害；最高几率 %s。"}, "false_positive": {"False alarm?", "是否误判"},
+	"points": {"%s to %s points", "%s 至 %s 个百分点"}, "misses": {"Near misses", "临界读数"}, "misses_some": {"Readings before that spoke for harm, which later ones took back: %d; the highest odds were %s.", "此前有 %d 次读数显示损害、后被推翻；最高几率 %s。"}, "misses_none": {"Before, no reading reached the bound; the highest odds of harm were %s.", "此前没有读数达到界限；最高损害几率 %s。"}, "false_positive": {"False alarm?", "是否误判"},
 
-	"head_deed": {"step", "操作"}, "head_part": {"by", "执行部件"}, "head_began": {"began", "开始"}, "head_took": {"took", "用时"}, "head_result": {"result", "结果"}, "head_digest": {"digest of the answer", "回答摘要"}, "nothing_done": {"Nothing was done to the world.", "没有执行任何操作。"},
+	"head_deed": {"step", "操作"}, "head_part": {"by", "执行部件"}, "head_began": {"began", "开始"}, "head_took": {"took", "用时"}, "head_result": {"result", "结果"}, "nothing_done": {"Nothing was done to the world.", "没有执行任何操作。"},
 	"ok": {"done", "完成"}, "not_ok": {"not done", "未完成"}, "deed_checks": {"asking the checks", "执行检查"}, "deed_shift": {"moving the traffic to %s %%", "流量切至 %s %%"}, "deed_verify": {"verifying the way back", "核实回退"}, "deed_finish": {"finishing", "收尾"},
 	"deed_contain": {"containing", "控制影响"}, "deed_ramp": {"letting traffic in, part %s", "逐步放量（第 %s 步）"}, "deed_resort": {"%s", "%s"}, "deed_gather": {"keeping evidence, %s pieces", "保全证据（%s 件）"}, "deviations": {"Deviations from the plan", "与预案的偏离"}, "no_deviations": {"None.", "无。"}, "try": {"try %d", "第 %d 次"},
 
-	"verified_by": {"Probes that verified the way back", "核实回退的探测"}, "head_probe": {"probe", "探测"}, "head_verdict": {"verdict", "结论"}, "head_found": {"found", "结果"}, "no_probes": {"The plan names no probe (rollout.verify): what is verified is where the traffic was, as the backend says.", "预案未配置探测（rollout.verify）：仅依据后端报告的流量位置核实。"},
+	"verified_by": {"Probes of the way back", "核实回退的探测"}, "resort_by": {"Probes of: %s", "核实的探测：%s"}, "head_probe": {"probe", "探测"}, "head_verdict": {"verdict", "结论"}, "head_found": {"found", "结果"}, "no_probes": {"The plan names no probe (rollout.verify): what is verified is where the traffic was, as the backend says.", "预案未配置探测（rollout.verify）：仅依据后端报告的流量位置核实。"},
 	"soaked": {"Stayed well until", "恢复后稳定至"}, "signed": {"Signed off", "业务确认"}, "signed_none": {"the plan asks nobody (recovery.sign_off)", "预案未要求（recovery.sign_off）"}, "signed_not": {"not so far by %s, whom the plan asks", "%s尚未确认（预案要求）"}, "restored": {"Restores and other means", "恢复及其他手段"}, "no_restores": {"No backup was used, so no data was lost by restoring one.", "未使用备份，因此不存在因恢复备份造成的数据丢失。"},
-	"data_lost": {"Measured data loss", "实测数据丢失"}, "lost_unknown": {"unknown: golive has not measured what the restore did not bring back", "未知：golive 未测量恢复未能找回的数据"}, "not_back": {"It did not go back.", "本次没有回退。"}, "not_verified": {"It is not verified that the old version has the traffic.", "未能核实旧版本已接管流量。"},
+	"backup": {"Backup used", "所用备份"}, "backup_gap": {"%s, which ended at %s, %s before the trouble was detected: what was written since is not in it", "%s，完成于 %s，早于发现 %s：此后写入的数据不在其中"}, "backup_ended": {"%s, which ended at %s: what was written since is not in it", "%s，完成于 %s：此后写入的数据不在其中"},
+	"data_lost": {"Data loss", "数据丢失"}, "lost_unknown": {"unknown: the journal names no backup that was used, and golive has not measured what was not brought back", "未知：日志未记录所用备份，golive 未测量未能找回的数据"},
+	"not_back": {"It did not go back.", "本次没有回退。"}, "not_verified": {"It is not verified that the old version has the traffic.", "未能核实旧版本已接管流量。"},
 
 	"head_audience": {"audience", "对象"}, "head_channel": {"channel", "渠道"}, "head_message": {"message", "通报"}, "head_delivery": {"delivery", "送达"}, "audience_team": {"team", "团队"}, "audience_management": {"management", "管理层"}, "audience_customer": {"customer", "客户"}, "audience_vendor": {"vendor", "供应商"},
 	"delivered": {"delivered %s", "已送达 %s"}, "undelivered": {"NOT delivered", "未送达"}, "undelivered_why": {"NOT delivered: %s", "未送达：%s"}, "tries": {"tries in vain: %d", "未成功 %d 次"}, "handed": {"%s (%s)", "%s（%s）"}, "handed_not": {"%s NOT: %s", "%s 未送达：%s"}, "nobody_told": {"Nobody was told: the plan has no channel (notify), or there was nothing to tell.", "没有通报：预案未配置渠道（notify），或无可通报内容。"}, "contacted": {"Vendors and customers who know", "已知悉的供应商与客户"},
@@ -282,18 +296,22 @@ var words = map[string][2]string{
 	"launch_counts": {"Checks before the launch", "上线前检查"}, "verdict_pass": {"passed", "通过"}, "verdict_warn": {"warned", "警告"}, "verdict_fail": {"failed", "失败"}, "verdict_unknown": {"could not be found out", "未能查明"}, "verdict_waiting": {"waiting", "等待"}, "launch_none": {"No checks were asked: a watch and a rollback by hand have nothing to forbid.", "未执行检查：观察与人工回退不设准入。"}, "launch_unset": {"Warned because the plan has not set up what they ask for, which says nothing of the world: %d (%s).", "因预案未配置而警告（并不说明实际情况）：%d 项（%s）。"}, "launch_pass": {"All passed.", "全部通过。"},
 	"head_check": {"check", "检查"}, "head_waiver": {"waived", "豁免"}, "glass": {"Break-glass", "强制放行"}, "glass_text": {"By %s, approved by %s: %s", "由 %s 申请、%s 批准：%s"}, "waived_by": {"by %s, approved by %s: %s", "由 %s 申请、%s 批准：%s"},
 	"head_file": {"piece", "证据"}, "head_sha": {"SHA-256", "SHA-256"}, "head_bytes": {"bytes", "字节"}, "head_redacted": {"redactions", "脱敏处数"}, "head_problem": {"problem", "问题"}, "no_evidence": {"No evidence was kept beside the journal itself.", "除日志外没有另行保全的证据。"}, "cut": {"cut off", "已截断"},
-	"fact_journal": {"Journal", "日志"}, "fact_records": {"Records", "记录数"}, "fact_first": {"First hash", "首条哈希"}, "fact_last": {"Last hash", "末条哈希"}, "fact_verify": {"To verify it", "验证命令"}, "fact_ledger": {"To verify the ledger", "台账验证命令"}, "chain_broken": {"The journal is broken, and what follows proves nothing: %s", "日志已损坏，其后内容不能作为证明：%s"}, "in_ledger": {"What the ledger has about it", "台账相关条目"}, "ledger_missing": {"There is no ledger.", "没有台账。"}, "ledger_nothing": {"The ledger has nothing about it.", "台账没有相关条目。"}, "ledger_broken": {"The ledger cannot be trusted: %s", "台账不可信：%s"}, "head_act": {"entry", "条目"}, "head_kind": {"kind", "类别"}, "head_says": {"says", "内容"}, "act_obligation": {"owed", "应办"}, "act_settled": {"settled", "已办"}, "act_result": {"result", "结果"}, "act_attestation": {"stated", "声明"}, "act_begun": {"begins", "开始"},
+	"fact_journal": {"Journal", "日志"}, "fact_records": {"Records", "记录数"}, "fact_first": {"First hash", "首条哈希"}, "fact_last": {"Last hash", "末条哈希"}, "fact_verify": {"To verify it", "验证命令"}, "fact_ledger": {"To verify the ledger", "台账验证命令"}, "chain_broken": {"The journal is broken, and what follows proves nothing: %s", "日志已损坏，其后内容不能作为证明：%s"}, "in_ledger": {"What the ledger has about it", "台账相关条目"}, "ledger_missing": {"There is no ledger.", "没有台账。"}, "ledger_unseen": {"The ledger of the server is not seen from here: ask there.", "从本机无法查看服务器的台账，请在服务器上查询。"}, "ledger_nothing": {"The ledger has nothing about it.", "台账没有相关条目。"}, "ledger_broken": {"The ledger cannot be trusted: %s", "台账不可信：%s"}, "head_act": {"entry", "条目"}, "head_kind": {"kind", "类别"}, "head_says": {"says", "内容"}, "act_obligation": {"owed", "应办"}, "act_settled": {"settled", "已办"}, "act_result": {"result", "结果"}, "act_attestation": {"stated", "声明"}, "act_begun": {"begins", "开始"},
 
 	"executive": {"Executive summary", "管理层摘要"}, "statement": {"Draft of an external statement", "对外声明草稿"}, "statement_draft": {"DRAFT: a person has to read it, and to agree, before it leaves the house.", "草稿：对外发布前须经人员审阅并批准。"},
-	"executive_what":  {"On %s, %s of %s (%s) to %s ended as: %s.", "%s，%s（%s）%[2]s至 %[5]s，结果：%[6]s。"},
-	"executive_cause": {"Reason for going back: %s. What made it happen: %s.", "回退触发原因：%s。直接原因：%s。"}, "executive_owed": {"Obligations: %d. Met in time: %d, met late: %d, breached: %d, open: %d, waived: %d.", "共 %d 项时限义务：按时 %d 项，逾期完成 %d 项，违反 %d 项；未到期 %d 项，免除 %d 项。"},
+	"executive_what":  {"On %s, %s of %s (%s), %s, ended as: %s.", "%s，%[3]s（%[4]s）%[2]s（%[5]s），结果：%[6]s。"},
+	"executive_cause": {"Reason for going back: %s. What made it happen: %s.", "回退触发原因：%s。直接原因：%s。"}, "executive_owed": {"Obligations: %d. Met in time: %d, met late: %d, breached: %d, open: %d, waived: %d.", "共 %d 项时限义务：按时 %d 项，逾期完成 %d 项，已逾期 %d 项；未完成 %d 项，已豁免 %d 项。"},
 	"executive_items": {"Action items: %d. Still to be said in this report: %d.", "整改事项 %d 项；本报告尚有 %d 项待填写。"}, "cause_open": {"not known yet", "尚未查明"},
-	"statement_text": {"On %s, from %s to %s (%s), a part of the requests to %s did not get the answer they should have. We noticed it after %s and had the service back on its former version, verified, after another %s. Cause: %s. What we do so that it does not happen again: %s. Next information: %s.", "%s %s 至 %s（%s），%s 的部分请求未能得到正常响应。我们在 %s 后发现，并在其后 %s 内将服务恢复至原版本并完成核实。原因：%s。后续改进：%s。下次通报：%s。"},
-	"statement_none": {"There is nothing to state: no request is known to have been answered worse.", "无须声明：未发现请求受到影响。"}, "statement_open": {"There is no statement yet: it is not certain that the service is well again.", "暂不能声明：尚不能确定服务已恢复。"}, "items_count": {"measures decided: %d", "已定措施 %d 项"},
+	"statement_harm":         {"On %s, from %s to %s (%s), a part of the requests to %s did not get the answer they should have. We noticed it after %s.", "%s %s 至 %s（%s），%s 的部分请求未能得到正常响应。我们在 %s后发现。"},
+	"statement_harm_unknown": {"On %s, from %s to %s (%s), we intervened in a change of %s. Whether requests did not get the answer they should have is not known.", "%s %s 至 %s（%s），我们对 %s 的一次变更进行了干预。是否有请求未能得到正常响应，目前未知。"},
+	"statement_back":         {"After another %s the service was back on its former version, verified.", "其后 %s内服务恢复至原版本并完成核实。"},
+	"statement_well":         {"After another %s the service was verified to be well again. Whether it is back on its former version is not known.", "其后 %s内服务恢复并完成核实。是否已恢复至原版本，目前未知。"},
+	"statement_next":         {"Cause: %s. What we do so that it does not happen again: %s. Next information: %s.", "原因：%s。后续改进：%s。下次通报：%s。"},
+	"statement_none":         {"There is nothing to state: no request is known to have been answered worse.", "无须声明：未发现请求受到影响。"}, "statement_open": {"There is no statement yet: it is not certain that the service is well again.", "暂不能声明：尚不能确定服务已恢复。"}, "items_count": {"measures decided: %d", "已定措施 %d 项"},
 
-	"role_commander": {"commander", "总指挥"}, "role_deputy": {"deputy", "副总指挥"}, "role_on_duty": {"on duty", "值班员"}, "role_technical_lead": {"technical lead", "技术负责人"}, "role_comms": {"comms", "信息发布"},
-	"role_scribe": {"scribe", "记录"}, "role_executive": {"executive", "公司领导"}, "role_business": {"business", "业务负责人"}, "role_customer": {"customer", "客户"}, "role_management": {"management", "管理层"}, "role_everyone": {"everyone", "全体人员"}, "role_somebody": {"somebody", "某人"},
-	"waive_the service is well again": {"the service is well again", "服务已恢复"}, "waive_the cause is known": {"the cause is known", "原因已查明"}, "waive_nobody has heard of it": {"nobody has heard of it", "无人获知过事件"}, "waive_": {"", ""},
+	"role_commander": {"commander"}, "role_deputy": {"deputy"}, "role_on_duty": {"on duty"}, "role_technical_lead": {"technical lead"}, "role_comms": {"comms"},
+	"role_scribe": {"scribe"}, "role_executive": {"executive"}, "role_business": {"business"}, "role_customer": {"customer"}, "role_management": {"management"}, "role_everyone": {"everyone"}, "role_somebody": {"somebody", "某人"},
+	"waive_the service is well again": {"the service is well again", "服务已恢复"}, "waive_the cause is known": {"the cause is known", "原因已查明"}, "waive_nobody has heard of it": {"nobody has heard of it", "无人获知过事件"}, "waive_": {"", ""}, "waive_stood_down": {"stood down by %s", "由%s解除响应"},
 	"sentences": {" ", ""},
 
 	"call_blind": {"blind", "无数据"}, "call_continue": {"not yet", "继续"}, "call_hold": {"holding", "暂停"}, "call_inconclusive": {"not enough evidence", "证据不足"}, "call_healthy": {"healthy", "健康"}, "call_regressed": {"harm", "有损害"},

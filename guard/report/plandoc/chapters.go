@@ -42,8 +42,8 @@ var chapters = []chapter{
 	}},
 	{"procedure", "Procedure", "处置流程", []clause{
 		{en: "How a version goes live", zh: "上线步骤", path: "rollout.steps", write: (*writer).steps, checks: "rollback.target rollback.compat release.quarantine"},
-		{en: "The way back", zh: "回滚与恢复步骤", write: (*writer).wayBack, checks: "rollback.dry_run rollback.drill rollback.time rollback.independent"},
-		{en: "When going back does not help", zh: "回滚无效时的措施", path: "recovery.resorts", write: (*writer).resorts, checks: "standby.ready standby.tested dns.fallback"},
+		{en: "The way back", zh: "回退与恢复步骤", write: (*writer).wayBack, checks: "rollback.dry_run rollback.drill rollback.time rollback.independent"},
+		{en: "When going back does not help", zh: "回退无效时的措施", path: "recovery.resorts", write: (*writer).resorts, checks: "standby.ready standby.tested dns.fallback"},
 		{en: "Evidence", zh: "证据保全", path: "evidence.collect", write: (*writer).evidence, checks: "evidence.ready"},
 		{en: "Deadlines", zh: "时限要求", write: (*writer).deadlines, checks: "report.overdue actions.overdue"},
 	}},
@@ -118,7 +118,7 @@ func (w *writer) objectives() {
 	}
 	w.add(page.Block{Facts: w.facts(
 		"Back within (RTO)", "恢复时间目标 (RTO)", w.span(o.RTO), "Work that may be lost (RPO)", "恢复点目标 (RPO)", w.span(o.RPO),
-		"Last rehearsal of going back", "最近一次回滚演练", w.last("drill.rollback", ""),
+		"Last rehearsal of going back", "最近一次回退演练", w.last("drill.rollback", ""),
 	)})
 }
 
@@ -191,7 +191,7 @@ func (w *writer) scenarios() {
 		if s.Accept != "" {
 			action = w.say("accepted: ", "接受风险：") + s.Accept
 		}
-		rows = append(rows, []string{w.role(s.Name), s.Trigger, w.role(s.Owner), action, w.span(s.Within)})
+		rows = append(rows, []string{w.named("scenario", s.Name), s.Trigger, w.role(s.Owner), action, w.span(s.Within)})
 	}
 	w.table(rows, "Scenario", "场景", "How it is noticed", "触发条件", "Who leads", "负责人", "What is done first", "首要措施", "Within", "时限")
 	if len(rows) == 0 {
@@ -200,7 +200,7 @@ func (w *writer) scenarios() {
 	var without []string
 	for _, class := range guard.Classes {
 		if !seen[class] {
-			without = append(without, w.role(class))
+			without = append(without, w.named("scenario", class))
 		}
 	}
 	if len(without) > 0 {
@@ -243,7 +243,7 @@ func (w *writer) signals() {
 	}
 	w.table(rows, "Signal", "指标", "What is counted", "计量对象", "Tolerated increase", "允许劣化", "Never", "绝对上限")
 	facts := w.facts("Read from", "数据源", w.part(watch.Source), "Looked at every", "采样间隔", w.span(watch.Every),
-		"Chance of going back wrongly", "误回滚概率", watch.FalseRollback.String(),
+		"Chance of going back wrongly", "误回退概率", watch.FalseRollback.String(),
 		"Metrics gone for", "指标缺失判定", w.span(w.plan.Rollout.Blind.After)+w.say(", then ", "后：")+w.word(string(w.plan.Rollout.Blind.Then)))
 	if watch.Fallback != nil {
 		facts = append(facts, w.facts("Otherwise from", "备用数据源", w.part(*watch.Fallback))...)
@@ -324,9 +324,9 @@ func (w *writer) wayBack() {
 		contain = w.part(*r.Contain)
 	}
 	rows := [][]string{
-		{w.say("Contain", "遏制"), contain, w.span(r.Deadline.Contain)},
+		{w.say("Contain", "控制影响"), contain, w.span(r.Deadline.Contain)},
 		{w.say("Keep evidence", "保全证据"), w.parts(p.Evidence.Collect), w.span(p.Evidence.Budget)},
-		{w.say("Take the traffic back", "回滚流量"), w.part(p.Rollout.Backend), w.span(p.Rollout.Deadline.Rollback)},
+		{w.say("Take the traffic back", "回退流量"), w.part(p.Rollout.Backend), w.span(p.Rollout.Deadline.Rollback)},
 		{w.say("Verify", "验证"), w.parts(p.Rollout.Verify), w.span(p.Rollout.Deadline.Rollback)},
 		{w.say("See whether it stays well", "观察稳定性"), w.say("by the limits of the signals", "依据监控指标上限"), w.span(r.Soak)},
 		{w.say("Let the traffic in again", "恢复流量"), w.parts(r.Ramp), w.span(r.Soak)},
@@ -337,7 +337,7 @@ func (w *writer) wayBack() {
 		rows[i] = append([]string{fmt.Sprint(i + 1)}, rows[i]...)
 	}
 	w.table(rows, "", "", "Step", "步骤", "By", "执行", "Within", "时限")
-	w.add(page.Block{Facts: w.facts("Depends on", "回滚依赖", strings.Join(p.Rollout.Needs, ", "), "Last rehearsed", "最近演练", w.last("drill.rollback", ""))})
+	w.add(page.Block{Facts: w.facts("Depends on", "回退依赖", strings.Join(p.Rollout.Needs, ", "), "Last rehearsed", "最近演练", w.last("drill.rollback", ""))})
 	for _, s := range p.Data {
 		if s.ForwardOnly != "" {
 			w.add(page.Block{Text: w.say("After an irreversible migration of ", "以下数据完成不可逆迁移后：") + s.Name + w.say(": ", "：") + s.ForwardOnly})
@@ -364,17 +364,17 @@ func (w *writer) evidence() {
 	}
 	w.table(rows, "What is kept", "保全内容")
 	if len(rows) > 0 {
-		w.text("The way back waits for it at most "+w.span(w.plan.Evidence.Budget)+".", "回滚最多为此等待 "+w.span(w.plan.Evidence.Budget)+"。")
+		w.text("The way back waits for it at most "+w.span(w.plan.Evidence.Budget)+".", "回退最多为此等待 "+w.span(w.plan.Evidence.Budget)+"。")
 	}
 }
 
 func (w *writer) deadlines() {
 	t := w.plan.Recovery.Deadline
 	w.table([][]string{
-		{w.say("the harm is contained", "完成遏制"), w.say("activation", "启动响应"), w.span(t.Contain)},
-		{w.say("those who command have heard of it", "完成首次上报"), w.say("activation", "启动响应"), w.span(t.Report)},
-		{w.say("vendors and the customer know, unless the cause does", "通知供应商与客户（原因已明除外）"), w.say("activation", "启动响应"), w.span(t.Vendor)},
-		{w.say("the service is well again", "服务恢复"), w.say("activation", "启动响应"), w.span(w.plan.Objectives.RTO)},
+		{w.say("the harm is contained", "影响已受控制"), w.say("activation", "启动应急响应"), w.span(t.Contain)},
+		{w.say("those who command have heard of it", "完成首次报告"), w.say("activation", "启动应急响应"), w.span(t.Report)},
+		{w.say("vendors and the customer know, unless the cause does", "通知供应商与客户（原因已明除外）"), w.say("activation", "启动应急响应"), w.span(t.Vendor)},
+		{w.say("the service is well again", "服务恢复"), w.say("activation", "启动应急响应"), w.span(w.plan.Objectives.RTO)},
 		{w.say("everybody who heard of it knows that it is over", "通报恢复"), w.say("standing down", "解除应急"), w.span(t.Notice)},
 		{w.say("the report is written", "提交处置报告"), w.say("standing down", "解除应急"), w.span(t.File)},
 		{w.say("the plan has changed, or somebody has signed that it need not", "修订预案或签字确认无需修订"), w.say("the report", "提交报告"), w.span(t.Learn)},
@@ -427,7 +427,7 @@ func (w *writer) channels() {
 func (w *writer) messages() {
 	var rows [][]string
 	for _, m := range w.plan.Messages {
-		rows = append(rows, []string{w.role(m.Scenario), w.role(m.Audience), cmp.Or(m.Language, w.plan.Language), string(m.Text)})
+		rows = append(rows, []string{w.named("scenario", m.Scenario), w.role(m.Audience), cmp.Or(m.Language, w.plan.Language), string(m.Text)})
 	}
 	w.table(rows, "Scenario", "场景", "For", "对象", "Language", "语言", "Text", "内容")
 }

@@ -32,7 +32,7 @@ func Drill(s Source, e guard.Entry) page.Document {
 	doc := page.Document{
 		Language: s.Language, Compact: true, Title: w.say("Record of a drill: ", "演练记录：") + w.role(kind),
 		Subtitle: fmt.Sprintf("%s, %s", e.Service, e.Environment),
-		Cover: w.facts("Drill", "编号", DrillID(e), "Scenario", "场景", w.role(x.Scenario), "About", "对象", e.Subject,
+		Cover: w.facts("Drill", "编号", DrillID(e), "Scenario", "场景", w.named("scenario", x.Scenario), "About", "对象", e.Subject,
 			"Began", "开始", w.moment(x.Began), "Ended", "结束", w.moment(cmp.Or(x.Ended, e.At)), "Authorised by", "批准人", x.By, "Written down by", "记录人", e.By,
 			"Announced", "事先告知", w.announced(e.Exercise)),
 	}
@@ -160,8 +160,8 @@ func (w *writer) times(_ guard.Entry, x guard.Exercise) {
 		took, most guard.Duration
 	}{
 		{"until it was noticed", "发现", x.Took.Detect, x.Targets.Detect},
-		{"until somebody led", "启动响应", x.Took.Activate, x.Targets.Activate},
-		{"until it did no more harm", "遏制", x.Took.Contain, x.Targets.Contain},
+		{"until somebody led", "启动应急响应", x.Took.Activate, x.Targets.Activate},
+		{"until it did no more harm", "控制影响", x.Took.Contain, x.Targets.Contain},
 		{"until the service was well again (RTO)", "服务恢复 (RTO)", x.Took.Recover, x.Targets.Recover},
 		{"work that was lost (RPO)", "数据丢失 (RPO)", x.Took.Lost, x.Targets.Lost},
 	} {
@@ -180,7 +180,7 @@ func (w *writer) times(_ guard.Entry, x guard.Exercise) {
 	w.blocks[len(w.blocks)-1].Table.Tone = tones
 	rows = nil
 	for _, o := range x.Owed {
-		rows = append(rows, []string{w.word(string(o.Kind)), w.role(o.Role), w.moment(o.Since), w.moment(o.Until), w.moment(o.Met), w.word(o.Standing(x.Ended))})
+		rows = append(rows, []string{w.wordOf("due", string(o.Kind)), w.role(o.Role), w.moment(o.Since), w.moment(o.Until), w.moment(o.Met), w.wordOf("standing", o.Standing(x.Ended))})
 	}
 	w.table(rows, "Obligation", "义务", "Owed by", "责任角色", "Since", "起算", "Until", "期限", "Met", "完成", "State", "状态")
 }

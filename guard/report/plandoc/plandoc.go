@@ -287,12 +287,23 @@ func (w *writer) word(word string) string {
 	return strings.ReplaceAll(word, "_", " ")
 }
 
-// role is the name of a role; in Chinese the word of the plan stands behind it, for that is what people type.
-func (w *writer) role(role string) string {
-	if said := zhWords[role]; w.zh() && said != "" {
-		return said + "（" + role + "）"
+// wordOf is a word of one of the families of guard.Chinese.
+func (w *writer) wordOf(family, word string) string {
+	if said := guard.Chinese(family, word); w.zh() && said != "" {
+		return said
 	}
-	return role
+	return w.word(word)
+}
+
+// role is the name of a role.
+func (w *writer) role(role string) string { return w.named("role", role) }
+
+// named is a name of the plan; in Chinese the word of the plan stands behind it, for that is what people type.
+func (w *writer) named(family, name string) string {
+	if said := cmp.Or(guard.Chinese(family, name), zhWords[name]); w.zh() && said != "" {
+		return said + "（" + name + "）"
+	}
+	return name
 }
 
 func (w *writer) roles(names []string) string {
@@ -340,11 +351,8 @@ func (w *writer) span(d guard.Duration) string {
 // telling are the settings of a part that say what it does. Others may hold what does not belong on paper.
 var telling = []string{"run", "url", "address", "path", "name"}
 
-var (
-	credentials = regexp.MustCompile(`//[^/@\s]*@`)
-	query       = regexp.MustCompile(`\?[^\s'"]*`)
-	given       = regexp.MustCompile(`(?i)((?:password|passwd|token|secret|api[-_]?key|authorization)["']?[=: ]+)("[^"]*"|'[^']*'|\S+)`)
-)
+// query is the end of an address, which may hold what is nobody's business.
+var query = regexp.MustCompile(`\?[^\s'"]*`)
 
 // part says what a part does, as far as that can stand on paper. Secrets of the environment are still names in a plan; what
 // looks like one that was written down is left out.
@@ -355,11 +363,10 @@ func (w *writer) part(p guard.Part) string {
 		if !is || said == "" {
 			continue
 		}
-		said = credentials.ReplaceAllString(said, "//")
 		if key != "run" {
 			said = query.ReplaceAllString(said, "")
 		}
-		text += ": " + guard.Line(given.ReplaceAllString(said, "${1}[...]"), 160)
+		text += ": " + guard.Line(guard.Redact(said), 160)
 		break
 	}
 	return text

@@ -32,11 +32,11 @@ var zhTitles = map[string]string{
 	"backup.plan_complete":   "备份计划完整",
 	"rollback.target":        "有可回退的版本",
 	"release.quarantine":     "该版本没有已知危害",
-	"rollback.dry_run":       "回滚通道畅通",
-	"rollback.drill":         "已演练回滚",
+	"rollback.dry_run":       "回退通道畅通",
+	"rollback.drill":         "已演练回退",
 	"rollback.compat":        "旧版本能读取新版本写入的数据",
-	"rollback.time":          "回滚足够快",
-	"rollback.independent":   "回滚不依赖于所上线的内容",
+	"rollback.time":          "回退足够快",
+	"rollback.independent":   "回退不依赖于所上线的内容",
 	"standby.ready":          "备用系统就绪",
 	"standby.tested":         "已演练切换至备用系统",
 	"dns.fallback":           "有备用域名",
@@ -90,31 +90,22 @@ var zhTitles = map[string]string{
 	"component.eol":          "各组件仍在维护期内",
 }
 
-// zhWords are the words of plans, ledgers and findings in Chinese. What is not here stands as the plan has it.
+// zhWords are the words of plans, ledgers and findings in Chinese that guard.Chinese does not have. What is in neither stands as
+// the plan has it.
 var zhWords = map[string]string{
 	"pass": "通过", "warn": "警告", "fail": "不通过", "unknown": "无法确认", "waiting": "证据不足", "not asked": "未检查",
 	"required": "必需", "advisory": "建议", "off": "不适用",
 	"standard": "一般", "critical": "关键", "enforce": "执行", "observe": "观察",
 	"large_upgrade": "大规模升级", "cross_border": "跨境", "new_tech": "新技术", "third_party": "第三方依赖",
-	"hold": "暂停", "rollback": "回滚", "ask": "人工确认", "proceed": "继续", "note": "记录",
+	"hold": "暂停", "rollback": "回退", "ask": "人工确认", "proceed": "继续", "note": "记录",
 	"low": "低", "medium": "中", "high": "高", "data": "数据", "config": "配置", "app": "应用",
 	"none": "无", "listed": "已列出", "checked": "已校验结构", "read": "已读取校验", "restored": "已恢复", "verified": "已比对",
 	"acknowledged": "已有人响应", "cause_known": "原因已明", "any": "任意场景",
 	"phone": "电话", "email": "电子邮箱", "spare": "备件", "licence": "许可", "power": "电源",
 
-	"commander": "总指挥", "deputy": "副总指挥", "technical_lead": "技术负责人", "on_duty": "值班员", "comms": "信息发布",
-	"data_recovery": "数据恢复", "network": "网络", "test": "测试", "business": "业务", "executive": "公司领导", "scribe": "记录",
-	"customer": "客户", "project_office": "项目办公室", "everyone": "全体人员", "management": "管理层", "vendor": "供应商", "team": "团队",
-
-	"bad_release": "发布缺陷", "crash": "系统崩溃", "hardware": "硬件故障", "data_loss": "数据丢失", "data_leak": "数据泄露",
-	"vulnerability": "安全漏洞", "attack": "网络攻击", "operator_error": "人员操作失误", "vendor_outage": "供应商故障",
-
 	"restore": "数据恢复", "tabletop": "桌面推演", "live": "实战演练", "full_system": "全系统演练", "security": "安全演练", "notify": "通知演练",
 	"plan.approved": "批准", "plan.reviewed": "评审", "plan.acknowledged": "知悉", "plan.references": "制度核对",
 	"inspection.daily": "每日巡检", "inspection.weekly": "每周巡检",
 	"failover": "故障切换", "verify": "备份验证",
-	"activate": "启动响应", "contain": "遏制", "initial_report": "首次上报", "update": "进展通报", "recovered": "服务恢复",
-	"recovery_notice": "恢复通报", "report_filed": "提交报告", "learned": "吸取教训",
-	"met": "按期完成", "met late": "逾期完成", "waived": "已豁免", "breached": "已违约", "open": "未完成",
 	"report": "处置报告", "action": "整改措施", "lesson": "经验教训", "drill-finding": "演练问题", "incident": "事件",
 }
