@@ -50,6 +50,7 @@ type (
 		By     string   `json:"by,omitempty"`
 		Why    string   `json:"why,omitempty"`
 		For    Duration `json:"for,omitempty"`    // of OrderExtend
+		Force  bool     `json:"force,omitempty"`  // of OrderRollback: over a migration that cannot be undone, too
 		Offset int64    `json:"offset,omitempty"` // behind it in the inbox of the journal, if it came from there
 	}
 	// Voted is what an alerting system says: which alerts fire, or fire no more.

@@ -500,11 +500,13 @@ func (m *machine) address(names []string, news News, about string) {
 
 // hears says whether somebody can still say something when it is over.
 func (s State) hears(f Fact) bool {
-	switch f.(type) {
+	switch f := f.(type) {
 	case Noted, Acknowledged, Stated:
 		return true
 	case Resumed:
 		return s.Incident.Open()
+	case Ordered:
+		return f.Verb == OrderRollback && s.ReturnsAgain(f.Force)
 	}
 	return false
 }
@@ -611,7 +613,7 @@ func (m *machine) standDown(f Stated, by string) {
 func (m *machine) forget() {
 	m.Todo = slices.DeleteFunc(m.Todo, func(t Task) bool {
 		switch t.Deed.(type) {
-		case Remind, Escalate:
+		case Remind, Escalate, Intervene:
 			return !m.Incident.Open()
 		}
 		return false
@@ -622,13 +624,15 @@ func (m *machine) forget() {
 func (m *machine) concluded() {
 	o := m.Outcome
 	if !m.Incident.Open() || o == RollbackFailed {
-		m.tell(o == RollbackFailed, string(o), m.Why)
+		m.tell(o == RollbackFailed || o == ForwardOnly || m.unsteady(), string(o), m.Why)
 	}
 	if !m.Incident.Open() {
 		return
 	}
-	switch o {
-	case RolledBack, Recovered:
+	switch {
+	case o != ForwardOnly && o != RollbackFailed && m.unsteady():
+		m.inform("team", m.called(m.level()), NewsEscalated, m.Why)
+	case o == RolledBack, o == Recovered:
 		m.waive("the service is well again", DueUpdate)
 		m.inform("team", m.called(m.level()), NewsRecovered, m.Why)
 		for _, audience := range slices.Sorted(maps.Keys(m.Incident.Heard)) {
@@ -636,7 +640,7 @@ func (m *machine) concluded() {
 				m.inform(audience, m.Incident.Heard[audience], NewsRecovered, m.Why)
 			}
 		}
-	case ForwardOnly:
+	case o == ForwardOnly:
 		about := m.Why
 		for _, s := range m.plan.Data {
 			if s.Name == m.irreversible() && s.ForwardOnly != "" {
