@@ -361,7 +361,9 @@ func (p *program) orderFar(ctx context.Context, s *servers, id string, o guard.O
 		Verb guard.Verb     `json:"verb"`
 		Why  string         `json:"why,omitempty"`
 		For  guard.Duration `json:"for,omitempty"`
-	}{o.Verb, o.Why, o.For}}, nil)
+
+		Force bool `json:"force,omitempty"`
+	}{o.Verb, o.Why, o.For, o.Force}}, nil)
 	var no *refusal
 	if errors.As(err, &no) && no.status == http.StatusConflict {
 		return fail(exitUsage, "%s: %w", id, err)
@@ -369,15 +371,15 @@ func (p *program) orderFar(ctx context.Context, s *servers, id string, o guard.O
 	return s.mend(err)
 }
 
-// rollbackFar takes the traffic back by a server: a rollout that is under way is told to, one that is over is taken back
-// by a rollout of its own.
-func (p *program) rollbackFar(ctx context.Context, release guard.Release, id string, why string, f *far) error {
+// rollbackFar takes the traffic back by a server: a rollout that is under way, or whose way back has failed, is told to, one
+// that is over is taken back by a rollout of its own.
+func (p *program) rollbackFar(ctx context.Context, release guard.Release, id string, back wayBack, f *far) error {
 	s, err := p.servers()
 	if err != nil {
 		return err
 	}
 	if id == "" && release.To != "" {
-		return p.takeBackFar(ctx, s, release, why, f)
+		return p.takeBackFar(ctx, s, release, back, f)
 	}
 	if id, err = p.nameFar(ctx, s, f, id, false); err != nil {
 		return err
@@ -386,18 +388,38 @@ func (p *program) rollbackFar(ctx context.Context, release guard.Release, id str
 	if err != nil {
 		return err
 	}
-	back := guard.Release{Service: a.Service, Environment: a.Environment, From: a.From, To: a.To}
-	if a.Phase == guard.Over {
+	release = guard.Release{Service: a.Service, Environment: a.Environment, From: a.From, To: a.To}
+	switch {
+	case a.returnsAgain():
+		return p.backAgainFar(ctx, s, id, back)
+	case a.Phase == guard.Over:
 		if nothingToTakeBack(guard.State{Outcome: a.Outcome, Purpose: a.Purpose, Mode: a.Mode}) {
 			return fail(exitUsage, "the %s of %s (%s) ended as %s: there is nothing to take back", a.Purpose, a.To, id, a.Outcome)
 		}
-		return p.undoFar(ctx, s, back)
+		return p.undoFar(ctx, s, release, back)
 	}
-	return p.tellBackFar(ctx, s, back, id, why)
+	return p.tellBackFar(ctx, s, release, id, back)
+}
+
+// returnsAgain says that a rollout at a server is over, and may be ordered to go back once more.
+func (a account) returnsAgain() bool {
+	s := guard.State{Phase: a.Phase, Outcome: a.Outcome, Seen: a.Percent}
+	if a.Incident != nil && a.Incident.Open {
+		s.Incident.Began = a.Incident.Began
+	}
+	return s.ReturnsAgain(true)
+}
+
+// backAgainFar has a rollout go back once more whose way back has failed, and follows it.
+func (p *program) backAgainFar(ctx context.Context, s *servers, id string, back wayBack) error {
+	if err := p.orderFar(ctx, s, id, guard.Ordered{Verb: guard.OrderRollback, Why: back.why, Force: back.force}); err != nil {
+		return err
+	}
+	return p.concludeFar(ctx, s, id, true)
 }
 
 // takeBackFar takes a version out of the traffic, of which no rollout is named.
-func (p *program) takeBackFar(ctx context.Context, s *servers, release guard.Release, why string, f *far) error {
+func (p *program) takeBackFar(ctx context.Context, s *servers, release guard.Release, back wayBack, f *far) error {
 	var err error
 	if release.Service, release.Environment, err = p.target(f); err != nil {
 		return err
@@ -407,19 +429,22 @@ func (p *program) takeBackFar(ctx context.Context, s *servers, release guard.Rel
 		return err
 	}
 	if len(under) > 0 && under[0].To == release.To {
+		if under[0].returnsAgain() {
+			return p.backAgainFar(ctx, s, under[0].ID, back)
+		}
 		release.From = under[0].From
-		return p.tellBackFar(ctx, s, release, under[0].ID, why)
+		return p.tellBackFar(ctx, s, release, under[0].ID, back)
 	}
 	if release.First() {
 		return fail(exitUsage, "to which version? Say --from VERSION: it gets the traffic of %s back", release.To)
 	}
-	return p.undoFar(ctx, s, release)
+	return p.undoFar(ctx, s, release, back)
 }
 
 // tellBackFar tells a rollout that is under way to go back, and stays until it has. Where the order came too late, or
 // the rollout touches nothing, another one goes back.
-func (p *program) tellBackFar(ctx context.Context, s *servers, release guard.Release, id, why string) error {
-	err := p.orderFar(ctx, s, id, guard.Ordered{Verb: guard.OrderRollback, Why: why})
+func (p *program) tellBackFar(ctx context.Context, s *servers, release guard.Release, id string, back wayBack) error {
+	err := p.orderFar(ctx, s, id, guard.Ordered{Verb: guard.OrderRollback, Why: back.why, Force: back.force})
 	var no *refusal
 	if err != nil && !(errors.As(err, &no) && no.status == http.StatusConflict) { // which says that it is over
 		return err
@@ -434,11 +459,14 @@ func (p *program) tellBackFar(ctx context.Context, s *servers, release guard.Rel
 		return p.conclude(ending{history: h, state: ended}, nil, true)
 	}
 	fmt.Fprintf(p.err, "%s\nthat rollout took nothing back; going back all the same\n", verdict(ended))
-	return p.undoFar(ctx, s, release)
+	return p.undoFar(ctx, s, release, back)
 }
 
 // undoFar opens a rollout whose only purpose is the way back, and follows it.
-func (p *program) undoFar(ctx context.Context, s *servers, release guard.Release) error {
+func (p *program) undoFar(ctx context.Context, s *servers, release guard.Release, back wayBack) error {
+	if back.force {
+		return fail(exitUsage, "--force cannot be asked of a server where no rollout can be told: leave out --server, where the plan and its credentials are")
+	}
 	id, err := p.openFar(ctx, s, release, guard.ToRollback)
 	if err != nil {
 		return err

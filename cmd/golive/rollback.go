@@ -21,7 +21,8 @@ func (p *program) rollbackCommand() *cobra.Command {
 		Long: `rollback takes all traffic from the new version and verifies that it is gone. A rollout that is under
 way in another process is told to go back and is followed to its end; one that nobody guards any more is
 taken over; one that is over is taken back by a history of its own. Without a rollout, say which versions
-are meant. With --server all of this happens at the server, and this call follows. Neither a broken plan nor a broken journal is in the way: the latest plan that is known will do.
+are meant. With --server all of this happens at the server, and this call follows; there a rollout whose way
+back has failed goes back once more itself, as long as its incident is open. Neither a broken plan nor a broken journal is in the way: the latest plan that is known will do.
 Exit codes: 0 rolled back and verified, 11 not certain.`,
 		Example: `  golive rollback                             # the rollout that is under way, or the latest one
   golive rollback 20261124-031207-v2 --why "customers complain"
@@ -31,15 +32,15 @@ Exit codes: 0 rolled back and verified, 11 not certain.`,
 	}
 	release := p.releaseFlags(c)
 	c.Flags().StringVar(&back.why, "why", "", "the reason, for the journal")
-	c.Flags().BoolVar(&back.force, "force", false, "go back even if the backend says that the way back is closed")
+	c.Flags().BoolVar(&back.force, "force", false, "go back even if the backend says that the way back is closed, or the plan that a migration cannot be undone")
 	f := p.farFlags(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		far, err := p.atServer(c, "force")
+		far, err := p.atServer(c)
 		switch {
 		case err != nil:
 			return err
 		case far:
-			return p.rollbackFar(c.Context(), *release, strings.Join(args, ""), back.why, f)
+			return p.rollbackFar(c.Context(), *release, strings.Join(args, ""), back, f)
 		}
 		defer p.deliver(c.Context())
 		if release.To != "" && len(args) == 0 {

@@ -315,6 +315,8 @@ type order struct {
 	Verb guard.Verb     `json:"verb"`
 	Why  string         `json:"why,omitempty"`
 	For  guard.Duration `json:"for,omitempty"` // of extend
+	// Force is of rollback: over a migration that cannot be undone, too.
+	Force bool `json:"force,omitempty"`
 }
 
 type told struct {
@@ -329,7 +331,7 @@ func (s *Server) orderRollout(w http.ResponseWriter, r *http.Request) error {
 	if err := o.check(callerOf(r.Context())); err != nil {
 		return err
 	}
-	return s.tell(w, r, o, guard.Ordered{Verb: o.Verb, Why: guard.Line(o.Why, longestText), For: o.For})
+	return s.tell(w, r, o, guard.Ordered{Verb: o.Verb, Why: guard.Line(o.Why, longestText), For: o.For, Force: o.Force})
 }
 
 // errApprove says that an order takes a right that the caller has not.
@@ -343,6 +345,8 @@ func (o order) check(c Caller) error {
 		return errApprove
 	case o.Verb == guard.OrderExtend && (o.For <= 0 || o.For.Std() > longestExtension):
 		return badRequest(`extend takes a time, up to a day: "for": "10m"`)
+	case o.Force && o.Verb != guard.OrderRollback:
+		return badRequest("force goes with rollback alone")
 	}
 	return nil
 }
