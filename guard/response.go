@@ -624,13 +624,17 @@ func (m *machine) forget() {
 func (m *machine) concluded() {
 	o := m.Outcome
 	if !m.Incident.Open() || o == RollbackFailed {
-		m.tell(o == RollbackFailed || o == ForwardOnly || m.unsteady(), string(o), m.Why)
+		title := string(o)
+		if m.unsteady() {
+			title += ", not shown to stay well"
+		}
+		m.tell(o == RollbackFailed || o == ForwardOnly || m.unsteady(), title, m.Why)
 	}
 	if !m.Incident.Open() {
 		return
 	}
 	switch {
-	case o != ForwardOnly && o != RollbackFailed && m.unsteady():
+	case m.unsteady():
 		m.inform("team", m.called(m.level()), NewsEscalated, m.Why)
 	case o == RolledBack, o == Recovered:
 		m.waive("the service is well again", DueUpdate)

@@ -209,7 +209,7 @@ func (n *Notifier) events(notice guard.Notice) ([]event, error) {
 		return []event{of(removed, ""), incident(resolved)}, nil
 	case title == string(guard.RolledBack):
 		return []event{of(rolledBack, before), incident(resolved)}, nil
-	case title == goingBack, title == string(guard.WouldRollBack), title == string(guard.RollbackFailed):
+	case title == goingBack, title == string(guard.WouldRollBack), title == string(guard.RollbackFailed), title == string(guard.ForwardOnly):
 		return []event{incident(detected)}, nil
 	}
 	content := map[string]any{

@@ -144,6 +144,7 @@ func TestEvents(t *testing.T) {
 		"rolled back":     {notice("rolled back"), []string{rolledBack + " r7/3 checkout pkg:oci/checkout@v1", resolved + " r7/3/incident r7 pkg:oci/checkout@sha256%3Aab"}},
 		"first is back":   {first(notice("rolled back")), []string{removed + " r7/3 checkout ", resolved + " r7/3/incident r7 pkg:oci/checkout@sha256%3Aab"}},
 		"not back":        {notice("rollback failed"), []string{detected + " r7/3/incident r7 pkg:oci/checkout@sha256%3Aab"}},
+		"no way back":     {notice("forward only"), []string{detected + " r7/3/incident r7 pkg:oci/checkout@sha256%3Aab"}},
 		"opened":          {of(guard.NewsOpened), []string{detected + " r7/3/incident r7 pkg:oci/checkout@sha256%3Aab"}},
 		"update":          {of(guard.NewsUpdate), []string{noticed + " r7/3 r7 pkg:oci/checkout@sha256%3Aab"}},
 		"stood down":      {of(guard.NewsStoodDown), []string{resolved + " r7/3/incident r7 pkg:oci/checkout@sha256%3Aab"}},
