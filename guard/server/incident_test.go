@@ -574,6 +574,9 @@ func TestBackAgain(t *testing.T) {
 			r.want(409, "POST", "/v1/rollouts", `{"service": "shop", "from": "v0", "to": "bad", "purpose": "rollback"}`)
 			r.want(409, "POST", "/v1/rollouts/"+id+"/orders", `{"verb": "hold"}`)
 			r.want(400, "POST", "/v1/rollouts/"+id+"/orders", `{"verb": "hold", "force": true}`)
+			if page := r.want(200, "GET", "/rollouts/"+id, ""); !strings.Contains(page, "Take it back once more") {
+				t.Error("the page does not offer to take it back once more")
+			}
 
 			now.Store(false)
 			path, key := strings.Replace(ways.path, "%s", id, 1), "Idempotency-Key: again"
