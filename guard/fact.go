@@ -55,6 +55,7 @@ type (
 		// NoIncident says of OrderRollback that nothing has gone wrong: a newer release takes its place, say. It counts as
 		// long as no reading and no alert speaks against the new version; else it is an incident all the same.
 		NoIncident bool  `json:"no_incident,omitempty"`
+		Force      bool  `json:"force,omitempty"`  // of OrderRollback: over a migration that cannot be undone, too
 		Offset     int64 `json:"offset,omitempty"` // behind it in the inbox of the journal, if it came from there
 	}
 	// Voted is what an alerting system says: which alerts fire, or fire no more.

@@ -35,8 +35,11 @@ type Incident struct {
 	Owed     []Obligation      // in the order in which they began
 	Actions  []Action
 	Exhibits []Exhibit
-	Resort   int // how many of recovery.resorts were tried
-	Ramped   int // how many of recovery.ramp are done
+	Resort   int       // how many of recovery.resorts were tried
+	Ramped   int       // how many of recovery.ramp are done
+	Regained int       // how often something has given the new version traffic again that was taken back
+	Again    int       // how often somebody has had it taken back once more, after it was over
+	Ill      time.Time // when it was last shown, after the way back, that it does harm all the same; zero: never
 	// Heard are the audiences that have had a notice of it, and the roles in them.
 	Heard map[string][]string
 	// Unreached are those for whom no channel worked when they were told last, by name.

@@ -31,14 +31,16 @@ func TestPromises(t *testing.T) {
 		shopPlan(t, "deadline: {rollback: 30s} | "+responding),
 		shopPlan(t, "deadline: {rollback: 10s} | "+responding+recovering),
 		shopPlan(t, " | "+responding+"data: [{name: orders, migrations: irreversible}]\n"),
+		shopPlan(t, " | "+responding+recovering+"data: [{name: orders, migrations: irreversible}]\n"),
 	}
-	outcomes := map[guard.Outcome]int{}
+	outcomes, paths := map[guard.Outcome]int{}, map[string]int{}
 	for seed := range uint64(histories) {
 		play := &history{
 			rand:     rand.New(rand.NewPCG(seed, 1)),
 			plan:     plans[seed%uint64(len(plans))],
 			now:      time.Date(2026, 11, 24, 3, 0, 0, 0, time.UTC),
 			stubborn: seed%5 == 0,
+			paths:    paths,
 		}
 		if err := play.run(); err != nil {
 			t.Fatalf("seed %d: %v\n%s", seed, err, play.tail())
@@ -55,6 +57,11 @@ func TestPromises(t *testing.T) {
 			t.Errorf("no history ended as %q: %v", o, outcomes)
 		}
 	}
+	for _, path := range []string{"resort after restoring", "resort after soaking", "back again", "contained when over", "ordered while containing", "unsettled"} {
+		if paths[path] == 0 {
+			t.Errorf("no history went this way: %s (%v)", path, paths)
+		}
+	}
 }
 
 // history is one random history.
@@ -62,7 +69,9 @@ type history struct {
 	rand     *rand.Rand
 	plan     *guard.Plan
 	now      time.Time
-	stubborn bool // nothing is ever finished
+	stubborn bool           // nothing is ever finished
+	harmed   time.Time      // when it was last shown, in a soak, that the old version does harm
+	paths    map[string]int // that histories have taken
 	state    guard.State
 	past     []guard.Event
 	issued   []guard.Task // every task that was ever asked for
@@ -86,6 +95,9 @@ func (h *history) run() error {
 			}
 		}
 		if err := kept(h.plan, before, after, e); err != nil {
+			return err
+		}
+		if err := h.keptOfWaysBack(before, after, e); err != nil {
 			return err
 		}
 		for _, t := range after.Todo {
@@ -134,7 +146,7 @@ func (h *history) event() guard.Event {
 		h.now = h.now.Add(time.Duration(h.rand.IntN(7)) * time.Minute)
 		e.At = h.now
 	case n < 6:
-		e.Fact = guard.Ordered{Verb: pick(h.rand, guard.Verbs...), For: guard.Duration(h.rand.IntN(1600)) * guard.Duration(time.Minute), NoIncident: len(h.past)%2 == 0}
+		e.Fact = guard.Ordered{Verb: pick(h.rand, guard.Verbs...), For: guard.Duration(h.rand.IntN(1600)) * guard.Duration(time.Minute), Force: h.rand.IntN(4) == 0, NoIncident: len(h.past)%2 == 0}
 	case n < 7 && h.rand.IntN(2) == 0:
 		e.Fact = h.statement()
 	case n < 7:
@@ -247,7 +259,14 @@ func (h *history) answer(t guard.Task) guard.Fact {
 	case guard.Gather:
 		return guard.Gathered{Exhibits: []guard.Exhibit{{Name: "counts"}}}
 	case guard.Soak:
-		return guard.Soaked{Standing: &standing, Findings: []guard.Finding{{Verdict: verdict}}, Ruling: judge.Ruling{Call: judge.Healthy}}
+		s := guard.Soaked{
+			Standing: &standing, Findings: []guard.Finding{{Verdict: verdict}},
+			Ruling: judge.Ruling{Call: pick(h.rand, judge.Healthy, judge.Healthy, judge.Healthy, judge.Continue, judge.Blind, judge.Regressed)},
+		}
+		if h.rand.IntN(8) == 0 {
+			s.Standing, s.Unseen = nil, "connection refused"
+		}
+		return s
 	case guard.Tell:
 		told := guard.Told{}
 		if h.rand.IntN(3) == 0 {
@@ -301,6 +320,10 @@ func kept(p *guard.Plan, before, after guard.State, e guard.Event) error {
 			continue
 		case guard.Remind, guard.Escalate, guard.Regrade, guard.Gather:
 			continue
+		case guard.Intervene:
+			if d.Move == guard.MoveContain && after.Outcome == guard.ForwardOnly && after.Incident.Open() {
+				continue // it is tried until somebody says that it is over
+			}
 		}
 		others++
 	}
@@ -322,7 +345,7 @@ func kept(p *guard.Plan, before, after guard.State, e guard.Event) error {
 		return fmt.Errorf("nothing to do in %s but to wait", after.Phase)
 	case (late || before.Phase == guard.Over && e.Task == 0 && !hears(before, e.Fact)) && !same(before, after):
 		return fmt.Errorf("a late answer changed something")
-	case before.Phase == guard.Over && (after.Phase != guard.Over || after.Outcome != before.Outcome):
+	case before.Phase == guard.Over && (after.Phase != guard.Over || after.Outcome != before.Outcome) && (!hears(before, e.Fact) || after.Phase != guard.Restoring):
 		return fmt.Errorf("over does not mean over")
 	case goesBack && after.Aim > 0 && after.Phase != guard.Containing && after.Phase != guard.Preserving && after.Outcome != guard.ForwardOnly:
 		return fmt.Errorf("going back, the aim is %d %%", after.Aim)
@@ -398,11 +421,87 @@ func keptOfAlerts(p *guard.Plan, before, after guard.State, e guard.Event) error
 
 // hears says whether a fact may change something after the end.
 func hears(s guard.State, f guard.Fact) bool {
-	switch f.(type) {
+	switch f := f.(type) {
 	case guard.Noted, guard.Acknowledged, guard.Stated:
 		return true
 	case guard.Resumed:
 		return s.Incident.Open()
+	case guard.Ordered:
+		return f.Verb == guard.OrderRollback && s.ReturnsAgain(f.Force)
+	}
+	return false
+}
+
+// longestWhy bounds how much is said of why a phase has begun, which goes into every notice, in a world of short answers.
+const longestWhy = 500
+
+// keptOfWaysBack says which promise about the order of recovery was broken, if one.
+func (h *history) keptOfWaysBack(before, after guard.State, e guard.Event) error {
+	answered := e.Task == 0 || asked(before, e.Task)
+	if f, ok := e.Fact.(guard.Soaked); ok && answered && (f.Ruling.Call == judge.Regressed || guard.Worst(f.Findings) == guard.Fail) {
+		h.harmed = e.At
+	}
+	irreversible := len(h.plan.Data) > 0
+	if resorts := after.Incident.Resort - before.Incident.Resort; resorts > 0 {
+		_, late := e.Fact.(guard.Elapsed)
+		switch before.Phase {
+		case guard.Restoring, guard.Verifying:
+			if !late {
+				return fmt.Errorf("a resort after %T, and the way back has its time yet", e.Fact)
+			}
+			h.paths["resort after restoring"]++
+		case guard.Resorting:
+		case guard.Soaking:
+			if ago := e.At.Sub(h.harmed); !late || ago >= h.plan.Recovery.Soak.Std() {
+				return fmt.Errorf("a resort after %T, and the way back was last shown to do harm %s ago", e.Fact, ago)
+			}
+			h.paths["resort after soaking"]++
+		default:
+			return fmt.Errorf("a resort after %s", before.Phase)
+		}
+	}
+	if before.Phase == guard.Soaking && after.Phase == guard.Over && after.Incident.Steady.IsZero() {
+		h.paths["unsettled"]++
+		if o, owed := after.Incident.Owes(guard.DueRecover); owed && !o.Met.IsZero() && o.Met.Equal(e.At) {
+			return fmt.Errorf("recovered, and not shown to stay well")
+		}
+	}
+	order, ordered := e.Fact.(guard.Ordered)
+	back := ordered && order.Verb == guard.OrderRollback
+	switch open := !irreversible || after.Forced; {
+	case len(after.Why) > longestWhy:
+		return fmt.Errorf("why grows: %s", after.Why)
+	case back && open && (before.Phase == guard.Containing || before.Phase == guard.Preserving):
+		h.paths["ordered while containing"]++
+		if after.Phase != guard.Restoring {
+			return fmt.Errorf("somebody wants it back now, and it is %s", after.Phase)
+		}
+	case back && before.Phase == guard.Over && before.Incident.Open() && before.Outcome == guard.RollbackFailed:
+		h.paths["back again"]++
+		if after.Phase != guard.Restoring || after.Outcome != "" {
+			return fmt.Errorf("the way back has failed, and nobody can have it tried again: %s", after.Phase)
+		}
+	case after.Phase == guard.Restoring && before.Phase != guard.Restoring && !open:
+		return fmt.Errorf("it goes back over a migration that cannot be undone")
+	}
+	if _, resumed := e.Fact.(guard.Resumed); resumed && before.Phase == guard.Containing && after.Phase == guard.Containing && !after.Until.Equal(before.Until) {
+		return fmt.Errorf("started again, containing lasts until %s and not %s", after.Until, before.Until)
+	}
+	if h.plan.Recovery.Contain != nil && after.Outcome == guard.ForwardOnly && after.Incident.Open() && after.Incident.Contained.IsZero() && !contains(after) {
+		return fmt.Errorf("there is no way back, and nobody contains it")
+	}
+	if before.Phase == guard.Over && after.Phase == guard.Over && before.Incident.Contained.IsZero() && !after.Incident.Contained.IsZero() {
+		h.paths["contained when over"]++
+	}
+	return nil
+}
+
+// contains says whether the harm is still to be contained.
+func contains(s guard.State) bool {
+	for _, t := range s.Todo {
+		if d, ok := t.Deed.(guard.Intervene); ok && d.Move == guard.MoveContain {
+			return true
+		}
 	}
 	return false
 }

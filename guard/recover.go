@@ -3,6 +3,7 @@ package guard
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/golive-dev/golive/guard/judge"
@@ -17,6 +18,14 @@ const parallel = 10 * time.Second
 // containAtMost is how long the way back waits for the harm to be contained: what takes longer is no faster than going back.
 const containAtMost = 30 * time.Second
 
+// containAgain is the pause between two tries to contain what there is no way back from, once people were called: each try
+// is a record, and it may go on for days.
+const containAgain = time.Minute
+
+// regainedAtMost is how often the traffic is taken back from a version that something gives it again: after that people have
+// to stop whatever does so.
+const regainedAtMost = 5
+
 // irreversible is the store over whose migration there is no way back; empty: there is none.
 func (m *machine) irreversible() string {
 	for _, s := range m.plan.Data {
@@ -27,14 +36,47 @@ func (m *machine) irreversible() string {
 	return ""
 }
 
-// contain stops the harm from spreading, where the plan knows a way that is faster than going back.
+// forwardOnly says that the traffic is not taken back, because nobody has said that it can be over the migration.
+func (m *machine) forwardOnly() bool { return m.irreversible() != "" && !m.Forced }
+
+func (m *machine) noWayBack(why string) string {
+	return fmt.Sprintf("%s; there is no way back over the migration of %s", why, m.irreversible())
+}
+
+// contain stops the harm from spreading, where the plan knows a way that is faster than going back. Where there is no way
+// back it is all that can be done, and has its whole time.
 func (m *machine) contain(why string) {
 	if m.plan.Recovery.Contain == nil {
 		m.preserve(why)
 		return
 	}
-	m.enter(Containing, min(containAtMost, m.plan.Recovery.Deadline.Contain.Std()), why)
-	m.do(Intervene{Move: MoveContain})
+	limit := m.plan.Recovery.Deadline.Contain.Std()
+	if !m.forwardOnly() {
+		limit = min(containAtMost, limit)
+	}
+	if m.Phase == Containing { // resumed: the harm has gone on in the meantime
+		limit = m.Until.Sub(m.now)
+	}
+	if limit <= 0 {
+		m.uncontained(m.Why + "; it could not be contained in time")
+		return
+	}
+	m.enter(Containing, limit, why)
+	if !m.contains() {
+		m.do(Intervene{Move: MoveContain})
+	}
+}
+
+// contains says whether the harm is still to be contained.
+func (m *machine) contains() bool {
+	return slices.ContainsFunc(m.Todo, func(t Task) bool { d, is := t.Deed.(Intervene); return is && d.Move == MoveContain })
+}
+
+// uncontained goes straight back: whoever could not contain it has no time to wait for evidence.
+func (m *machine) uncontained(why string) {
+	m.Why = why
+	m.gatherBeside()
+	m.goBack()
 }
 
 // preserve keeps the evidence. What the plan collects is waited for, within its budget, since going back may destroy it; what
@@ -42,9 +84,7 @@ func (m *machine) contain(why string) {
 func (m *machine) preserve(why string) {
 	switch began := m.Phase != Preserving; {
 	case len(m.plan.Evidence.Collect) == 0:
-		if m.plan.Responds() && !m.gathers() && m.Incident.Preserved.IsZero() {
-			m.do(Gather{By: m.now.Add(parallel)})
-		}
+		m.gatherBeside()
 		m.goBack()
 		return
 	case began:
@@ -61,6 +101,19 @@ func (m *machine) preserve(why string) {
 	}
 }
 
+// gatherBeside keeps the evidence beside the way back, which does not wait for it.
+func (m *machine) gatherBeside() {
+	collects := len(m.plan.Evidence.Collect) > 0
+	if !m.plan.Responds() && !collects || m.gathers() || !m.Incident.Preserved.IsZero() {
+		return
+	}
+	within := parallel
+	if collects {
+		within = max(within, m.plan.Evidence.Budget.Std())
+	}
+	m.do(Gather{By: m.now.Add(within)})
+}
+
 func (m *machine) gathers() bool {
 	return slices.ContainsFunc(m.Todo, func(t Task) bool { _, is := t.Deed.(Gather); return is })
 }
@@ -75,12 +128,11 @@ func (m *machine) gathered(f Gathered) {
 
 // goBack takes the traffic back, unless there is no way back over a migration: then people have to find a way forward.
 func (m *machine) goBack() {
-	store := m.irreversible()
-	if store == "" || m.Forced {
+	if !m.forwardOnly() {
 		m.restore(m.Why)
 		return
 	}
-	why := fmt.Sprintf("%s; there is no way back over the migration of %s", m.Why, store)
+	why := m.noWayBack(m.Why)
 	m.befall(why)
 	m.over(ForwardOnly, why)
 }
@@ -100,11 +152,27 @@ func (m *machine) reverted() {
 	m.soakOrRamp(m.Why)
 }
 
+// regained takes back the traffic that something has given the new version again, as long as there is hope that it stays.
+func (m *machine) regained() {
+	m.Incident.Regained++
+	m.Incident.Reverted, m.Incident.Restored = time.Time{}, time.Time{}
+	if what := fmt.Sprintf("; somebody gave %s traffic again", m.Release.To); !strings.Contains(m.Why, what) {
+		m.Why += what
+	}
+	if m.Incident.Regained < regainedAtMost {
+		m.restore(m.Why)
+		return
+	}
+	m.befall(m.Why)
+	m.over(RollbackFailed, fmt.Sprintf("%s, %d times: stop whatever does so, and order rollback", m.Why, m.Incident.Regained))
+}
+
 // Resorts.
 
 // lastResort tries what the plan has for the case that going back has not helped; without any, the rollback has failed.
 func (m *machine) lastResort(late string) {
 	why := m.Why + "; but " + late
+	m.Incident.Restored = time.Time{} // if it was thought to be
 	if m.Incident.Resort >= len(m.plan.Recovery.Resorts) {
 		m.befall(why)
 		m.over(RollbackFailed, why)
@@ -150,11 +218,18 @@ func (m *machine) intervened(t Task, f Intervened) {
 		m.Trouble = first(f.Findings, verdict)
 	}
 	switch {
+	case d.Move == MoveContain && m.Phase == Over && done:
+		m.contained()
+		m.inform("team", m.called(m.level()), NewsUpdate, "it is contained")
+	case d.Move == MoveContain && m.Phase == Over:
+		m.add(Task{NotBefore: m.now.Add(containAgain), Tries: t.Tries + 1, Deed: d})
 	case d.Move == MoveContain && done:
 		m.contained()
 		m.preserve(m.Why)
+	case d.Move == MoveContain && m.forwardOnly():
+		m.retry(t, d)
 	case d.Move == MoveContain:
-		m.restoreAt(m.Why + "; it could not be contained: " + m.Trouble)
+		m.uncontained(m.Why + "; it could not be contained: " + m.Trouble)
 	case d.Move == MoveResort && done:
 		m.contained()
 		m.Incident.Restored = m.now
@@ -167,12 +242,6 @@ func (m *machine) intervened(t Task, f Intervened) {
 	default:
 		m.retry(t, d)
 	}
-}
-
-// restoreAt goes straight back: whoever could not contain it has no time for evidence.
-func (m *machine) restoreAt(why string) {
-	m.Why = why
-	m.goBack()
 }
 
 // Whether it lasts.
@@ -200,10 +269,13 @@ func (m *machine) soakAgain(trouble string) {
 }
 
 func (m *machine) soaked(f Soaked) {
+	if f.Ruling.Call == judge.Regressed || Worst(f.Findings) == Fail {
+		m.Incident.Ill = m.now
+	}
 	switch trouble := m.unwell(f); {
-	case f.Standing != nil && f.Standing.Percent > 0 && m.Incident.Resort == 0:
+	case f.Standing != nil && f.Standing.Percent > 0 && !m.resorted():
 		m.Seen = f.Standing.Percent
-		m.restore(fmt.Sprintf("%s; somebody gave %s traffic again", m.Why, m.Release.To))
+		m.regained()
 	case trouble != "":
 		m.soakAgain(trouble)
 	case m.now.Sub(m.Began) < m.plan.Recovery.Soak.Std():
@@ -215,11 +287,17 @@ func (m *machine) soaked(f Soaked) {
 	}
 }
 
+// resorted says that a resort, and not the way back, has helped. Where the traffic is does not matter then, and who could
+// say so may be what has failed.
+func (m *machine) resorted() bool {
+	return !m.Incident.Restored.IsZero() && !m.Incident.Restored.Equal(m.Incident.Reverted)
+}
+
 // unwell says what speaks against the old version doing well; empty: nothing. What nobody knows speaks against it.
 func (m *machine) unwell(f Soaked) string {
 	verdict := Worst(f.Findings)
 	switch {
-	case f.Standing == nil:
+	case f.Standing == nil && !m.resorted():
 		return "nobody knows where the traffic is: " + f.Unseen
 	case f.Problem != "":
 		return f.Problem
@@ -239,11 +317,31 @@ func (m *machine) steady(why string) {
 	}
 	m.Incident.Steady = m.now
 	m.meet(DueRecover, "golive")
-	if m.Incident.Resort > 0 {
+	m.end(why)
+}
+
+// end ends a way back that was verified.
+func (m *machine) end(why string) {
+	if m.resorted() {
 		m.over(Recovered, why)
 		return
 	}
 	m.over(RolledBack, why)
+}
+
+// unsettled ends a soak whose time is over. A resort may cost data, so that it takes harm that was shown since everything had
+// to stay well: that nobody knows is none.
+func (m *machine) unsettled(late string) {
+	if ill := m.Incident.Ill; !ill.IsZero() && m.now.Sub(ill) < m.plan.Recovery.Soak.Std() {
+		m.lastResort(late)
+		return
+	}
+	m.end(m.Why + "; it was not shown to stay well: " + late)
+}
+
+// unsteady says that the way back was verified, and that it was not shown to last.
+func (m *machine) unsteady() bool {
+	return !m.Incident.Restored.IsZero() && m.Incident.Steady.IsZero()
 }
 
 func (m *machine) ramp(why string) {

@@ -624,11 +624,13 @@ func (m *machine) address(names []string, news News, about string) {
 
 // hears says whether somebody can still say something when it is over.
 func (s State) hears(f Fact) bool {
-	switch f.(type) {
+	switch f := f.(type) {
 	case Noted, Acknowledged, Stated:
 		return true
 	case Resumed:
 		return s.Incident.Open()
+	case Ordered:
+		return f.Verb == OrderRollback && s.ReturnsAgain(f.Force)
 	}
 	return false
 }
@@ -747,7 +749,7 @@ func (m *machine) standDown(f Stated, by string) {
 func (m *machine) forget() {
 	m.Todo = slices.DeleteFunc(m.Todo, func(t Task) bool {
 		switch t.Deed.(type) {
-		case Remind, Escalate, Regrade:
+		case Remind, Escalate, Regrade, Intervene:
 			return !m.Incident.Open()
 		}
 		return false
@@ -758,13 +760,19 @@ func (m *machine) forget() {
 func (m *machine) concluded() {
 	o := m.Outcome
 	if !m.Incident.Open() {
-		m.tell(o == RollbackFailed, string(o), m.Why)
+		title := string(o)
+		if m.unsteady() {
+			title += ", not shown to stay well"
+		}
+		m.tell(o == RollbackFailed || o == ForwardOnly || m.unsteady(), title, m.Why)
 		return
 	}
-	switch o {
-	case RollbackFailed:
+	switch {
+	case o == RollbackFailed:
 		m.inform("team", m.called(m.level()), NewsFailed, m.Why)
-	case RolledBack, Recovered:
+	case m.unsteady():
+		m.inform("team", m.called(m.level()), NewsEscalated, m.Why)
+	case o == RolledBack, o == Recovered:
 		m.waive("the service is well again", DueUpdate)
 		m.inform("team", m.called(m.level()), NewsRecovered, m.Why)
 		for _, audience := range slices.Sorted(maps.Keys(m.Incident.Heard)) {
@@ -772,7 +780,7 @@ func (m *machine) concluded() {
 				m.inform(audience, m.Incident.Heard[audience], NewsRecovered, m.Why)
 			}
 		}
-	case ForwardOnly:
+	case o == ForwardOnly:
 		about := m.Why
 		for _, s := range m.plan.Data {
 			if s.Name == m.irreversible() && s.ForwardOnly != "" {

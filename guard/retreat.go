@@ -22,8 +22,12 @@ func (m *machine) retreat(c Cause, why string) {
 	if harms(c) {
 		m.befall(why)
 	}
-	if !m.Incident.Open() {
+	switch {
+	case m.Incident.Open():
+	case !m.forwardOnly():
 		m.tell(true, "going back", why)
+	case m.plan.Recovery.Contain != nil, len(m.plan.Evidence.Collect) > 0: // else the end tells it in the same moment
+		m.tell(true, string(ForwardOnly), m.noWayBack(why))
 	}
 	m.contain(why)
 }
@@ -142,10 +146,16 @@ func (m *machine) elapsed() {
 		m.outOfTime(late)
 	case Finishing:
 		m.over(Unfinished, late)
-	case Containing, Preserving:
+	case Containing:
+		m.uncontained(m.Why + "; it could not be contained: " + late)
+	case Preserving:
 		m.goBack()
-	case Restoring, Verifying, Resorting, Soaking, Ramping:
+	case Restoring, Verifying, Resorting:
 		m.lastResort(late)
+	case Soaking:
+		m.unsettled(late)
+	case Ramping:
+		m.end(m.Why + "; what was kept out was not let in again: " + late)
 	}
 }
 
@@ -225,12 +235,18 @@ func (m *machine) order(f Ordered) {
 	if f.Why != "" {
 		what += ": " + f.Why
 	}
+	m.Forced = m.Forced || f.Force && f.Verb == OrderRollback
 	moving := m.Phase == Shifting || m.Phase == Watching || m.Phase == Baking
 	switch {
 	case f.Verb == OrderRollback && m.Phase == Checking && m.Purpose != ToRollback:
 		m.over(Stopped, what)
 	case f.Verb == OrderRollback && (moving || m.Phase == Finishing && !m.finishes()):
 		m.takenBack(what, f.NoIncident)
+	case f.Verb == OrderRollback && m.Phase == Containing && m.forwardOnly(): // what can be done is being done
+	case f.Verb == OrderRollback && (m.Phase == Containing || m.Phase == Preserving):
+		m.uncontained(m.Why)
+	case f.Verb == OrderRollback && m.Phase == Over:
+		m.backAgain(what)
 	case f.Verb == OrderHold && (moving || m.Phase == Checking):
 		m.Held = what
 	case f.Verb == OrderResume:
@@ -243,6 +259,27 @@ func (m *machine) order(f Ordered) {
 	case f.Verb == OrderConclude && m.Purpose == ToWatch && (m.Phase == Watching || m.Phase == Baking):
 		m.conclude(what)
 	}
+}
+
+// ReturnsAgain says that an order to roll back is obeyed although the rollout is over: its incident is open, and it is not
+// certain that the old version has the traffic. Over a migration that cannot be undone that takes force.
+func (s State) ReturnsAgain(force bool) bool {
+	switch {
+	case s.Phase != Over || !s.Incident.Open():
+		return false
+	case s.Outcome == ForwardOnly:
+		return force || s.Forced
+	}
+	return s.Outcome == RollbackFailed || s.Seen > 0
+}
+
+// backAgain takes the traffic back once more, because a person says so.
+func (m *machine) backAgain(what string) {
+	m.Outcome = ""
+	m.Incident.Again++
+	m.Incident.Regained, m.Incident.Reverted, m.Incident.Restored, m.Incident.Steady = 0, time.Time{}, time.Time{}, time.Time{}
+	m.inform("team", m.called(m.level()), NewsUpdate, what)
+	m.restore(what)
 }
 
 // conclude ends a watch because the tool that moves the traffic is done with it. Live is what was found healthy; whoever

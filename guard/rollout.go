@@ -313,7 +313,7 @@ func (m *machine) retry(t Task, d Deed) {
 }
 
 // enter begins a phase that lasts no longer than limit. Whatever the last phase still had to do is dropped,
-// except for notices, for what an incident owes, and for evidence that is being kept.
+// except for notices, for what an incident owes, for evidence that is being kept, and for harm that only can be contained.
 func (m *machine) enter(phase Phase, limit time.Duration, why string) {
 	m.leave()
 	m.Phase, m.Why, m.Since, m.Until = phase, why, m.now, m.now.Add(limit)
@@ -323,9 +323,11 @@ func (m *machine) enter(phase Phase, limit time.Duration, why string) {
 
 func (m *machine) leave() {
 	m.Todo = slices.DeleteFunc(m.Todo, func(t Task) bool {
-		switch t.Deed.(type) {
+		switch d := t.Deed.(type) {
 		case Tell, Gather, Remind, Escalate, Regrade:
 			return false
+		case Intervene: // where there is no way back, the harm is to be contained until somebody says that it is over
+			return d.Move != MoveContain || !m.forwardOnly() || !m.Incident.Open()
 		}
 		return true
 	})

@@ -105,6 +105,7 @@ func shopPlan(t *testing.T, keys string) *guard.Plan {
 	keys, notify, _ := strings.Cut(keys, " | ")
 	notify = strings.ReplaceAll(strings.ReplaceAll(notify, "RESPONDING ", responding), "RECOVERING", recovering)
 	notify = strings.ReplaceAll(notify, " ;; ", "\n") // between chapters
+	notify = strings.ReplaceAll(notify, " | ", "\n")
 	if !strings.Contains(keys, "steps:") {
 		keys += "; steps: [10, 50, 100]"
 	}
@@ -161,7 +162,7 @@ func parseEvent(t *testing.T, line string, words []string, s guard.State, now ti
 		}}
 	case "resume": // resume [unmoved]
 		return guard.Event{Fact: guard.Resumed{Unmoved: word(1) == "unmoved"}}
-	case "order": // order extend ada 10m
+	case "order": // order extend ada 10m, order rollback ada [force] why
 		if word(1) == string(guard.OrderExtend) {
 			more, err := guard.ParseDuration(word(3))
 			if err != nil {
@@ -171,6 +172,9 @@ func parseEvent(t *testing.T, line string, words []string, s guard.State, now ti
 		}
 		if word(3) == "none" { // order rollback ada none why: it is no incident
 			return guard.Event{Fact: guard.Ordered{Verb: guard.Verb(word(1)), By: word(2), Why: rest(4), NoIncident: true}}
+		}
+		if word(3) == "force" {
+			return guard.Event{Fact: guard.Ordered{Verb: guard.Verb(word(1)), By: word(2), Why: rest(4), Force: true}}
 		}
 		return guard.Event{Fact: guard.Ordered{Verb: guard.Verb(word(1)), By: word(2), Why: rest(3)}}
 	case "vote": // vote [by=SYSTEM] [group=GROUP] [more=2] NAME NAME@5s NAME:ended: fires since now, fires for 5s, fires no more
@@ -268,13 +272,17 @@ func parseEvent(t *testing.T, line string, words []string, s guard.State, now ti
 		return answer(guard.Intervened{Findings: []guard.Finding{{ID: word(1), Verdict: verdict(2), Reason: "so it is"}}}, word(1))
 	case "gathered":
 		return answer(guard.Gathered{Exhibits: []guard.Exhibit{{Name: word(1)}}}, "gather")
-	case "soaked": // soaked healthy [10%]
+	case "soaked": // soaked healthy [10% | unseen]
 		var call judge.Call
 		if err := call.UnmarshalText([]byte(word(1))); err != nil {
 			t.Fatalf("%s: %v", line, err)
 		}
 		f := guard.Soaked{Standing: &guard.Standing{}, Ruling: judge.Ruling{Call: call, Why: "the counts are " + word(1)}}
-		if word(2) != "" {
+		switch word(2) {
+		case "":
+		case "unseen":
+			f.Standing, f.Unseen = nil, "connection refused"
+		default:
 			f.Standing.Percent = number(2)
 		}
 		return answer(f, "soak")

@@ -380,15 +380,16 @@ func (p *program) meantFar(ctx context.Context, s *servers, f *far, id string) (
 // orderFar tells a rollout what a person has decided, once.
 func (p *program) orderFar(ctx context.Context, s *servers, id string, o guard.Ordered) error {
 	return p.tellFar(ctx, s, id, remark{path: "/orders", body: struct {
-		Verb guard.Verb     `json:"verb"`
-		Why  string         `json:"why,omitempty"`
-		For  guard.Duration `json:"for,omitempty"`
-		None bool           `json:"no_incident,omitempty"`
-	}{o.Verb, o.Why, o.For, o.NoIncident}})
+		Verb  guard.Verb     `json:"verb"`
+		Why   string         `json:"why,omitempty"`
+		For   guard.Duration `json:"for,omitempty"`
+		None  bool           `json:"no_incident,omitempty"`
+		Force bool           `json:"force,omitempty"`
+	}{o.Verb, o.Why, o.For, o.NoIncident, o.Force}})
 }
 
-// rollbackFar takes the traffic back by a server: a rollout that is under way is told to, one that is over is taken back
-// by a rollout of its own.
+// rollbackFar takes the traffic back by a server: a rollout that is under way, or whose way back has failed, is told to, one
+// that is over is taken back by a rollout of its own.
 func (p *program) rollbackFar(ctx context.Context, release guard.Release, id string, back wayBack, f *far) error {
 	s, err := p.servers()
 	if err != nil {
@@ -405,13 +406,33 @@ func (p *program) rollbackFar(ctx context.Context, release guard.Release, id str
 		return err
 	}
 	of := guard.Release{Service: a.Service, Environment: a.Environment, From: a.From, To: a.To}
-	if a.Phase == guard.Over {
+	switch {
+	case a.returnsAgain():
+		return p.backAgainFar(ctx, s, id, back)
+	case a.Phase == guard.Over:
 		if nothingToTakeBack(guard.State{Outcome: a.Outcome, Purpose: a.Purpose, Mode: a.Mode}) {
 			return fail(exitUsage, "the %s of %s (%s) ended as %s: there is nothing to take back", a.Purpose, a.To, id, a.Outcome)
 		}
 		return p.undoFar(ctx, s, of, back)
 	}
 	return p.tellBackFar(ctx, s, of, id, back)
+}
+
+// returnsAgain says that a rollout at a server is over, and may be ordered to go back once more.
+func (a account) returnsAgain() bool {
+	s := guard.State{Phase: a.Phase, Outcome: a.Outcome, Seen: a.Percent}
+	if a.Incident != nil && a.Incident.Open {
+		s.Incident.Began = a.Incident.Began
+	}
+	return s.ReturnsAgain(true)
+}
+
+// backAgainFar has a rollout go back once more whose way back has failed, and follows it.
+func (p *program) backAgainFar(ctx context.Context, s *servers, id string, back wayBack) error {
+	if err := p.orderFar(ctx, s, id, guard.Ordered{Verb: guard.OrderRollback, Why: back.why, Force: back.force}); err != nil {
+		return err
+	}
+	return p.concludeFar(ctx, s, id, true)
 }
 
 // takeBackFar takes a version out of the traffic, of which no rollout is named.
@@ -425,6 +446,9 @@ func (p *program) takeBackFar(ctx context.Context, s *servers, release guard.Rel
 		return err
 	}
 	if len(under) > 0 && under[0].To == release.To {
+		if under[0].returnsAgain() {
+			return p.backAgainFar(ctx, s, under[0].ID, back)
+		}
 		release.From = under[0].From
 		return p.tellBackFar(ctx, s, release, under[0].ID, back)
 	}
@@ -437,7 +461,7 @@ func (p *program) takeBackFar(ctx context.Context, s *servers, release guard.Rel
 // tellBackFar tells a rollout that is under way to go back, and stays until it has. Where the order came too late, or
 // the rollout touches nothing, another one goes back.
 func (p *program) tellBackFar(ctx context.Context, s *servers, release guard.Release, id string, back wayBack) error {
-	err := p.orderFar(ctx, s, id, guard.Ordered{Verb: guard.OrderRollback, Why: back.why, NoIncident: back.noIncident})
+	err := p.orderFar(ctx, s, id, guard.Ordered{Verb: guard.OrderRollback, Why: back.why, NoIncident: back.noIncident, Force: back.force})
 	var no *refusal
 	if err != nil && !(errors.As(err, &no) && no.status == http.StatusConflict) { // which says that it is over
 		return err
@@ -459,6 +483,9 @@ func (p *program) tellBackFar(ctx context.Context, s *servers, release guard.Rel
 func (p *program) undoFar(ctx context.Context, s *servers, release guard.Release, back wayBack) error {
 	if back.noIncident {
 		return fail(exitUsage, "--no-incident: at a server that can be said of a rollout that is under way, and this one is over; take it back without")
+	}
+	if back.force {
+		return fail(exitUsage, "--force cannot be asked of a server where no rollout can be told: leave out --server, where the plan and its credentials are")
 	}
 	id, err := p.openFar(ctx, s, release, guard.ToRollback)
 	if err != nil {

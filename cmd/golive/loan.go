@@ -259,13 +259,18 @@ func (p *program) guardLoan(ctx context.Context, s *servers, l *loan, h *history
 		state = guard.Next(h.Plan, state, e)
 		view.saw(e, state)
 	}
+	var unheard *time.Timer // ends what is left to do once it is over, if the server does not hear of that
 	rollout := &engine.Rollout{
 		Plan: h.Plan, Parts: parts, Journal: l, Outside: outside.facts,
 		Saw: func(e guard.Event, s guard.State) {
 			h.Events = append(h.Events, e)
 			view.saw(e, s)
-			if s.Phase == guard.Over && state.Phase != guard.Over {
-				time.AfterFunc(unheardFor+beatsMissed*l.every, func() { outside.end(errUnheard) })
+			switch over := s.Phase == guard.Over; {
+			case over && state.Phase != guard.Over:
+				unheard = time.AfterFunc(unheardFor+beatsMissed*l.every, func() { outside.end(errUnheard) })
+			case !over && unheard != nil: // somebody has it taken back once more
+				unheard.Stop()
+				unheard = nil
 			}
 			state = s
 		},

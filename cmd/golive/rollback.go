@@ -22,7 +22,8 @@ func (p *program) rollbackCommand() *cobra.Command {
 way in another process is told to go back and is followed to its end; one that nobody guards any more is
 taken over; one that is over is taken back by a history of its own. Without a rollout, say which versions
 are meant. Where the plan has people answer, taking a version back is an incident, which the next release waits for until it is
-stood down, unless --no-incident says that nothing has gone wrong; if a reading or an alert speaks against the version it is one all the same. With --server all of this happens at the server, and this call follows. Neither a broken plan nor a broken journal is in the way: the latest plan that is known will do.
+stood down, unless --no-incident says that nothing has gone wrong; if a reading or an alert speaks against the version it is one all the same. With --server all of this happens at the server, and this call follows; there a rollout whose way
+back has failed goes back once more itself, as long as its incident is open. Neither a broken plan nor a broken journal is in the way: the latest plan that is known will do.
 Exit codes: 0 rolled back and verified, 11 not certain.`,
 		Example: `  golive rollback                             # the rollout that is under way, or the latest one
   golive rollback 20261124-031207-v2 --why "customers complain"
@@ -33,11 +34,11 @@ Exit codes: 0 rolled back and verified, 11 not certain.`,
 	}
 	release := p.releaseFlags(c)
 	c.Flags().StringVar(&back.why, "why", "", "the reason, for the journal")
-	c.Flags().BoolVar(&back.force, "force", false, "go back even if the backend says that the way back is closed")
+	c.Flags().BoolVar(&back.force, "force", false, "go back even if the backend says that the way back is closed, or the plan that a migration cannot be undone")
 	c.Flags().BoolVar(&back.noIncident, "no-incident", false, "nothing has gone wrong, for the reason in --why: nobody is called and nothing has to be stood down")
 	f := p.farFlags(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		far, err := p.atServer(c, "force")
+		far, err := p.atServer(c)
 		switch {
 		case err != nil:
 			return err

@@ -127,10 +127,11 @@ func (r *run) loop(ctx context.Context) error {
 			if (!r.busy() || time.Since(ended) > tellAfter) && !r.away() {
 				return nil
 			}
-		case !r.busy() && !r.away():
-			if phase == "" { // not even the beginning could be kept
-				return nil
-			}
+		case r.busy() || r.away():
+			ended = time.Time{} // somebody may have had it taken back once more
+		case phase == "": // not even the beginning could be kept
+			return nil
+		default:
 			return fmt.Errorf("%s is neither over nor waiting for anything: this is a mistake in golive", phase)
 		}
 		r.repeat(ctx)

@@ -147,6 +147,13 @@ func TestOrderOfRecovery(t *testing.T) {
 			"shift 10, contain, gather, shift 0, verify, half, verify, all, verify", guard.RolledBack},
 		{"what cannot be contained goes straight back", func(r *Rollout, c *calls) {
 			r.Parts.Contain = c.probe("contain", guard.Fail)
+			for i := range r.Parts.Collect { // the evidence comes later, and nothing waits for it
+				r.Parts.Collect[i].Collector = collect(func(context.Context) ([]byte, error) {
+					time.Sleep(time.Second)
+					c.add("gather")
+					return []byte("late"), nil
+				})
+			}
 		}, "shift 10, contain, shift 0, verify", ""},
 		{"what is not there does no harm", func(r *Rollout, _ *calls) {
 			r.Parts.Contain, r.Parts.Ramp, r.Parts.Resort, r.Parts.Collect, r.Parts.Keep, r.Parts.OnDuty = nil, nil, nil, nil, nil, nil
@@ -181,6 +188,9 @@ func TestOrderOfRecovery(t *testing.T) {
 				}
 				if got := c.order(); !strings.Contains(got, tt.order) {
 					t.Errorf("it did %s\nwant %s\n%s: %s", got, tt.order, s.Outcome, s.Why)
+				}
+				if len(r.Parts.Collect) > 0 && !strings.Contains(c.order(), "gather") {
+					t.Errorf("no evidence was kept: %s", c.order())
 				}
 				if tt.outcome != "" && s.Outcome != tt.outcome || w.overlap {
 					t.Errorf("outcome %q, overlap %v; want %q: %s", s.Outcome, w.overlap, tt.outcome, s.Why)

@@ -87,7 +87,7 @@ func (r *run) see(id int, f guard.Fact) {
 // giveUp goes back once the journal cannot be written: forward needs it, back never does. The order comes before the
 // fact that could not be kept.
 func (r *run) giveUp() {
-	if r.broken == nil || r.leaving {
+	if r.broken == nil || r.leaving || r.state.Phase == guard.Over { // an incident may have reasons not to go back
 		return
 	}
 	r.leaving = true

@@ -317,6 +317,8 @@ type order struct {
 	For  guard.Duration `json:"for,omitempty"` // of extend
 	// NoIncident, of rollback, says that nothing has gone wrong; why is asked for then.
 	NoIncident bool `json:"no_incident,omitempty"`
+	// Force is of rollback: over a migration that cannot be undone, too.
+	Force bool `json:"force,omitempty"`
 }
 
 type told struct {
@@ -331,7 +333,7 @@ func (s *Server) orderRollout(w http.ResponseWriter, r *http.Request) error {
 	if err := o.check(callerOf(r.Context())); err != nil {
 		return err
 	}
-	return s.tell(w, r, o, guard.Ordered{Verb: o.Verb, Why: guard.Line(o.Why, longestText), For: o.For, NoIncident: o.NoIncident})
+	return s.tell(w, r, o, guard.Ordered{Verb: o.Verb, Why: guard.Line(o.Why, longestText), For: o.For, NoIncident: o.NoIncident, Force: o.Force})
 }
 
 // errApprove says that an order takes a right that the caller has not.
@@ -349,6 +351,8 @@ func (o order) check(c Caller) error {
 		return badRequest("no_incident belongs to rollback alone")
 	case o.NoIncident && strings.TrimSpace(o.Why) == "":
 		return badRequest("no_incident takes a why: say what made you take it back, if nothing has gone wrong")
+	case o.Force && o.Verb != guard.OrderRollback:
+		return badRequest("force goes with rollback alone")
 	}
 	return nil
 }

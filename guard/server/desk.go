@@ -113,15 +113,25 @@ func (d desk) standsDown(ctx context.Context, h history) bool {
 		return false
 	}
 	pending, err := d.Store.Pending(ctx, h.state.Release.ID)
-	if err != nil {
-		return false // then it counts as open, and the answer is to stand it down
-	}
+	return err == nil && h.waits(pending, func(f guard.Fact) bool { // else it counts as open, and the answer is to stand it down
+		stated, is := f.(guard.Stated)
+		return is && stated.What == guard.StateStandDown
+	})
+}
+
+// waits says that something of a kind was told that no record has yet.
+func (h history) waits(pending []store.Told, is func(guard.Fact) bool) bool {
 	taken := h.taken()
 	return slices.ContainsFunc(pending, func(t store.Told) bool {
 		e, err := guard.Decode(t.At, t.Kind, t.Data)
-		f, stated := e.Fact.(guard.Stated)
-		return err == nil && stated && f.What == guard.StateStandDown && !taken[t.N]
+		return err == nil && !taken[t.N] && is(e.Fact)
 	})
+}
+
+// returnsBy says that a fact is an order to take the traffic back once more.
+func returnsBy(s guard.State, f guard.Fact) bool {
+	o, ordered := f.(guard.Ordered)
+	return ordered && o.Verb == guard.OrderRollback && s.ReturnsAgain(o.Force)
 }
 
 // How long a rollout that is over may take to be put away, and how often that is looked at.
@@ -170,10 +180,18 @@ func returning(p guard.Phase) bool {
 	return false
 }
 
-// underWay deals with a rollout that is in the way of another: where both are the same release its name is the answer, and
-// a plan may want the old one taken back.
+// underWay deals with a rollout that is in the way of another: where both are the same release its name is the answer, a
+// plan may want the old one taken back, and one that could not be is taken back once more where that is asked for.
 func (d desk) underWay(ctx context.Context, delivery guard.Delivery, id string, old history, opened guard.Opened, plan *guard.Plan) (string, error) {
 	was, r := old.state.Release, opened.Release
+	if opened.Purpose == guard.ToRollback && was.To == r.To && was.From == r.From {
+		again, once := guard.Ordered{Verb: guard.OrderRollback, Why: "a rollback of it was opened"}, delivery
+		once.ID = "again/" + id + "/" + delivery.ID
+		_, _, repeated, err := d.Store.Kept(ctx, once.ID)
+		if returnsBy(old.state, again) || err == nil && repeated {
+			return id, d.Tell(ctx, once, id, again)
+		}
+	}
 	if old.state.Phase == guard.Over {
 		return "", &guard.UnderWayError{ID: id, Incident: old.state.Incident.Open()}
 	}
@@ -218,8 +236,8 @@ func (d desk) Tell(ctx context.Context, delivery guard.Delivery, id string, f gu
 	} else {
 		mine = nil
 	}
-	if d.tooLate(limited, delivery, id, e.Fact) {
-		return guard.ErrOver
+	if err := d.tooLate(limited, delivery, id, e.Fact); err != nil {
+		return err
 	}
 	repeated, err := d.Store.Tell(limited, d.stamped(ctx, delivery), id, store.Entry{At: e.At, Kind: kind, Data: data})
 	if temporary := err != nil && !errors.Is(err, store.ErrNoRollout) && !errors.Is(err, store.ErrOver); temporary && mine != nil {
@@ -240,14 +258,14 @@ func (d desk) Tell(ctx context.Context, delivery guard.Delivery, id string, f gu
 	return err
 }
 
-// tooLate says that a fact is about the traffic, and comes when that is back and the incident alone goes on: a tool that
-// orders or votes then is answered as if there were none. A repeat of what came in time is answered as it was. While nobody
-// can say where the rollout stands nothing is too late.
-func (d desk) tooLate(ctx context.Context, delivery guard.Delivery, id string, f guard.Fact) bool {
+// tooLate is an error if a fact is about the traffic, and comes when that is back and the incident alone goes on: a tool that
+// orders or votes then is answered as if there were none. What is not back yet may still be ordered back. A repeat of what
+// came in time is answered as it was. While nobody can say where the rollout stands nothing is too late.
+func (d desk) tooLate(ctx context.Context, delivery guard.Delivery, id string, f guard.Fact) error {
 	switch f.(type) {
 	case guard.Ordered, guard.Voted:
 	default:
-		return false
+		return nil
 	}
 	var state *guard.State
 	if mine := d.guards(id); mine != nil {
@@ -256,15 +274,20 @@ func (d desk) tooLate(ctx context.Context, delivery guard.Delivery, id string, f
 	if state == nil {
 		h, err := d.histories.read(ctx, id)
 		if err != nil {
-			return false
+			return nil
 		}
 		state = &h.state
 	}
-	if state.Phase != guard.Over || !state.Incident.Open() {
-		return false
+	if state.Phase != guard.Over || !state.Incident.Open() || returnsBy(*state, f) {
+		return nil
 	}
-	_, _, repeated, err := d.Store.Kept(ctx, delivery.ID)
-	return err == nil && !repeated
+	if _, _, repeated, err := d.Store.Kept(ctx, delivery.ID); err != nil || repeated {
+		return nil
+	}
+	if o, ordered := f.(guard.Ordered); ordered && o.Verb == guard.OrderRollback && state.ReturnsAgain(true) {
+		return fmt.Errorf("%w: there is no way back over a migration; once that is undone, order rollback with force", guard.ErrOver)
+	}
+	return guard.ErrOver
 }
 
 // backWaits is how long an order to roll back waits for the store. Forward needs the store, back never does: after that the

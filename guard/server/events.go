@@ -134,7 +134,8 @@ func (s *Server) follow(w http.ResponseWriter, r *http.Request, id string, after
 	}
 }
 
-// isOver says that the traffic's part of a rollout is over, and whether it has ended with that: an incident goes on.
+// isOver says that the traffic's part of a rollout is over, and that nobody has ordered it back once more, and whether it has
+// ended with that: an incident goes on.
 func (s *Server) isOver(ctx context.Context, id string) (over, ended bool) {
 	one, err := s.Store.Find(ctx, id)
 	if err != nil {
@@ -143,8 +144,12 @@ func (s *Server) isOver(ctx context.Context, id string) (over, ended bool) {
 	if !one.Open {
 		return true, true
 	}
+	pending, problem := s.Store.Pending(ctx, id) // before the records: what goes from one into the other in between is seen
 	h, err := s.histories.read(ctx, id)
-	return err == nil && h.state.Incident.Open() && settled(h.state, time.Now()), false
+	if err != nil || problem != nil || !h.state.Incident.Open() || !settled(h.state, time.Now()) {
+		return false, false
+	}
+	return !h.waits(pending, func(f guard.Fact) bool { return returnsBy(h.state, f) }), false
 }
 
 // toldWithin is how long after the traffic's part of a rollout its followers wait for everybody to be told.

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -531,4 +532,73 @@ func TestEvidence(t *testing.T) {
 	}
 	r.want(404, "GET", path+strings.Repeat("1", 64), "")
 	r.want(404, "GET", path+"..%2f..%2fetc", "")
+}
+
+// A broken backend takes no traffic back.
+type broken struct {
+	*world
+	now *atomic.Bool
+}
+
+func (b broken) Shift(ctx context.Context, o guard.Order, percent int) error {
+	if b.now.Load() && percent == 0 {
+		return errors.New("connection refused")
+	}
+	return b.world.Shift(ctx, o, percent)
+}
+
+// TestBackAgain: once the way back has failed people have mended the backend, and golive takes the traffic back when they say
+// so, although nobody has signed that the incident can be stood down.
+func TestBackAgain(t *testing.T) {
+	for name, ways := range map[string]struct{ path, body string }{
+		"an order":   {"/v1/rollouts/%s/orders", `{"verb": "rollback", "why": "the backend is mended"}`},
+		"an opening": {"/v1/rollouts", `{"service": "shop", "from": "v1", "to": "bad", "purpose": "rollback"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t)
+			s.write("shop.yaml", strings.Replace(answeringPlan("shop"), "bake: {for: 1s", "deadline: {rollback: 1s}\n  bake: {for: 1s", 1)+"recovery: {sign_off: business}\n")
+			var now atomic.Bool
+			now.Store(true)
+			r := startAnswering(s, "one", &post{}, &ledger{}, func(o *server.Options) {
+				was := o.Parts
+				o.Parts = func(ctx context.Context, p *guard.Plan) (engine.Parts, func(), error) {
+					parts, letGo, err := was(ctx, p)
+					parts.Backend = broken{s.world, &now}
+					return parts, letGo, err
+				}
+			})
+			id := r.open("shop", "v1", "bad")
+			failed := r.awaitIncident(id, "failed", func(s guard.State) bool { return s.Phase == guard.Over })
+			if failed.Outcome != guard.RollbackFailed || failed.Seen == 0 {
+				t.Fatalf("it ended as %s with %d %%", failed.Outcome, failed.Seen)
+			}
+			r.want(409, "POST", "/v1/rollouts", `{"service": "shop", "from": "v0", "to": "bad", "purpose": "rollback"}`)
+			r.want(409, "POST", "/v1/rollouts/"+id+"/orders", `{"verb": "hold"}`)
+			r.want(400, "POST", "/v1/rollouts/"+id+"/orders", `{"verb": "hold", "force": true}`)
+			if page := r.want(200, "GET", "/rollouts/"+id, ""); !strings.Contains(page, "Take it back once more") {
+				t.Error("the page does not offer to take it back once more")
+			}
+
+			now.Store(false)
+			path, key := strings.Replace(ways.path, "%s", id, 1), "Idempotency-Key: again"
+			status := 202
+			if path == "/v1/rollouts" {
+				status = 201
+			}
+			for range 2 { // the second is a repeat of the first, whose answer was lost
+				if text := r.want(status, "POST", path, ways.body, key); !strings.Contains(text, id) {
+					t.Errorf("the answer names another rollout: %s", text)
+				}
+			}
+			r.follow(id, func(event string) bool { return event != "over" })
+			st := r.state(id)
+			if st.Phase != guard.Over || st.Outcome != guard.RolledBack || st.Seen != 0 || !st.Incident.Open() || st.Incident.Again != 1 {
+				t.Errorf("who follows is told that it is over, and it is %s, %s, %d %%, taken back again %d times", st.Phase, st.Outcome, st.Seen, st.Incident.Again)
+			}
+			if at, err := s.world.Inspect(t.Context(), guard.Release{Service: "shop"}); err != nil || at.Percent != 0 {
+				t.Errorf("the bad version has %d %% of the traffic (%v)", at.Percent, err)
+			}
+			r.want(409, "POST", "/v1/rollouts/"+id+"/orders", `{"verb": "rollback", "why": "too late"}`)
+		})
+	}
 }

@@ -253,7 +253,7 @@ func (s *Server) formOrder(w http.ResponseWriter, r *http.Request) error {
 	if err := form(r); err != nil {
 		return err
 	}
-	o := order{Verb: guard.Verb(r.PostForm.Get("verb")), Why: r.PostForm.Get("why")}
+	o := order{Verb: guard.Verb(r.PostForm.Get("verb")), Why: r.PostForm.Get("why"), Force: r.PostForm.Get("force") != ""}
 	if text := r.PostForm.Get("for"); text != "" && o.Verb == guard.OrderExtend {
 		d, err := guard.ParseDuration(text)
 		if err != nil {
@@ -264,7 +264,7 @@ func (s *Server) formOrder(w http.ResponseWriter, r *http.Request) error {
 	if err := o.check(callerOf(r.Context())); err != nil {
 		return err
 	}
-	return s.take(w, r, guard.Ordered{Verb: o.Verb, By: somebody(r), Why: guard.Line(o.Why, longestText), For: o.For}, string(o.Verb))
+	return s.take(w, r, guard.Ordered{Verb: o.Verb, By: somebody(r), Why: guard.Line(o.Why, longestText), For: o.For, Force: o.Force}, string(o.Verb))
 }
 
 func (s *Server) formNote(w http.ResponseWriter, r *http.Request) error {

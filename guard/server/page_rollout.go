@@ -166,6 +166,7 @@ type act struct {
 	Sure           string // on the button that does it
 	Danger         bool
 	Why, For       bool // what it asks for
+	Force          bool // of an order that takes it
 
 	What    guard.Statement // of what is said of an incident
 	Ask     string          // what its text is; empty: it has none
@@ -406,9 +407,7 @@ func acts(h history, c Caller, now time.Time) (all []act) {
 		return nil
 	}
 	all = responses(h, c, now)
-	if st.Phase != guard.Over {
-		all = append(all, orders(st, c)...)
-	}
+	all = append(all, orders(st, c)...)
 	if st.Acknowledged == "" || st.Acknowledged != c.Name {
 		all = append(all, act{
 			ID: "acknowledge", Path: "acknowledgement", Name: "I look after it", Sure: "I look after it",
@@ -437,6 +436,16 @@ func orders(st guard.State, c Caller) (all []act) {
 			ID: "rollback", Verb: string(guard.OrderRollback), Name: "Call it off", Danger: true, Why: true,
 			Says: r.To + " has got no traffic yet, and gets none. The rollout is over then.", Sure: "Yes, call it off",
 		})
+	case st.ReturnsAgain(true):
+		a := act{
+			ID: "rollback", Verb: string(guard.OrderRollback), Name: "Take it back once more", Danger: true, Why: true, Force: !st.ReturnsAgain(false),
+			Says: fmt.Sprintf("golive tries again to take all traffic from %s (%d %% when it was last seen), and verifies that it is gone.", r.To, st.Seen),
+			Sure: "Yes, take " + r.To + " back",
+		}
+		if a.Force {
+			a.Says = "golive did not go back, since the plan says that the migration cannot be undone. Do this only if the old version works with the data as it is now. " + a.Says
+		}
+		all = append(all, a)
 	case moving || st.Phase == guard.Finishing:
 		a := act{
 			ID: "rollback", Verb: string(guard.OrderRollback), Name: "Roll back to " + r.From, Danger: true, Why: true,
@@ -458,7 +467,7 @@ func orders(st guard.State, c Caller) (all []act) {
 			Says: "It takes no further step. It goes on watching, and goes back by itself if harm is found.",
 		})
 	}
-	if st.Held != "" {
+	if st.Held != "" && st.Phase != guard.Over {
 		all = append(all, act{
 			ID: "resume", Verb: string(guard.OrderResume), Name: "Resume", Why: true, Sure: "Resume",
 			Says: "It takes steps again, as the evidence allows.",

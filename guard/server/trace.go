@@ -50,7 +50,7 @@ func (s *Server) traced(rollout string, e guard.Event, was, st guard.State) {
 		span.SetStatus(codes.Error, s.Clean(guard.Line(problem, longestText)))
 	}
 	span.End()
-	if st.Phase != guard.Over || was.Phase == guard.Over { // the span of the whole is of the traffic's part, and there is one
+	if st.Phase != guard.Over || was.Phase == guard.Over || st.Incident.Again > 0 { // the span of the whole is of the traffic's part, and there is one
 		return
 	}
 	ctx = context.WithValue(context.Background(), rootKey{}, traceOf(rollout))

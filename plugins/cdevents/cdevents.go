@@ -217,7 +217,7 @@ func (n *Notifier) events(notice guard.Notice) ([]event, error) {
 		return []event{of(upgraded, now)}, nil
 	case title == string(guard.RolledBack):
 		return []event{back(), incident(resolved)}, nil
-	case title == goingBack, title == string(guard.WouldRollBack), title == string(guard.RollbackFailed):
+	case title == goingBack, title == string(guard.WouldRollBack), title == string(guard.RollbackFailed), title == string(guard.ForwardOnly):
 		return []event{incident(detected)}, nil
 	}
 	content := map[string]any{

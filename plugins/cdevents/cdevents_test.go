@@ -152,6 +152,7 @@ func TestEvents(t *testing.T) {
 		"stood down":      {of(guard.NewsStoodDown, "team", guard.RolledBack), []string{resolved + " r7/3/incident r7 pkg:oci/checkout@sha256%3Aab"}},
 		"others hear it":  {of(guard.NewsRecovered, "customer", guard.RolledBack), []string{noticed + " r7/3 r7 pkg:oci/checkout@sha256%3Aab"}},
 		"others hear end": {of(guard.NewsStoodDown, "management", guard.RolledBack), []string{noticed + " r7/3 r7 pkg:oci/checkout@sha256%3Aab"}},
+		"no way back":     {notice("forward only"), []string{detected + " r7/3/incident r7 pkg:oci/checkout@sha256%3Aab"}},
 		"no-go":           {notice("no-go"), []string{noticed + " r7/3 r7 pkg:oci/checkout@sha256%3Aab"}},
 		"unfinished":      {notice("unfinished"), []string{noticed + " r7/3 r7 pkg:oci/checkout@sha256%3Aab"}},
 		"a person":        {notice("a person has to decide"), []string{noticed + " r7/3 r7 pkg:oci/checkout@sha256%3Aab"}},
