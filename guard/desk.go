@@ -24,6 +24,8 @@ type Desk interface {
 	Find(ctx context.Context, r Release) (id string, err error)
 	// Get returns the plan that a rollout began with, and where it stands. ErrNoRollout: it is not known.
 	Get(ctx context.Context, id string) (*Plan, State, error)
+	// Plan returns the plan that Open and Check go by. ErrNoPlan as in Open.
+	Plan(r Release) (*Plan, error)
 	// Check asks the checks whether r may begin, or returns what they said within the last minute. ErrNoPlan as in Open.
 	Check(ctx context.Context, r Release) ([]Finding, error)
 }

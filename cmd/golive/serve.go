@@ -63,7 +63,7 @@ with a comma between them; so no secret holds a comma.
 A job of GitHub Actions waits for the checks where golive is a GitHub App that is a protection rule of its environment:
 $GOLIVE_GITHUB_APP_ID and $GOLIVE_GITHUB_APP_KEY (a private key in PEM) say which, its webhook is
 /v1/hooks/github/deployment-protection/, and $GOLIVE_GITHUB_MAX_WAIT (1h) how long it waits for what is not ready before it
-refuses. $GOLIVE_GITHUB_API is the API of an enterprise's own server.
+refuses; a plan may say less (gate: {max_wait: 10m}). $GOLIVE_GITHUB_API is the API of an enterprise's own server.
 
 Plans are read again when they change; a rollout keeps the plan it began with.
 
@@ -188,7 +188,8 @@ func (p *program) serve(ctx context.Context, o serving) error {
 		Report: p.storyOf, Remember: p.rememberOf(ctx, log), Address: address, LinkKey: key,
 		Evidence: func(sha string) (io.ReadCloser, error) { return p.evidenceDir().Open(sha) },
 	})
-	gate, err := p.gate(s.Desk(), log)
+	waits := waitsOf(kept, o)
+	gate, err := p.gate(s.Desk(), waits, o.ttl, log)
 	if err != nil {
 		return err
 	}
@@ -204,7 +205,7 @@ func (p *program) serve(ctx context.Context, o serving) error {
 	defer end()
 	guarded := make(chan struct{})
 	go func() { s.Run(run); close(guarded) }()
-	answered := gated(run, gate)
+	answered := gated(run, gate, waits, log)
 	go p.retain(run, kept, o, log)
 	select {
 	case err = <-ended:

@@ -364,6 +364,15 @@ func (d desk) Get(ctx context.Context, id string) (*guard.Plan, guard.State, err
 	return h.plan, h.state, err
 }
 
+// Plan implements guard.Desk.
+func (d desk) Plan(r guard.Release) (*guard.Plan, error) {
+	chosen, err := d.Plans.For(r.Service, r.Environment)
+	if err != nil {
+		return nil, err
+	}
+	return chosen.Plan, nil
+}
+
 // checksHold is how long the answers of checks are given again to who asks for the same.
 const checksHold = time.Minute
 

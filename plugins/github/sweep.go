@@ -17,7 +17,7 @@ func (g *Gate) sweeps(ctx context.Context) {
 		if err := g.sweep(ctx); err != nil && ctx.Err() == nil {
 			g.setup.Report(fmt.Errorf("look for what GitHub could not deliver: %w", err))
 		}
-		if err := g.prune(time.Now().Add(-remembered)); err != nil {
+		if err := g.forget(ctx); err != nil && ctx.Err() == nil {
 			g.setup.Report(err)
 		}
 		select {
@@ -105,16 +105,9 @@ func (g *Gate) explain(ctx context.Context, err error) error {
 	return r.explain(ctx, need{asked: "webhook deliveries", permission: "an app with a webhook"}, err)
 }
 
-// prune forgets what was answered before a time.
-func (g *Gate) prune(before time.Time) error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	var problems []error
-	for key, a := range g.known {
-		if a.Answered && a.Since.Before(before) {
-			problems = append(problems, forget(g.setup.Dir, a))
-			delete(g.known, key)
-		}
-	}
-	return errors.Join(problems...)
+// forget lets go of what was answered so long ago that no run can wait for it, and no message about it comes again.
+func (g *Gate) forget(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, keepWithin, fmt.Errorf("no answer within %v", keepWithin))
+	defer cancel()
+	return g.setup.Waits.Forget(ctx, time.Now().Add(-remembered))
 }
