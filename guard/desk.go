@@ -8,6 +8,7 @@ import (
 
 // A Desk is where deploy tools are heard: golive serve keeps one, and each hook of a tool speaks to it. Whatever it
 // answers without an error is durable. A delivery that comes again gets the answer of the first and changes nothing.
+// Open, Tell and Check are refused with ErrForbidden to a caller who has no right to that for the service.
 type Desk interface {
 	// Open begins a rollout of r by the plan of its service and environment, and returns its name. An empty environment
 	// stands for the only plan that the service has. ErrNoPlan: there is none, or more than one to choose from;
@@ -35,6 +36,7 @@ var (
 	ErrNoPlan    = errors.New("no plan is for this")
 	ErrNoRollout = errors.New("there is no such rollout")
 	ErrOver      = errors.New("the rollout is over")
+	ErrForbidden = errors.New("whoever asks may not do this")
 )
 
 // An UnderWayError says that another rollout of the same service and environment is not over.
