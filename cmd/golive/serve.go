@@ -52,9 +52,16 @@ of a CI system, service accounts of a cluster, and people:
     - url: https://token.actions.githubusercontent.com
       audience: golive
       grants:
-        - match: {repository: acme/shop, ref: refs/heads/main}
+        - match: {repository: acme/shop, environment: production, job_workflow_ref: acme/shop/.github/workflows/deploy.yml@refs/heads/main}
           rights: [hook, operate]
+          services: [shop/production]
           name: repository
+        - match: {repository: acme/shop}
+          rights: [view]
+          name: repository
+
+All claims under match have to fit; services, where they are written, are those that the rights are for (view is for all). A job
+of GitHub Actions with permissions: {id-token: write} gets its token by itself, for golive with --server.
 
 Hooks that sign their messages (/v1/hooks/generic, /v1/hooks/github) are heard if $GOLIVE_HOOK_SECRET or $GOLIVE_GITHUB_SECRET
 holds their secret, of 20 characters or more (openssl rand -hex 32). While a new one takes the place of an old one both count,
