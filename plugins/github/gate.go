@@ -106,18 +106,8 @@ func OpenGate(s GateSetup) (*Gate, error) {
 		return nil, err
 	}
 	g := &Gate{setup: s, news: make(chan struct{}, 1), few: make(chan struct{}, asksAtOnce), busy: map[string]bool{}}
-	set := defaults()
-	made, err := set.Client()
-	if err != nil {
-		return nil, err
-	}
-	signs, err := s.App.sign(patient{bounded{made.Transport}})
-	if err != nil {
-		return nil, err
-	}
-	own := *made
-	own.Transport = signs
-	if g.app, err = enterprise(&own, s.Address); err != nil {
+	var err error
+	if g.app, err = s.App.client(s.Address); err != nil {
 		return nil, err
 	}
 	g.base = g.app.BaseURL

@@ -52,7 +52,7 @@ func (g *Gate) sweep(ctx context.Context) error {
 		_, _, err := g.app.Apps.RedeliverHookDelivery(ctx, m.newest.GetID())
 		var accepted *github.AcceptedError // which is what GitHub answers
 		if err != nil && !errors.As(err, &accepted) {
-			problems = append(problems, fmt.Errorf("redeliver %d: %w", m.newest.GetID(), g.explain(ctx, err)))
+			problems = append(problems, fmt.Errorf("redeliver %d: %w", m.newest.GetID(), explained(ctx, g.app, "webhook deliveries", err)))
 		}
 	}
 	return errors.Join(problems...)
@@ -64,7 +64,7 @@ func (g *Gate) deliveries(ctx context.Context, since time.Time) (all []*github.H
 	for range sweepPages {
 		page, response, err := g.app.Apps.ListHookDeliveries(ctx, at)
 		if err != nil {
-			return nil, g.explain(ctx, err)
+			return nil, explained(ctx, g.app, "webhook deliveries", err)
 		}
 		for _, d := range page {
 			if d.GetDeliveredAt().Before(since) {
@@ -99,10 +99,10 @@ func messages(list []*github.HookDelivery) (all []*sent) {
 	return all
 }
 
-// explain says in one sentence why the app itself has no answer.
-func (g *Gate) explain(ctx context.Context, err error) error {
-	r := &repository{owner: "the", name: "app", api: g.app, proofs: &noting{}}
-	return r.explain(ctx, need{asked: "webhook deliveries", permission: "an app with a webhook"}, err)
+// explained says in one sentence why the app itself has no answer.
+func explained(ctx context.Context, app *github.Client, asked string, err error) error {
+	r := &repository{owner: "the", name: "app", api: app, proofs: &noting{}}
+	return r.explain(ctx, need{asked: asked, permission: "an app with a webhook"}, err)
 }
 
 // forget lets go of what was answered so long ago that no run can wait for it, and no message about it comes again.
