@@ -37,7 +37,8 @@ func (p *program) doctorCommand() *cobra.Command {
 		Short: "Ask whether golive and this machine are fit for a launch",
 		Long: `doctor looks at the tool and at the machine, where check looks at a release: the clock, the directory of the
 journals and its locks, the room for temporary files, the plugins, and the programs and environment variables that
-the plan needs. It asks nobody over the network, shows no values of variables, and leaves nothing behind. Without a
+the plan needs. It shows no values of variables, and leaves nothing behind. It asks nobody over the network but GitHub, and
+that only where $GOLIVE_GITHUB_APP_ID names an app: what the app lacks to be the gate of deployments (golive serve). Without a
 plan, or with one that cannot be read, it says what it can.
 
 Exit codes: 0 fit, perhaps with warnings, 1 not.`,
