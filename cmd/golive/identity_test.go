@@ -106,12 +106,6 @@ func (a *actions) tokens() []string {
 	return slices.Clone(a.given)
 }
 
-func (a *actions) set(change func()) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	change()
-}
-
 // env is the environment of a job.
 func (a *actions) env(server string) map[string]string {
 	return map[string]string{
