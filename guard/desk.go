@@ -8,6 +8,7 @@ import (
 
 // A Desk is where deploy tools are heard: golive serve keeps one, and each hook of a tool speaks to it. Whatever it
 // answers without an error is durable. A delivery that comes again gets the answer of the first and changes nothing.
+// Open, Tell and Check are refused with ErrForbidden to a caller who has no right to that for the service.
 type Desk interface {
 	// Open begins a rollout of r by the plan of its service and environment, and returns its name. An empty environment
 	// stands for the only plan that the service has. ErrNoPlan: there is none, or more than one to choose from;
@@ -24,6 +25,8 @@ type Desk interface {
 	Find(ctx context.Context, r Release) (id string, err error)
 	// Get returns the plan that a rollout began with, and where it stands. ErrNoRollout: it is not known.
 	Get(ctx context.Context, id string) (*Plan, State, error)
+	// Plan returns the plan that Open and Check go by. ErrNoPlan as in Open.
+	Plan(r Release) (*Plan, error)
 	// Check asks the checks whether r may begin, or returns what they said within the last minute. ErrNoPlan as in Open.
 	Check(ctx context.Context, r Release) ([]Finding, error)
 }
@@ -33,6 +36,7 @@ var (
 	ErrNoPlan    = errors.New("no plan is for this")
 	ErrNoRollout = errors.New("there is no such rollout")
 	ErrOver      = errors.New("the rollout is over")
+	ErrForbidden = errors.New("whoever asks may not do this")
 )
 
 // An UnderWayError says that another rollout of the same service and environment is not over.

@@ -44,6 +44,7 @@ type Plan struct {
 	Evidence     Preserve      `json:"evidence,omitzero"`      // what is kept before going back
 	Checks       Checks        `json:"checks,omitzero"`        // how the checks are tuned, added to and waived
 	Notify       []Channel     `json:"notify,omitempty"`       // who is told, and how
+	Gate         Gate          `json:"gate,omitzero"`          // how deploy tools wait for the checks
 
 	file       string
 	conditions map[string]*vm.Program // of severity, by their text, read once
@@ -91,6 +92,11 @@ type Plugin struct {
 	Name   string   `json:"name"`
 	SHA256 string   `json:"sha256,omitempty"` // of the program, hexadecimal; another program is refused
 	Env    []string `json:"env,omitempty"`    // names of the variables of the environment that it sees, beside PATH, HOME, TMPDIR and LANG; none of golive's own
+}
+
+// A Gate says how a deploy tool waits for the word of the checks, such as GitHub before a job deploys.
+type Gate struct {
+	MaxWait Duration `json:"max_wait,omitempty"` // how long what is not ready is waited for; default that of golive serve, which is also the most
 }
 
 // A Tool is a program that has to be on the machine that runs golive. A bare name is Name.

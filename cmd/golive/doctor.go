@@ -24,6 +24,7 @@ import (
 	"github.com/golive-dev/golive/guard/engine"
 	"github.com/golive-dev/golive/guard/journal"
 	"github.com/golive-dev/golive/plugins"
+	"github.com/golive-dev/golive/plugins/github"
 )
 
 // exitUnfit says that this machine cannot do what the plan asks of it.
@@ -36,7 +37,8 @@ func (p *program) doctorCommand() *cobra.Command {
 		Short: "Ask whether golive and this machine are fit for a launch",
 		Long: `doctor looks at the tool and at the machine, where check looks at a release: the clock, the directory of the
 journals and its locks, the room for temporary files, the plugins, and the programs and environment variables that
-the plan needs. It asks nobody over the network, shows no values of variables, and leaves nothing behind. Without a
+the plan needs. It shows no values of variables, and leaves nothing behind. It asks nobody over the network but GitHub, and
+that only where $GOLIVE_GITHUB_APP_ID names an app: what the app lacks to be the gate of deployments (golive serve). Without a
 plan, or with one that cannot be read, it says what it can.
 
 Exit codes: 0 fit, perhaps with warnings, 1 not.`,
@@ -57,6 +59,7 @@ func (p *program) doctor(ctx context.Context, verbose bool) error {
 	findings = append(findings, p.planFinding(mistakes))
 	findings = append(findings, p.variables(plan, source)...)
 	findings = append(findings, journalFindings(ctx, p.settings.Journal)...)
+	findings = append(findings, p.appFindings(ctx)...)
 	if plan != nil {
 		for i := range plan.Plugins {
 			findings = append(findings, p.pluginFinding(ctx, plan, i))
@@ -83,6 +86,26 @@ func (p *program) doctor(ctx context.Context, verbose bool) error {
 	answer := map[guard.Verdict]string{guard.Pass: "this machine is fit", guard.Warn: "this machine is fit, with warnings"}[verdict]
 	fmt.Fprintf(p.out, "\n%s\n", b.ink.paint(toneOfVerdict(verdict), cmp.Or(answer, "this machine is not fit for a launch")))
 	return quiet(code)
+}
+
+// appFindings sees that the GitHub App that golive serve is has what the gate of deployments needs, if it is one.
+func (p *program) appFindings(ctx context.Context) []guard.Finding {
+	if p.settings.GitHubApp == 0 && p.settings.GitHubKey == "" {
+		return nil
+	}
+	f := guard.Finding{ID: "github.app", Verdict: guard.Pass, Title: "the GitHub App can be the gate of deployments",
+		Expected: "Actions: read, Deployments: read and write, and the event Deployment protection rule", Observed: "all of it"}
+	lacks, err := github.App{ID: p.settings.GitHubApp, Key: p.settings.GitHubKey}.Lacks(ctx, p.settings.GitHubAPI)
+	switch {
+	case err != nil:
+		f.Verdict, f.Observed, f.Reason = guard.Unknown, "no answer", err.Error()
+		f.Remedy = "see to GOLIVE_GITHUB_APP_ID, GOLIVE_GITHUB_APP_KEY and GOLIVE_GITHUB_API, then ask again"
+	case len(lacks) > 0:
+		f.Verdict, f.Observed = guard.Fail, "not "+strings.Join(lacks, ", nor ")
+		f.Reason = "no job waits for golive, or none hears its answer"
+		f.Remedy = "give it that in the settings of the app (Permissions & events), and have its installations accept it"
+	}
+	return []guard.Finding{f}
 }
 
 // channelFindings sees that somebody hears of an incident, if the plan has somebody answer for one: who has to look at what

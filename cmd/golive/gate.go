@@ -3,21 +3,29 @@ package main
 import (
 	"context"
 	"log/slog"
-	"path/filepath"
+	"time"
 
 	"github.com/golive-dev/golive/guard"
+	"github.com/golive-dev/golive/guard/store"
 	"github.com/golive-dev/golive/plugins/github"
 )
 
+var _ github.Waits = (*store.Waits)(nil)
+
+// waitsOf are what deploy tools wait for, as this server goes on with it.
+func waitsOf(kept *store.Store, o serving) *store.Waits {
+	return kept.Waits(guard.Line("the gate of "+o.node, store.MaxText/2), o.ttl)
+}
+
 // gate opens the gate of GitHub's deployments if golive is an app there; nil: it is none.
-func (p *program) gate(desk guard.Desk, log *slog.Logger) (*github.Gate, error) {
+func (p *program) gate(desk guard.Desk, waits *store.Waits, ttl time.Duration, log *slog.Logger) (*github.Gate, error) {
 	if p.settings.GitHubApp == 0 && p.settings.GitHubKey == "" {
 		return nil, nil
 	}
 	gate, err := github.OpenGate(github.GateSetup{
 		Desk: desk, Secrets: bytesOf(p.settings.GitHubSecrets), Address: p.settings.GitHubAPI,
-		App: github.App{ID: p.settings.GitHubApp, Key: p.settings.GitHubKey},
-		Dir: filepath.Join(p.settings.Journal, "github"), MaxWait: p.settings.GitHubWait,
+		App:   github.App{ID: p.settings.GitHubApp, Key: p.settings.GitHubKey},
+		Waits: waits, Claim: ttl / 4, MaxWait: p.settings.GitHubWait,
 		Report: func(err error) { log.Warn("a deployment of GitHub waits in vain for now", "error", err) },
 	})
 	if err != nil {
@@ -26,8 +34,12 @@ func (p *program) gate(desk guard.Desk, log *slog.Logger) (*github.Gate, error) 
 	return gate, nil
 }
 
-// gated lets a gate work until ctx is over. The channel is closed when it has stopped.
-func gated(ctx context.Context, gate *github.Gate) <-chan struct{} {
+// goodbyeWithin bounds leaving what deploy tools wait for to other servers.
+const goodbyeWithin = 2 * time.Second
+
+// gated lets a gate work until ctx is over, and leaves what waits then to other servers. The channel is closed when it has
+// stopped.
+func gated(ctx context.Context, gate *github.Gate, waits *store.Waits, log *slog.Logger) <-chan struct{} {
 	stopped := make(chan struct{})
 	if gate == nil {
 		close(stopped)
@@ -36,6 +48,11 @@ func gated(ctx context.Context, gate *github.Gate) <-chan struct{} {
 	go func() {
 		defer close(stopped)
 		gate.Run(ctx)
+		goodbye, done := context.WithTimeout(context.WithoutCancel(ctx), goodbyeWithin)
+		defer done()
+		if err := waits.Leave(goodbye); err != nil {
+			log.Warn("left without a goodbye to the store: other servers wait before they go on with what GitHub waits for", "error", err)
+		}
 	}()
 	return stopped
 }

@@ -52,9 +52,16 @@ of a CI system, service accounts of a cluster, and people:
     - url: https://token.actions.githubusercontent.com
       audience: golive
       grants:
-        - match: {repository: acme/shop, ref: refs/heads/main}
+        - match: {repository: acme/shop, environment: production, job_workflow_ref: acme/shop/.github/workflows/deploy.yml@refs/heads/main}
           rights: [hook, operate]
+          services: [shop/production]
           name: repository
+        - match: {repository: acme/shop}
+          rights: [view]
+          name: repository
+
+All claims under match have to fit; services, where they are written, are those that the rights are for (view is for all). A job
+of GitHub Actions with permissions: {id-token: write} gets its token by itself, for golive with --server.
 
 Hooks that sign their messages (/v1/hooks/generic, /v1/hooks/github) are heard if $GOLIVE_HOOK_SECRET or $GOLIVE_GITHUB_SECRET
 holds their secret, of 20 characters or more (openssl rand -hex 32). While a new one takes the place of an old one both count,
@@ -63,7 +70,7 @@ with a comma between them; so no secret holds a comma.
 A job of GitHub Actions waits for the checks where golive is a GitHub App that is a protection rule of its environment:
 $GOLIVE_GITHUB_APP_ID and $GOLIVE_GITHUB_APP_KEY (a private key in PEM) say which, its webhook is
 /v1/hooks/github/deployment-protection/, and $GOLIVE_GITHUB_MAX_WAIT (1h) how long it waits for what is not ready before it
-refuses. $GOLIVE_GITHUB_API is the API of an enterprise's own server.
+refuses; a plan may say less (gate: {max_wait: 10m}). $GOLIVE_GITHUB_API is the API of an enterprise's own server.
 
 Plans are read again when they change; a rollout keeps the plan it began with.
 
@@ -188,7 +195,8 @@ func (p *program) serve(ctx context.Context, o serving) error {
 		Report: p.storyOf, Remember: p.remembering(ctx, log), Address: address, LinkKey: key,
 		Evidence: func(sha string) (io.ReadCloser, error) { return p.evidenceDir().Open(sha) },
 	})
-	gate, err := p.gate(s.Desk(), log)
+	waits := waitsOf(kept, o)
+	gate, err := p.gate(s.Desk(), waits, o.ttl, log)
 	if err != nil {
 		return err
 	}
@@ -204,7 +212,7 @@ func (p *program) serve(ctx context.Context, o serving) error {
 	defer end()
 	guarded := make(chan struct{})
 	go func() { s.Run(run); close(guarded) }()
-	answered := gated(run, gate)
+	answered := gated(run, gate, waits, log)
 	go p.retain(run, kept, o, log)
 	select {
 	case err = <-ended:

@@ -23,21 +23,31 @@ import (
 // servers are golive serve, as one call of the command line speaks to it: one server, or several that share a store, of
 // which any will do.
 type servers struct {
-	addresses []string // with no slash at the end
-	token     string   // empty: none is sent
+	addresses []string  // with no slash at the end
+	token     string    // empty: there is none, and the identity is sent
+	identity  *identity // of the job; nil: it has none, or a token
 	web       *http.Client
-	tell      func(string) // says that nobody answers, and that the call goes on trying
-	at        int          // the place of the one that is asked next
+	hide      func(string) string // takes secrets out of what a server says; nil: there are none
+	tell      func(string)        // says that nobody answers, and that the call goes on trying
+	at        int                 // the place of the one that is asked next
 }
 
-// servers reads --server, and the token from the environment: a flag would show it to whoever lists processes.
+// servers reads --server, and the token from the environment: a flag would show it to whoever lists processes. A job of
+// GitHub Actions needs none, if it may prove who it is.
 func (p *program) servers() (*servers, error) {
 	s := &servers{
 		web:  &http.Client{Transport: transport(), CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 		tell: func(text string) { fmt.Fprintf(p.err, "golive: %s\n", text) },
+		hide: p.secrets.hide,
 	}
 	s.token, _ = p.secrets.from(p.env)("GOLIVE_TOKEN")
 	s.token = strings.TrimSpace(s.token)
+	if s.token == "" {
+		var err error
+		if s.identity, err = p.identity(s.web); err != nil {
+			return nil, err
+		}
+	}
 	for text := range strings.SplitSeq(p.settings.Server, ",") {
 		address, err := url.Parse(strings.TrimSpace(text))
 		switch {
@@ -45,7 +55,7 @@ func (p *program) servers() (*servers, error) {
 			return nil, fail(exitUsage, "--server: each address is like https://golive.example.com, with commas between several")
 		case address.User != nil:
 			return nil, fail(exitUsage, "--server: put the token into GOLIVE_TOKEN, and not into the address, which is told in many places")
-		case address.Scheme == "http" && s.token != "" && !local(address.Hostname()):
+		case address.Scheme == "http" && (s.token != "" || s.identity != nil) && !local(address.Hostname()):
 			fmt.Fprintf(p.err, "golive: %s is not spoken to with TLS: whoever is on the way there reads the token\n", address.Host)
 		}
 		s.addresses = append(s.addresses, strings.TrimRight(address.String(), "/"))
@@ -117,8 +127,14 @@ func (s *servers) request(ctx context.Context, c errand) (*http.Request, error) 
 	if err != nil {
 		return nil, err
 	}
-	if s.token != "" {
-		r.Header.Set("Authorization", "Bearer "+s.token)
+	token := s.token
+	if s.identity != nil {
+		if token, err = s.identity.get(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
 	}
 	if c.key != "" {
 		r.Header.Set("Idempotency-Key", c.key)
@@ -154,14 +170,22 @@ func (s *servers) once(r *http.Request) (io.ReadCloser, error) {
 	}
 	no := &refusal{address: address, status: response.StatusCode}
 	if json.Unmarshal(text, &said) == nil && said.Error != "" {
-		no.text, no.rollout = guard.Line(said.Error, 1000), guard.Line(said.Rollout, 200)
+		no.text, no.rollout = s.line(said.Error, 1000), s.line(said.Rollout, 200)
 	} else {
 		no.text = fmt.Sprintf("it answers %s, and not as golive serve does (is this its address?)", response.Status)
 		if to := response.Header.Get("Location"); to != "" && response.StatusCode/100 == 3 {
-			no.text += "; it points to " + guard.Line(to, 200)
+			no.text += "; it points to " + s.line(to, 200)
 		}
 	}
 	return nil, no
+}
+
+// line is what a server says, as it is told.
+func (s *servers) line(text string, most int) string {
+	if s.hide != nil {
+		text = s.hide(text)
+	}
+	return guard.Line(text, most)
 }
 
 // ask asks until a server answers, each in turn, for as long as patience lasts. Only an errand that may be repeated is to be
@@ -269,9 +293,12 @@ func (s *servers) insist(ctx context.Context, patience time.Duration, do func(co
 	for tries := 1; ; tries++ {
 		err := do(ctx)
 		var no *refusal
+		var known *exit
 		switch {
 		case err == nil:
 			return nil
+		case errors.As(err, &known):
+			return err
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case errors.As(err, &no) && !no.passing():
@@ -323,6 +350,10 @@ func (s *servers) mend(err error) error {
 		return err
 	case !errors.As(err, &no):
 		return fail(exitUnknown, "no server answers: %w\nIs golive serve running there? --server (or GOLIVE_SERVER) says where", err)
+	case no.status == http.StatusUnauthorized && s.identity != nil:
+		return fail(exitUsage, "%w\nThe server does not take the identity token of this job: its file of --oidc names https://token.actions.githubusercontent.com with the audience %s (golive serve --help)", err, audience)
+	case no.status == http.StatusForbidden && s.identity != nil:
+		return fail(exitUsage, "%w\nIn the file of --oidc of the server, write a grant that fits this job: its repository, ref, environment or job_workflow_ref, and the service (golive serve --help)", err)
 	case no.status == http.StatusUnauthorized && s.token == "":
 		return fail(exitUsage, "%w\nSet GOLIVE_TOKEN to a token that the server knows: golive serve token NAME RIGHT,RIGHT makes one", err)
 	case no.status == http.StatusUnauthorized:

@@ -232,7 +232,7 @@ func checkDeployment(t *testing.T, d apps.Deployment, s core.Service, n networki
 			t.Errorf("%s cannot reach it: only %v can", tool, let)
 		}
 	}
-	for _, name := range []string{"GOLIVE_HOOK_SECRET", "GOLIVE_GITHUB_SECRET"} {
+	for _, name := range []string{"GOLIVE_HOOK_SECRET", "GOLIVE_GITHUB_SECRET", "GOLIVE_GITHUB_APP_ID", "GOLIVE_GITHUB_APP_KEY"} {
 		if !slices.ContainsFunc(c.Env, func(e core.EnvVar) bool {
 			return e.Name == name && e.ValueFrom.SecretKeyRef.Optional != nil && *e.ValueFrom.SecretKeyRef.Optional
 		}) {

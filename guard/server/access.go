@@ -34,10 +34,52 @@ var Rights = []Right{View, Deliver, Operate, Approve}
 type Caller struct {
 	Name   string
 	Rights []Right
+	// Services are those for which a right holds, by the right: SERVICE, SERVICE/ENVIRONMENT, or how that begins with a *
+	// at the end. A right that is not among them holds for all.
+	Services map[Right][]string
 }
 
-// May says whether the caller has a right.
+// May says whether the caller has a right, for some service at least.
 func (c Caller) May(r Right) bool { return slices.Contains(c.Rights, r) }
+
+// MayFor says whether the caller has a right for the target SERVICE/ENVIRONMENT.
+func (c Caller) MayFor(r Right, target string) bool {
+	services, limited := c.Services[r]
+	return c.May(r) && (!limited || slices.ContainsFunc(services, func(named string) bool { return covers(named, target) }))
+}
+
+// MayForAll says whether the caller has a right for every service.
+func (c Caller) MayForAll(r Right) bool {
+	_, limited := c.Services[r]
+	return c.May(r) && !limited
+}
+
+// covers says whether a target is among those that are named.
+func covers(named, target string) bool {
+	if beginning, open := strings.CutSuffix(named, "*"); open {
+		return strings.HasPrefix(target, beginning)
+	}
+	return target == named || strings.HasPrefix(target, named+"/")
+}
+
+// give gives the caller a right for some services; none: for all. What it had it keeps.
+func (c *Caller) give(r Right, services []string) {
+	had, limited := c.Services[r]
+	switch {
+	case c.May(r) && !limited: // for all, already
+		return
+	case len(services) == 0:
+		delete(c.Services, r)
+	default:
+		if c.Services == nil {
+			c.Services = map[Right][]string{}
+		}
+		c.Services[r] = append(slices.Clone(had), services...)
+	}
+	if !c.May(r) {
+		c.Rights = append(c.Rights, r)
+	}
+}
 
 // Access says who may do what. The zero value lets nobody in.
 type Access struct {

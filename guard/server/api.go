@@ -419,9 +419,9 @@ func (s *Server) exportJournal(w http.ResponseWriter, r *http.Request) error {
 
 // backup sends a copy of the store, which is whole or not sent.
 func (s *Server) backup(w http.ResponseWriter, r *http.Request) error {
-	if c := callerOf(r.Context()); !c.May(View) {
-		s.refused(r, c.Name, "has not the right "+string(View))
-		refuse(w, http.StatusForbidden, fmt.Sprintf("%s may not do this: it takes the rights %q and %q", cmp.Or(c.Name, "this caller"), View, Approve))
+	if c := callerOf(r.Context()); !c.May(View) || !c.MayForAll(Approve) {
+		s.refused(r, c.Name, "has not the rights "+string(View)+" and "+string(Approve)+" for all services")
+		refuse(w, http.StatusForbidden, fmt.Sprintf("%s may not do this: it takes the rights %q and %q, for all services", cmp.Or(c.Name, "this caller"), View, Approve))
 		return nil
 	}
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(backupWithin))

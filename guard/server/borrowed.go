@@ -122,7 +122,7 @@ func (l *lent) of(r *http.Request) (*borrowed, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	b := l.byID[r.PathValue("lease")]
-	if b == nil || b.caller != who(r.Context()) {
+	if b == nil || b.caller != who(r.Context()) || !callerOf(r.Context()).MayFor(Operate, b.guarding.lease.Target) {
 		return nil, leaseGoneError{}
 	}
 	return b, nil
@@ -189,6 +189,13 @@ func (s *Server) lendRollout(w http.ResponseWriter, r *http.Request, o opening) 
 		return err
 	}
 	release := guard.Release{Service: chosen.Plan.Service, Environment: chosen.Plan.Environment, From: o.From, To: o.To}
+	about := target(release.Service, release.Environment)
+	if err := permit(ctx, about); err != nil {
+		return err
+	}
+	if o.Purpose != guard.ToWatch && !callerOf(ctx).MayFor(Approve, about) {
+		return errLendsEvidence
+	}
 	if err := release.Validate(); err != nil {
 		return &InvalidError{err}
 	}
@@ -210,7 +217,7 @@ func (s *Server) lendRollout(w http.ResponseWriter, r *http.Request, o opening) 
 	var id string
 	inTheWay, old, err := desk.makeRoom(ctx, delivery, o.Purpose, release.To, func() (err error) {
 		lease, id, err = s.Store.Lend(ctx, desk.stamped(ctx, delivery), store.Opening{
-			Rollout: release.ID, Target: target(release.Service, release.Environment),
+			Rollout: release.ID, Target: about,
 			Records: []store.Entry{{At: begins.At, Kind: kind, Data: data}},
 		}, session)
 		return err
@@ -319,7 +326,7 @@ func (s *Server) believed(ctx context.Context, b *borrowed, h history, e guard.E
 	if offset := e.Offset(); offset != 0 {
 		return e, s.handedOn(ctx, h, e, offset)
 	}
-	if o, ok := e.Fact.(guard.Ordered); ok && o.Verb == guard.OrderProceed && !caller.May(Approve) {
+	if o, ok := e.Fact.(guard.Ordered); ok && o.Verb == guard.OrderProceed && !caller.MayFor(Approve, b.guarding.lease.Target) {
 		return e, errApprove
 	}
 	e.Fact = by(e.Fact, caller.Name, caller.Name)

@@ -28,10 +28,50 @@ func (d desk) temporary(ctx context.Context, doing string, err error) {
 	var invalid *InvalidError
 	switch {
 	case err == nil, ctx.Err() != nil, errors.As(err, &underWay), errors.As(err, &invalid),
-		errors.Is(err, guard.ErrNoPlan), errors.Is(err, guard.ErrNoRollout), errors.Is(err, guard.ErrOver):
+		errors.Is(err, guard.ErrNoPlan), errors.Is(err, guard.ErrNoRollout), errors.Is(err, guard.ErrOver),
+		errors.Is(err, guard.ErrForbidden):
 		return
 	}
 	d.Log.Warn("a caller has to try again", "caller", who(ctx), "doing", doing, "error", d.Clean(err.Error()))
+}
+
+// permit says why whoever sends a request may not do for a target what the request is for; nil: that is permitted. What a
+// tool has signed, a link lets do, or golive does by itself takes no right.
+func permit(ctx context.Context, target string) error {
+	right := originOf(ctx).right
+	if right == "" {
+		return nil
+	}
+	return permitWith(ctx, right, target)
+}
+
+func permitWith(ctx context.Context, right Right, target string) error {
+	if c := callerOf(ctx); !c.MayFor(right, target) {
+		return forbidden(fmt.Sprintf("%s may not do this for %s: it takes the right %q there", cmp.Or(c.Name, "this caller"), guard.Line(target, 200), right))
+	}
+	return nil
+}
+
+// permitFact is permit for a fact that a rollout is to be told.
+func (d desk) permitFact(ctx context.Context, id string, f guard.Fact) error {
+	right := originOf(ctx).right
+	if right == "" || len(callerOf(ctx).Services) == 0 { // which is known without the store
+		return nil
+	}
+	if o, ordered := f.(guard.Ordered); ordered && o.Verb == guard.OrderProceed && right == Operate {
+		right = Approve
+	}
+	if mine := d.guards(id); mine != nil { // also while the store is away
+		return permitWith(ctx, right, mine.lease.Target)
+	}
+	one, err := d.Store.Find(ctx, id)
+	if errors.Is(err, store.ErrNoRollout) {
+		return guard.ErrNoRollout
+	}
+	if err != nil {
+		return err
+	}
+	return permitWith(ctx, right, one.Target)
 }
 
 var _ guard.Desk = desk{}
@@ -48,6 +88,9 @@ func (d desk) Open(ctx context.Context, delivery guard.Delivery, r guard.Release
 		return "", err
 	}
 	r.Service, r.Environment = chosen.Plan.Service, chosen.Plan.Environment
+	if err := permit(ctx, target(r.Service, r.Environment)); err != nil {
+		return "", err
+	}
 	if err := r.Validate(); err != nil {
 		return "", &InvalidError{err}
 	}
@@ -220,6 +263,9 @@ func (e *InvalidError) Unwrap() error { return e.err }
 // Tell implements guard.Desk.
 func (d desk) Tell(ctx context.Context, delivery guard.Delivery, id string, f guard.Fact) (err error) {
 	defer func() { d.temporary(ctx, "tell a rollout", err) }()
+	if err := d.permitFact(ctx, id, f); err != nil {
+		return err
+	}
 	name := sender(ctx, delivery)
 	e := guard.Event{At: clock(), Fact: by(f, name, d.person(ctx, id, f, name))}
 	kind, data, err := e.Encode()
@@ -405,6 +451,15 @@ func (d desk) Get(ctx context.Context, id string) (*guard.Plan, guard.State, err
 	return h.plan, h.state, err
 }
 
+// Plan implements guard.Desk.
+func (d desk) Plan(r guard.Release) (*guard.Plan, error) {
+	chosen, err := d.Plans.For(r.Service, r.Environment)
+	if err != nil {
+		return nil, err
+	}
+	return chosen.Plan, nil
+}
+
 // checksHold is how long the answers of checks are given again to who asks for the same.
 const checksHold = time.Minute
 
@@ -416,6 +471,9 @@ func (d desk) Check(ctx context.Context, r guard.Release) (findings []guard.Find
 		return nil, err
 	}
 	r.Service, r.Environment = chosen.Plan.Service, chosen.Plan.Environment
+	if err := permit(ctx, target(r.Service, r.Environment)); err != nil {
+		return nil, err
+	}
 	if err := r.Validate(); err != nil {
 		return nil, &InvalidError{err}
 	}

@@ -51,6 +51,9 @@ type Grant struct {
 	Match map[string]string `yaml:"match"`
 	// Rights are given to tokens that fit.
 	Rights []Right `yaml:"rights"`
+	// Services are those for which the rights are given: SERVICE, SERVICE/ENVIRONMENT, or how that begins with a * at the
+	// end; none: all. The right to view cannot be limited, for lists and counts are of all services.
+	Services []string `yaml:"services"`
 	// Name is the claim that names the caller in journals; empty: email, or sub where there is none. A token without
 	// the claim does not fit.
 	Name string `yaml:"name"`
@@ -177,6 +180,14 @@ func (i *Issuer) check(lookup func(string) (string, bool), report func(path []an
 		for k, r := range g.Rights {
 			if !slices.Contains(Rights, r) {
 				report([]any{"grants", n, "rights", k}, "%q is no right; there are view, hook, operate and approve", r)
+			}
+			if r == View && len(g.Services) > 0 {
+				report([]any{"grants", n, "rights", k}, "view is for all services, whose lists have all of them: give it in a grant of its own, without services")
+			}
+		}
+		for k, named := range g.Services {
+			if strings.Trim(named, "*") == "" || strings.Contains(strings.TrimSuffix(named, "*"), "*") {
+				report([]any{"grants", n, "services", k}, "%q: write SERVICE, SERVICE/ENVIRONMENT, or how that begins with a * at the end", named)
 			}
 		}
 	}
@@ -345,9 +356,7 @@ func (i *Issuer) callerOf(claims map[string]any) Caller {
 			c.Name = name
 		}
 		for _, r := range g.Rights {
-			if !c.May(r) {
-				c.Rights = append(c.Rights, r)
-			}
+			c.give(r, g.Services)
 		}
 	}
 	if c.Name == "" {

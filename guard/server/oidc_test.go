@@ -225,15 +225,15 @@ func TestIdentity(t *testing.T) {
 		want        Caller
 		problem     string // part of it
 	}{
-		{"good", i.sign(t, i.claims(nil)), Caller{"acme/shop", []Right{Deliver}}, ""},
-		{"several audiences", i.sign(t, i.claims(map[string]any{"aud": []string{"x", "golive"}})), Caller{"acme/shop", []Right{Deliver}}, ""},
-		{"just expired, for another clock", i.sign(t, i.claims(map[string]any{"exp": now.Add(-10 * time.Second).Unix()})), Caller{"acme/shop", []Right{Deliver}}, ""},
-		{"two grants", i.sign(t, i.claims(map[string]any{"groups": []string{"all", "oncall"}})), Caller{"acme/shop", []Right{Deliver, View, Operate}}, ""},
-		{"a person", i.sign(t, i.claims(map[string]any{"repository": nil, "groups": "oncall", "email": "ann@acme.example", "email_verified": true})), Caller{"ann@acme.example", []Right{View, Operate}}, ""},
-		{"a person's own word for the address", i.sign(t, i.claims(map[string]any{"repository": nil, "groups": "oncall", "email": "ann@acme.example", "email_verified": false, "sub": "7"})), Caller{"7", []Right{View, Operate}}, ""},
-		{"other repository", i.sign(t, i.claims(map[string]any{"repository": "acme/shop2", "sub": "s"})), Caller{"s", nil}, ""},
-		{"pull request", i.sign(t, i.claims(map[string]any{"ref": "refs/pull/7/merge", "sub": "s"})), Caller{"s", nil}, ""},
-		{"missing claim", i.sign(t, i.claims(map[string]any{"ref": nil, "sub": "s"})), Caller{"s", nil}, ""},
+		{"good", i.sign(t, i.claims(nil)), Caller{Name: "acme/shop", Rights: []Right{Deliver}}, ""},
+		{"several audiences", i.sign(t, i.claims(map[string]any{"aud": []string{"x", "golive"}})), Caller{Name: "acme/shop", Rights: []Right{Deliver}}, ""},
+		{"just expired, for another clock", i.sign(t, i.claims(map[string]any{"exp": now.Add(-10 * time.Second).Unix()})), Caller{Name: "acme/shop", Rights: []Right{Deliver}}, ""},
+		{"two grants", i.sign(t, i.claims(map[string]any{"groups": []string{"all", "oncall"}})), Caller{Name: "acme/shop", Rights: []Right{Deliver, View, Operate}}, ""},
+		{"a person", i.sign(t, i.claims(map[string]any{"repository": nil, "groups": "oncall", "email": "ann@acme.example", "email_verified": true})), Caller{Name: "ann@acme.example", Rights: []Right{View, Operate}}, ""},
+		{"a person's own word for the address", i.sign(t, i.claims(map[string]any{"repository": nil, "groups": "oncall", "email": "ann@acme.example", "email_verified": false, "sub": "7"})), Caller{Name: "7", Rights: []Right{View, Operate}}, ""},
+		{"other repository", i.sign(t, i.claims(map[string]any{"repository": "acme/shop2", "sub": "s"})), Caller{Name: "s", Rights: nil}, ""},
+		{"pull request", i.sign(t, i.claims(map[string]any{"ref": "refs/pull/7/merge", "sub": "s"})), Caller{Name: "s", Rights: nil}, ""},
+		{"missing claim", i.sign(t, i.claims(map[string]any{"ref": nil, "sub": "s"})), Caller{Name: "s", Rights: nil}, ""},
 		{"expired", i.sign(t, i.claims(map[string]any{"exp": now.Add(-time.Minute).Unix()})), Caller{}, "has expired"},
 		{"without an end", i.sign(t, i.claims(map[string]any{"exp": nil})), Caller{}, "has expired"},
 		{"not yet", i.sign(t, i.claims(map[string]any{"nbf": now.Add(2 * time.Minute).Unix()})), Caller{}, "does not hold yet"},
@@ -261,6 +261,100 @@ func TestIdentity(t *testing.T) {
 				t.Errorf("got %v and the error %v, want %v", got, err, c.want)
 			}
 		})
+	}
+}
+
+// TestWorkflow is about tokens as GitHub gives them to the jobs of a workflow: who may do what, and for which service.
+func TestWorkflow(t *testing.T) {
+	i, other := newIssuer(t), newIssuer(t)
+	trusted, err := ParseIssuers(fmt.Appendf(nil, `
+issuers:
+  - url: %s
+    audience: golive
+    grants:
+      - match: {repository: acme/shop, environment: production, job_workflow_ref: acme/shop/.github/workflows/deploy.yml@refs/heads/main}
+        rights: [operate, hook]
+        services: [shop/production]
+        name: repository
+      - match: {repository: acme/shop, ref: refs/heads/main}
+        rights: [operate]
+        services: [shop/staging, preview-*]
+        name: repository
+      - match: {repository: acme/shop}
+        rights: [view]
+        name: repository
+      - match: {repository: acme/platform}
+        rights: [operate]
+        services: [shop]
+        name: repository
+      - match: {repository: acme/platform, actor: ann}
+        rights: [operate]
+        name: repository
+`, i.URL), nothing)
+	if err != nil {
+		t.Fatal(err)
+	}
+	job := func(changes map[string]any) map[string]any {
+		claims := i.claims(map[string]any{
+			"sub": "repo:acme/shop:environment:production", "environment": "production", "actor": "bob", "event_name": "push", "runner_environment": "github-hosted",
+			"job_workflow_ref": "acme/shop/.github/workflows/deploy.yml@refs/heads/main", "workflow_ref": "acme/shop/.github/workflows/deploy.yml@refs/heads/main",
+		})
+		maps.Copy(claims, changes)
+		return claims
+	}
+	type may map[Right][]string // targets, of those below
+	targets := []string{"shop/production", "shop/staging", "preview-7/test", "shopping/production", "other/production"}
+	for _, c := range []struct {
+		name    string
+		claims  map[string]any
+		may     may
+		problem string
+	}{
+		{"the job", job(nil), may{Operate: {"shop/production", "shop/staging", "preview-7/test"}, Deliver: {"shop/production"}, View: targets}, ""},
+		{"another environment", job(map[string]any{"environment": "test"}), may{Operate: {"shop/staging", "preview-7/test"}, View: targets}, ""},
+		{"another workflow", job(map[string]any{"job_workflow_ref": "acme/shop/.github/workflows/evil.yml@refs/heads/main"}), may{Operate: {"shop/staging", "preview-7/test"}, View: targets}, ""},
+		{"the workflow of a branch", job(map[string]any{"job_workflow_ref": "acme/shop/.github/workflows/deploy.yml@refs/heads/x", "ref": "refs/heads/x"}), may{View: targets}, ""},
+		{"a pull request", job(map[string]any{"ref": "refs/pull/7/merge", "environment": nil}), may{View: targets}, ""},
+		{"a repository beside it", job(map[string]any{"repository": "acme/shop2"}), may{}, ""},
+		{"a fork", job(map[string]any{"repository": "mallory/shop"}), may{}, ""},
+		{"all environments", job(map[string]any{"repository": "acme/platform"}), may{Operate: {"shop/production", "shop/staging"}}, ""},
+		{"limited and not", job(map[string]any{"repository": "acme/platform", "actor": "ann"}), may{Operate: targets}, ""},
+		{"another audience", job(map[string]any{"aud": "https://github.com/acme"}), nil, "audience"},
+		{"expired", job(map[string]any{"exp": time.Now().Add(-5 * time.Minute).Unix()}), nil, "has expired"},
+		{"another issuer", job(map[string]any{"iss": "https://token.actions.githubusercontent.com/acme"}), nil, ErrUnknownToken.Error()},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			caller, err := trusted.Identity(t.Context(), i.sign(t, c.claims))
+			if c.problem != "" {
+				if err == nil || !strings.Contains(err.Error(), c.problem) || len(caller.Rights) > 0 {
+					t.Fatalf("got %v and the error %v, want one with %q", caller, err, c.problem)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, right := range Rights {
+				var got []string
+				for _, target := range targets {
+					if caller.MayFor(right, target) {
+						got = append(got, target)
+					}
+				}
+				if !slices.Equal(got, c.may[right]) || caller.May(right) != (len(got) > 0) || caller.MayForAll(right) != (len(got) == len(targets)) {
+					t.Errorf("%s: %v (for all: %v), want %v", right, got, caller.MayForAll(right), c.may[right])
+				}
+			}
+		})
+	}
+	// The right key under a name that nobody knows, and a foreign key under a name that is known.
+	for name, token := range map[string]string{
+		"unknown kid": signWith(t, jose.RS256, i.keys["first"], "nobody knows it", job(nil)),
+		"foreign key": signWith(t, jose.RS256, other.keys["first"], "first", job(nil)),
+	} {
+		if caller, err := trusted.Identity(t.Context(), token); err == nil || errors.Is(err, ErrIssuerAway) || len(caller.Rights) > 0 {
+			t.Errorf("%s: got %v and the error %v", name, caller, err)
+		}
 	}
 }
 
@@ -364,6 +458,9 @@ func TestParseIssuers(t *testing.T) {
 		{"star within", strings.Replace(good, "x*", `"a*b"`, 1), "line 5 of the issuers: sub: write the value"},
 		{"no rights", strings.Replace(good, "[hook]", "[]", 1), "line 5 of the issuers: rights are missing"},
 		{"unknown right", strings.Replace(good, "[hook]", "[hook, root]", 1), `line 6 of the issuers: "root" is no right`},
+		{"services to view", strings.Replace(good, "[hook]", "[hook, view]\n    services: [shop]", 1), "line 6 of the issuers: view is for all services"},
+		{"every service, by a star", strings.Replace(good, "[hook]", "[hook]\n    services: [shop, '*']", 1), `line 7 of the issuers: "*": write SERVICE`},
+		{"a service with a star within", strings.Replace(good, "[hook]", "[hook]\n    services: ['a*/prod']", 1), `line 7 of the issuers: "a*/prod": write SERVICE`},
 		{"no grants", good[:strings.Index(good, "  grants")], "line 2 of the issuers: grants are missing"},
 		{"twice", good + strings.TrimPrefix(good, "issuers:\n"), "line 7 of the issuers: there is another"},
 		{"no secret", strings.Replace(good, "  grants", "  client_id: golive\n  client_secret_env: NOWHERE\n  grants", 1), "line 5 of the issuers: the variable NOWHERE"},

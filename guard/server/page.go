@@ -124,6 +124,9 @@ type forbidden string
 
 func (f forbidden) Error() string { return string(f) }
 
+// Is makes it a guard.ErrForbidden, which hooks know.
+func (f forbidden) Is(err error) bool { return err == guard.ErrForbidden }
+
 // troubled answers a page that is none, with what went wrong and what to do about it.
 func (s *Server) troubled(w http.ResponseWriter, r *http.Request, err error) {
 	var bad badRequest

@@ -244,7 +244,7 @@ func portray(h history, one shown, c Caller, now time.Time) portrait {
 	p.Notices = notices(h, one, now)
 	p.Bar = barOf(h.plan, st)
 	p.Incident = panelOf(h, one, now)
-	p.Acts, p.MayAct = acts(h, c, now), c.May(Operate)
+	p.Acts, p.MayAct = acts(h, c, now), c.MayFor(Operate, targetOf(st))
 	if r := one.Ruling; r != nil {
 		p.Decided, p.Rule, p.Odds = r, report.Meaning(r.Rule), report.Against(r.LogOdds)
 		p.Missing = report.Missing(*r)
@@ -403,7 +403,7 @@ func barOf(plan *guard.Plan, st guard.State) bar {
 // acts are what the caller can do about a rollout now: neither what makes no sense, nor what he has no right to.
 func acts(h history, c Caller, now time.Time) (all []act) {
 	st := h.state
-	if !c.May(Operate) || st.Ended() || st.Phase == "" {
+	if !c.MayFor(Operate, targetOf(st)) || st.Ended() || st.Phase == "" {
 		return nil
 	}
 	all = responses(h, c, now)
@@ -479,7 +479,7 @@ func orders(st guard.State, c Caller) (all []act) {
 			Says: fmt.Sprintf("This part ends at %s at the latest. It gets more time to come to something.", report.Clock(st.Until)),
 		})
 	}
-	if c.May(Approve) && watches && st.Seen > 0 && (st.Phase == guard.Baking || !led(st)) {
+	if c.MayFor(Approve, targetOf(st)) && watches && st.Seen > 0 && (st.Phase == guard.Baking || !led(st)) {
 		all = append(all, act{
 			ID: "proceed", Verb: string(guard.OrderProceed), Name: "Proceed anyway", Danger: true, Why: true, Sure: "Yes, I answer for it: proceed",
 			Says: "It goes on although harm is not excluded. Your name stands in the journal for that.",

@@ -211,3 +211,6 @@ func (p *Plans) For(service, environment string) (Chosen, error) {
 func target(service, environment string) string {
 	return service + "/" + environment
 }
+
+// targetOf is what a rollout is about.
+func targetOf(s guard.State) string { return target(s.Release.Service, s.Release.Environment) }

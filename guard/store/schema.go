@@ -79,6 +79,18 @@ var migrations = [][]string{
 		`INSERT INTO golive_counter VALUES (0)`,
 		`{guards}`,
 	},
+	{
+		// What deploy tools wait for; done is 1 once it was answered.
+		`CREATE TABLE golive_waits (
+			id      {name} NOT NULL PRIMARY KEY,
+			version BIGINT NOT NULL,
+			session {name},
+			body    {blob} NOT NULL,
+			at_ns   BIGINT NOT NULL,
+			done    INT    NOT NULL
+		)`,
+		`CREATE INDEX golive_waits_done ON golive_waits (done, at_ns)`,
+	},
 }
 
 // guards are triggers, in which the engines have little in common. A record goes only with its whole rollout, once

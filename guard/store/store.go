@@ -10,6 +10,7 @@
 //	lend.go      Lend: a rollout that has an owner from the beginning
 //	session.go   Join, Beat and Claim: which process lives, and what it drives
 //	lease.go     Append, Finish and Release: what the owner of a rollout does with it
+//	waits.go     Waits: what deploy tools wait for an answer to, each with one owner at a time
 //	write.go     many appends, one statement
 //	read.go      Load, Export, Find and Rollouts
 //	hints.go     Subscribe

@@ -1,11 +1,13 @@
 package github
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -49,6 +51,55 @@ func (a App) sign(next http.RoundTripper) (*ghinstallation.AppsTransport, error)
 		return nil, errors.New("private_key: is not an RSA key in PEM, from -----BEGIN to -----END (give the file that GitHub made)")
 	}
 	return signs, nil
+}
+
+// client speaks as the app itself to an API.
+func (a App) client(address string) (*github.Client, error) {
+	set := defaults()
+	made, err := set.Client()
+	if err != nil {
+		return nil, err
+	}
+	signs, err := a.sign(patient{bounded{made.Transport}})
+	if err != nil {
+		return nil, err
+	}
+	own := *made // all who are set up alike share what was made
+	own.Transport = signs
+	return enterprise(&own, address)
+}
+
+// Lacks asks GitHub what the app may do and hears, and says what of it the gate cannot do without; nothing: it has all. The
+// address is that of the API; empty: https://api.github.com. An error says that this could not be found out. It changes
+// nothing, and may be repeated. Whether the rule is switched on in an environment it does not say.
+func (a App) Lacks(ctx context.Context, address string) (lacks []string, err error) {
+	address = cmp.Or(address, defaults().Address)
+	if err := errors.Join(a.check(), checkAddress(address)); err != nil {
+		return nil, err
+	}
+	api, err := a.client(address)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, callWithin, fmt.Errorf("no answer within %v", callWithin))
+	defer cancel()
+	app, _, err := api.Apps.Get(ctx, "")
+	switch {
+	case err != nil:
+		return nil, explained(ctx, api, "what the app may do", err)
+	case app.Permissions == nil:
+		return nil, fmt.Errorf("%w: the app has no permissions, and not even none", errNonsense)
+	}
+	if level := app.Permissions.GetActions(); level != "read" && level != "write" {
+		lacks = append(lacks, "the permission Actions: read")
+	}
+	if app.Permissions.GetDeployments() != "write" {
+		lacks = append(lacks, "the permission Deployments: read and write")
+	}
+	if !slices.Contains(app.Events, "deployment_protection_rule") {
+		lacks = append(lacks, "the event Deployment protection rule")
+	}
+	return lacks, nil
 }
 
 // An installed is the way of an app to one repository. It finds its installation, and makes a token, when it is first

@@ -1,21 +1,16 @@
 package github
 
 import (
+	"context"
+	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"time"
 
-	"crypto/sha256"
-
 	"github.com/golive-dev/golive/guard"
-	"github.com/golive-dev/golive/plugins/internal/files"
 )
 
 // A stage is how far the gate is with a deployment.
@@ -30,8 +25,24 @@ const (
 	expired    stage = "expired"  // nothing has said no, and nothing could be found out in time: GitHub hears "rejected"
 )
 
-// An asked is one deployment that waits for the word of golive. It is in a file of its own before GitHub is answered, so
-// that it is gone on with after a restart.
+// Waits is where it is kept what GitHub waits for: guard/store has one, which several servers share. All is by key; every
+// change of what is kept there makes another version of it. Every method may be repeated after an error.
+type Waits interface {
+	// Read returns what is kept, and its version; 0: nothing is.
+	Read(ctx context.Context, key string) (version int64, body []byte, err error)
+	// Offer keeps what nobody goes on with yet, in place of a version; false: another one is there by now.
+	Offer(ctx context.Context, key string, version int64, body []byte) (kept bool, err error)
+	// Claim hands all to take that is not done and that no living process goes on with, this one as held says it.
+	Claim(ctx context.Context, held func(key string) bool, take func(key string, version int64, body []byte)) error
+	// Keep writes down how far the one who claimed it is; the version becomes greater by one. False: it is not for this
+	// process any more.
+	Keep(ctx context.Context, key string, version int64, body []byte, done bool) (kept bool, err error)
+	// Forget lets go of what was done before a time.
+	Forget(ctx context.Context, before time.Time) error
+}
+
+// An asked is one deployment that waits for the word of golive. It is kept before GitHub is answered, so that it is gone
+// on with after a restart, and by another server after the end of this one.
 type asked struct {
 	Repository   string        `json:"repository"` // OWNER/NAME
 	Run          int64         `json:"run"`
@@ -53,67 +64,27 @@ type asked struct {
 // another.
 func (a *asked) key() string {
 	sum := sha256.Sum256([]byte(strings.Join([]string{strings.ToLower(a.Repository), strconv.FormatInt(a.Run, 10), a.Environment}, "\x00")))
-	return hex.EncodeToString(sum[:16])
+	return "github/" + hex.EncodeToString(sum[:16])
 }
 
 func (a *asked) String() string {
 	return fmt.Sprintf("run %d of %s to %s", a.Run, a.Repository, guard.Line(a.Environment, 80))
 }
 
-// keep writes down what is asked, so that it outlasts the machine.
-func keep(dir string, a *asked) error {
+// text is how it is kept.
+func (a *asked) text() []byte {
 	text, err := json.Marshal(a)
 	if err != nil {
-		return err
+		panic(err) // it holds nothing that JSON cannot
 	}
-	if err := files.Replace(filepath.Join(dir, a.key()+".json"), append(text, '\n')); err != nil {
-		return fmt.Errorf("keep %s: %w", a, err)
-	}
-	if runtime.GOOS == "windows" { // which has no way to ask for that
-		return nil
-	}
-	folder, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("keep %s: %w", a, err)
-	}
-	defer folder.Close()
-	if err := folder.Sync(); err != nil { // else the name of the file may be lost
-		return fmt.Errorf("keep %s: %w", a, err)
-	}
-	return nil
+	return text
 }
 
-// kept reads what was asked before. A file that cannot be read is an error, for somebody may wait for the answer.
-func kept(dir string) (map[string]*asked, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
+// parse reads what text has made.
+func parse(text []byte) (*asked, error) {
+	a := new(asked)
+	if err := json.Unmarshal(text, a); err != nil {
+		return nil, fmt.Errorf("what GitHub waits for cannot be read: %w", err)
 	}
-	names, err := filepath.Glob(filepath.Join(dir, "*.json"))
-	if err != nil {
-		return nil, err
-	}
-	all := make(map[string]*asked)
-	var mistakes []error
-	for _, name := range names {
-		if strings.HasPrefix(filepath.Base(name), ".") { // of a write that was cut off
-			continue
-		}
-		text, err := os.ReadFile(name)
-		a := new(asked)
-		if err == nil {
-			err = json.Unmarshal(text, a)
-		}
-		if err == nil && a.key()+".json" != filepath.Base(name) {
-			err = errors.New("it has the name of another")
-		}
-		if err != nil {
-			mistakes = append(mistakes, fmt.Errorf("%s: %w (move it away; GitHub can send again what it held)", name, err))
-			continue
-		}
-		all[a.key()] = a
-	}
-	return all, errors.Join(mistakes...)
+	return a, nil
 }
-
-// forget removes what was answered so long ago that no run can wait for it.
-func forget(dir string, a *asked) error { return os.Remove(filepath.Join(dir, a.key()+".json")) }

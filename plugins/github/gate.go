@@ -44,9 +44,8 @@ type Gate struct {
 	few   chan struct{} // holds a place for each who asks the checks
 	app   *github.Client
 
-	mu    sync.Mutex
-	known map[string]*asked
-	busy  map[string]bool // somebody goes on with it
+	mu   sync.Mutex
+	busy map[string]bool // by their keys, those that this process goes on with
 }
 
 // GateSetup is what a gate needs.
@@ -55,9 +54,10 @@ type GateSetup struct {
 	Secrets [][]byte // that GitHub signs with; several while one takes the place of another
 	App     App
 	Address string        // of the API; empty: https://api.github.com
-	Dir     string        // where it is kept what GitHub waits for
-	MaxWait time.Duration // how long what is not ready is waited for; 0: not at all
+	Waits   Waits         // where it is kept what GitHub waits for
+	MaxWait time.Duration // how long what is not ready is waited for at most, also where a plan says more; 0: not at all
 	Every   time.Duration // how often the checks are asked meanwhile; 0: every 30 seconds
+	Claim   time.Duration // how often it is looked for what another process has left; 0: every 3 seconds
 	Sweep   time.Duration // how often it is looked for what GitHub could not deliver; 0: every 5 minutes
 	Report  func(error)   // lets the operator know; nil: nobody
 }
@@ -70,15 +70,18 @@ const (
 	commentMost = 1024                // bytes, which are no more characters than GitHub takes
 	callWithin  = 30 * time.Second    // a verdict
 	tellWithin  = 5 * time.Second     // a report, which nobody waits for
+	keepWithin  = 5 * time.Second     // writing down, of which GitHub waits for the first
+	acceptTries = 5                   // while others write under the same key
 	asksAtOnce  = 8                   // deployments whose checks are asked at the same time
 	sweepBack   = 72 * time.Hour      // as long as GitHub can redeliver
 	sweepPages  = 10
 	sweepTries  = 10 // deliveries of one message, after which it is tried once an hour
 )
 
-// OpenGate reads what was asked before. Run goes on with it.
+// OpenGate makes a gate. Run goes on with what was asked before.
 func OpenGate(s GateSetup) (*Gate, error) {
 	s.Address, s.Every, s.Sweep = cmp.Or(s.Address, "https://api.github.com"), cmp.Or(s.Every, 30*time.Second), cmp.Or(s.Sweep, 5*time.Minute)
+	s.Claim = cmp.Or(s.Claim, 3*time.Second)
 	if s.Report == nil {
 		s.Report = func(error) {}
 	}
@@ -89,11 +92,11 @@ func OpenGate(s GateSetup) (*Gate, error) {
 	if s.MaxWait < 0 || s.MaxWait > longestWait {
 		mistakes = append(mistakes, fmt.Errorf("max_wait: must be between 0 and %s, for GitHub gives a job up after 30 days", longestWait))
 	}
-	if s.Every <= 0 || s.Sweep <= 0 {
-		mistakes = append(mistakes, errors.New("every, sweep: must be longer than nothing"))
+	if s.Every <= 0 || s.Sweep <= 0 || s.Claim <= 0 {
+		mistakes = append(mistakes, errors.New("every, sweep, claim: must be longer than nothing"))
 	}
-	if s.Dir == "" {
-		mistakes = append(mistakes, errors.New("directory: missing, and what GitHub waits for has to outlast a restart"))
+	if s.Waits == nil {
+		mistakes = append(mistakes, errors.New("waits: missing, and what GitHub waits for has to outlast a restart"))
 	}
 	mistakes = append(mistakes, s.App.check())
 	if err := checkAddress(s.Address); err != nil {
@@ -103,24 +106,11 @@ func OpenGate(s GateSetup) (*Gate, error) {
 		return nil, err
 	}
 	g := &Gate{setup: s, news: make(chan struct{}, 1), few: make(chan struct{}, asksAtOnce), busy: map[string]bool{}}
-	set := defaults()
-	made, err := set.Client()
-	if err != nil {
-		return nil, err
-	}
-	signs, err := s.App.sign(patient{bounded{made.Transport}})
-	if err != nil {
-		return nil, err
-	}
-	own := *made
-	own.Transport = signs
-	if g.app, err = enterprise(&own, s.Address); err != nil {
+	var err error
+	if g.app, err = s.App.client(s.Address); err != nil {
 		return nil, err
 	}
 	g.base = g.app.BaseURL
-	if g.known, err = kept(s.Dir); err != nil {
-		return nil, fmt.Errorf("read what GitHub waits for: %w", err)
-	}
 	return g, nil
 }
 
@@ -173,7 +163,7 @@ func (g *Gate) hear(w http.ResponseWriter, r *http.Request) (heard, error) {
 	if id := github.DeliveryID(r); id != "" {
 		a.Deliveries = []string{hook.Cut(id, 80)}
 	}
-	fresh, err := g.accept(a)
+	fresh, err := g.accept(r.Context(), a)
 	switch {
 	case err != nil:
 		return heard{}, err
@@ -230,24 +220,38 @@ func (g *Gate) runOf(callback, repository string) (int64, error) {
 }
 
 // accept writes down what is asked, unless it was heard before: by the same delivery, or in another about the same
-// deployment. A later deployment of the same run is asked anew.
-func (g *Gate) accept(a *asked) (fresh bool, err error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if old := g.known[a.key()]; old != nil {
-		if old.Deployment >= a.Deployment || len(a.Deliveries) > 0 && slices.Contains(old.Deliveries, a.Deliveries[0]) {
-			return false, nil
+// deployment, here or by another server that shares the store. A later deployment of the same run is asked anew.
+func (g *Gate) accept(ctx context.Context, a *asked) (fresh bool, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, keepWithin, fmt.Errorf("no answer within %v", keepWithin))
+	defer cancel()
+	for range acceptTries {
+		version, text, err := g.setup.Waits.Read(ctx, a.key())
+		if err != nil {
+			return false, err
 		}
-		if !old.Answered { // GitHub counts the reports of both together
-			a.Reports = old.Reports
+		if version > 0 {
+			old, err := parse(text)
+			if err != nil {
+				return false, err
+			}
+			if old.Deployment >= a.Deployment || len(a.Deliveries) > 0 && slices.Contains(old.Deliveries, a.Deliveries[0]) {
+				return false, nil
+			}
+			a.Reports = 0
+			if !old.Answered { // GitHub counts the reports of both together
+				a.Reports = old.Reports
+			}
+		}
+		kept, err := g.setup.Waits.Offer(ctx, a.key(), version, a.text())
+		if err != nil {
+			return false, err
+		}
+		if kept {
+			g.wake()
+			return true, nil
 		}
 	}
-	if err := keep(g.setup.Dir, a); err != nil {
-		return false, err
-	}
-	g.known[a.key()] = a
-	g.wake()
-	return true, nil
+	return false, errors.New("others write down the same at the same time")
 }
 
 // wake lets Run look again.
@@ -258,56 +262,83 @@ func (g *Gate) wake() {
 	}
 }
 
-// Run answers what is asked until ctx is over, also what was asked before golive was started. What is not answered then is
-// gone on with the next time.
+// Run answers what is asked until ctx is over, also what was asked before golive was started, and what another process
+// has left that shares the store and stands still. What is not answered when ctx is over is gone on with the next time.
 func (g *Gate) Run(ctx context.Context) {
 	var all sync.WaitGroup
 	defer all.Wait()
 	all.Go(func() { g.sweeps(ctx) })
+	again := time.NewTicker(g.setup.Claim)
+	defer again.Stop()
+	said := "" // the same problem is told once
 	for ctx.Err() == nil {
-		for _, key := range g.idle() {
-			all.Go(func() { g.settle(ctx, key) })
+		err := g.claim(ctx, &all)
+		if ctx.Err() == nil {
+			said = g.tell(said, err)
 		}
 		select {
 		case <-g.news:
+		case <-again.C:
 		case <-ctx.Done():
 		}
 	}
 }
 
-// idle are those that are not answered, and that nobody goes on with; whoever gets them does.
-func (g *Gate) idle() (keys []string) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for key, a := range g.known {
-		if !a.Answered && !g.busy[key] {
-			g.busy[key] = true
-			keys = append(keys, key)
-		}
+// tell reports a problem that is another than the one before, and returns what was told last.
+func (g *Gate) tell(said string, err error) string {
+	if err == nil {
+		return ""
 	}
-	return keys
+	if err.Error() != said {
+		g.setup.Report(err)
+	}
+	return err.Error()
 }
 
-// settle goes on with one until it is answered.
-func (g *Gate) settle(ctx context.Context, key string) {
+// claim goes on with all that nobody does.
+func (g *Gate) claim(ctx context.Context, all *sync.WaitGroup) error {
+	limited, cancel := context.WithTimeoutCause(ctx, keepWithin, fmt.Errorf("no answer within %v", keepWithin))
+	defer cancel()
+	var problems []error
+	err := g.setup.Waits.Claim(limited, g.goesOn, func(key string, version int64, text []byte) {
+		a, err := parse(text)
+		if err != nil { // it stays claimed, and is told again when it comes again
+			problems = append(problems, err)
+			return
+		}
+		g.mu.Lock()
+		g.busy[key] = true
+		g.mu.Unlock()
+		all.Go(func() { g.settle(ctx, &claimed{asked: *a, version: version}) })
+	})
+	return errors.Join(append(problems, err)...)
+}
+
+// goesOn says whether this process goes on with what has a key.
+func (g *Gate) goesOn(key string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.busy[key]
+}
+
+// settle goes on with one until it is answered, or somebody else does.
+func (g *Gate) settle(ctx context.Context, c *claimed) {
+	said, lost := "", false
 	defer func() {
 		g.mu.Lock()
-		delete(g.busy, key)
+		delete(g.busy, c.key())
 		g.mu.Unlock()
-		if ctx.Err() == nil {
+		if lost {
 			g.wake() // another deployment may have taken its place
 		}
 	}()
-	said := "" // the same problem is told once
 	for {
-		again, err := g.step(ctx, key)
-		if ctx.Err() != nil {
+		again, err := g.step(ctx, c)
+		lost = errors.Is(err, errLost)
+		if ctx.Err() != nil || lost {
 			return
 		}
-		if err != nil && err.Error() != said {
-			said = err.Error()
-			g.setup.Report(err)
-		}
+		said = g.tell(said, err)
 		if again <= 0 {
 			return
 		}
@@ -321,41 +352,53 @@ func (g *Gate) settle(ctx context.Context, key string) {
 	}
 }
 
-// look is a copy of what is known under a key.
-func (g *Gate) look(key string) asked {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return *g.known[key]
+// A claimed is what this process goes on with, as far as it was written down.
+type claimed struct {
+	asked
+	version int64
 }
 
-// note writes down how far it is with a deployment, unless a later one has taken its place.
-func (g *Gate) note(a asked) error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	now := g.known[a.key()]
-	if now.Deployment != a.Deployment {
-		return nil
-	}
-	if now.Stage != a.Stage {
+// errLost says that another process goes on with what is asked, or that a later deployment has taken its place.
+var errLost = errors.New("somebody else goes on with it")
+
+// note writes down how far it is with a deployment. The error is errLost if that is not for this process to say any more;
+// after another one it is not known what was written, and what is asked has to be claimed again.
+func (g *Gate) note(ctx context.Context, c *claimed, a asked) error {
+	if c.Stage != a.Stage {
 		a.Since = time.Now().UTC()
 	}
-	if err := keep(g.setup.Dir, &a); err != nil {
-		return err
+	// What was said to GitHub is written down also where golive is being stopped.
+	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), keepWithin, fmt.Errorf("no answer within %v", keepWithin))
+	defer cancel()
+	kept, err := g.setup.Waits.Keep(ctx, a.key(), c.version, a.text(), a.Answered)
+	if err == nil && !kept {
+		err = errLost
 	}
-	g.known[a.key()] = &a
+	if err != nil {
+		return &notKept{err}
+	}
+	c.asked, c.version = a, c.version+1
 	return nil
 }
 
-// step asks the checks once, and tells GitHub what came of it. It says when to go on; 0: it is answered. A verdict that
-// GitHub has not heard is made anew, for what was true then may not be true now.
-func (g *Gate) step(ctx context.Context, key string) (again time.Duration, err error) {
-	a := g.look(key)
-	if a.Answered {
-		return 0, nil
-	}
+// A notKept says that something is not written down, or that it is not known whether it is.
+type notKept struct{ error }
+
+func (e *notKept) Unwrap() error { return e.error }
+
+// step asks the checks once, and tells GitHub what came of it. It says when to go on; 0: it is answered, or has to be
+// claimed again. A verdict that GitHub has not heard is made anew, for what was true then may not be true now.
+func (g *Gate) step(ctx context.Context, c *claimed) (again time.Duration, err error) {
+	defer func() {
+		var lost *notKept
+		if errors.As(err, &lost) {
+			again = 0
+		}
+	}()
+	a := c.asked
 	a.Stage = evaluating
-	if err := g.note(a); err != nil {
-		return g.setup.Every, err
+	if err := g.note(ctx, c, a); err != nil {
+		return 0, err
 	}
 	verdict, reports, err := g.ways(a)
 	if err != nil {
@@ -366,24 +409,25 @@ func (g *Gate) step(ctx context.Context, key string) (again time.Duration, err e
 		return 0, ctx.Err()
 	}
 	problem := result.problem
-	left := time.Until(a.Received.Add(g.setup.MaxWait))
+	left := time.Until(a.Received.Add(result.wait))
 	switch {
 	case result.worst == guard.Pass || result.worst == guard.Warn:
 		a.Stage = approved
 	case left > 0:
 		a.Stage = waiting
-		if err := g.report(ctx, reports, &a, result.comment(a, g.setup.MaxWait)); err != nil {
+		if err := g.report(ctx, reports, c, &a, result.comment(a)); err != nil {
 			problem = errors.Join(problem, fmt.Errorf("report on %s: %w", &a, err))
 		}
-		return min(left, g.setup.Every), errors.Join(problem, g.note(a))
+		return min(left, g.setup.Every), errors.Join(problem, g.note(ctx, c, a))
 	case result.worst == guard.Fail:
 		a.Stage = rejected
 	default:
 		a.Stage = expired
 	}
-	a.Said = result.comment(a, g.setup.MaxWait)
-	if err := g.note(a); err != nil { // what is not written down is not said
-		return g.setup.Every, errors.Join(problem, err)
+	a.Said = result.comment(a)
+	// What is not written down is not said; and whoever was replaced in the meantime says nothing.
+	if err := g.note(ctx, c, a); err != nil {
+		return 0, errors.Join(problem, err)
 	}
 	state := "rejected"
 	if a.Stage == approved {
@@ -395,7 +439,7 @@ func (g *Gate) step(ctx context.Context, key string) (again time.Duration, err e
 	switch {
 	case err == nil, errors.As(err, &refused):
 		a.Answered = true
-		return 0, errors.Join(problem, err, g.note(a))
+		return 0, errors.Join(problem, err, g.note(ctx, c, a))
 	case errors.As(err, &limited):
 		again = max(time.Until(limited.Until), g.setup.Every)
 	default:
@@ -421,12 +465,12 @@ func (g *Gate) ways(a asked) (verdict, reports *repository, err error) {
 }
 
 // report says what is being waited for, if that is something new and GitHub still listens.
-func (g *Gate) report(ctx context.Context, r *repository, a *asked, text string) error {
+func (g *Gate) report(ctx context.Context, r *repository, c *claimed, a *asked, text string) error {
 	if text == a.Said || a.Reports >= reportsMost {
 		return nil
 	}
 	a.Reports, a.Said = a.Reports+1, text
-	if err := g.note(*a); err != nil { // first, so that a crash cannot make it say more than it may
+	if err := g.note(ctx, c, *a); err != nil { // first, so that a crash cannot make it say more than it may
 		return err
 	}
 	return g.review(ctx, r, *a, "", text, tellWithin)

@@ -15,8 +15,9 @@ import (
 type judgement struct {
 	worst    guard.Verdict
 	findings []guard.Finding
-	reason   string // why nothing could be found out, for people at GitHub
-	problem  error  // the same for the operator
+	wait     time.Duration // how long what is not ready may be waited for, all in all
+	reason   string        // why nothing could be found out, for people at GitHub
+	problem  error         // the same for the operator
 }
 
 // evaluate asks the checks. Whatever is not an answer is Unknown.
@@ -27,8 +28,9 @@ func (g *Gate) evaluate(ctx context.Context, r *repository, a asked) judgement {
 	case <-ctx.Done():
 		return judgement{}
 	}
+	wait := g.wait(a.Release)
 	unknown := func(reason string, err error) judgement {
-		return judgement{reason: reason, problem: fmt.Errorf("ask the checks for %s: %w", &a, err)}
+		return judgement{wait: wait, reason: reason, problem: fmt.Errorf("ask the checks for %s: %w", &a, err)}
 	}
 	release := a.Release
 	if release.From == "" {
@@ -50,7 +52,16 @@ func (g *Gate) evaluate(ctx context.Context, r *repository, a asked) judgement {
 	case err != nil:
 		return unknown("the checks cannot be asked at the moment; the log of golive serve says why", err)
 	}
-	return judgement{worst: guard.Worst(findings), findings: findings}
+	return judgement{worst: guard.Worst(findings), findings: findings, wait: wait}
+}
+
+// wait is how long the plan of a release lets GitHub wait for it, which is no longer than the server does.
+func (g *Gate) wait(r guard.Release) time.Duration {
+	plan, err := g.setup.Desk.Plan(r)
+	if err != nil || plan.Gate.MaxWait == 0 { // that there is no plan is said when the checks are asked
+		return g.setup.MaxWait
+	}
+	return min(plan.Gate.MaxWait.Std(), g.setup.MaxWait)
 }
 
 // worstFirst is in which order verdicts are told: what has to be mended first.
@@ -58,15 +69,15 @@ var worstFirst = []guard.Verdict{guard.Fail, guard.Unknown, guard.Waiting, guard
 
 // comment says in Markdown what came of it, with the code and the remedy of whatever is in the way. What does not fit
 // into the room that GitHub gives is told by its code, and then counted.
-func (j judgement) comment(a asked, wait time.Duration) string {
+func (j judgement) comment(a asked) string {
 	about := "golive"
 	switch a.Stage {
 	case approved:
 		about += ": go"
 	case waiting:
-		about += fmt.Sprintf(": not ready, asked again until %s", clock(a.Received.Add(wait)))
+		about += fmt.Sprintf(": not ready, asked again until %s", clock(a.Received.Add(j.wait)))
 	case expired:
-		about += ": no-go, for in " + wait.String() + " it could not be found out that all is well"
+		about += ": no-go, for in " + j.wait.String() + " it could not be found out that all is well"
 	default:
 		about += ": no-go"
 	}

@@ -17,7 +17,7 @@ func (g *Gate) sweeps(ctx context.Context) {
 		if err := g.sweep(ctx); err != nil && ctx.Err() == nil {
 			g.setup.Report(fmt.Errorf("look for what GitHub could not deliver: %w", err))
 		}
-		if err := g.prune(time.Now().Add(-remembered)); err != nil {
+		if err := g.forget(ctx); err != nil && ctx.Err() == nil {
 			g.setup.Report(err)
 		}
 		select {
@@ -52,7 +52,7 @@ func (g *Gate) sweep(ctx context.Context) error {
 		_, _, err := g.app.Apps.RedeliverHookDelivery(ctx, m.newest.GetID())
 		var accepted *github.AcceptedError // which is what GitHub answers
 		if err != nil && !errors.As(err, &accepted) {
-			problems = append(problems, fmt.Errorf("redeliver %d: %w", m.newest.GetID(), g.explain(ctx, err)))
+			problems = append(problems, fmt.Errorf("redeliver %d: %w", m.newest.GetID(), explained(ctx, g.app, "webhook deliveries", err)))
 		}
 	}
 	return errors.Join(problems...)
@@ -64,7 +64,7 @@ func (g *Gate) deliveries(ctx context.Context, since time.Time) (all []*github.H
 	for range sweepPages {
 		page, response, err := g.app.Apps.ListHookDeliveries(ctx, at)
 		if err != nil {
-			return nil, g.explain(ctx, err)
+			return nil, explained(ctx, g.app, "webhook deliveries", err)
 		}
 		for _, d := range page {
 			if d.GetDeliveredAt().Before(since) {
@@ -99,22 +99,15 @@ func messages(list []*github.HookDelivery) (all []*sent) {
 	return all
 }
 
-// explain says in one sentence why the app itself has no answer.
-func (g *Gate) explain(ctx context.Context, err error) error {
-	r := &repository{owner: "the", name: "app", api: g.app, proofs: &noting{}}
-	return r.explain(ctx, need{asked: "webhook deliveries", permission: "an app with a webhook"}, err)
+// explained says in one sentence why the app itself has no answer.
+func explained(ctx context.Context, app *github.Client, asked string, err error) error {
+	r := &repository{owner: "the", name: "app", api: app, proofs: &noting{}}
+	return r.explain(ctx, need{asked: asked, permission: "an app with a webhook"}, err)
 }
 
-// prune forgets what was answered before a time.
-func (g *Gate) prune(before time.Time) error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	var problems []error
-	for key, a := range g.known {
-		if a.Answered && a.Since.Before(before) {
-			problems = append(problems, forget(g.setup.Dir, a))
-			delete(g.known, key)
-		}
-	}
-	return errors.Join(problems...)
+// forget lets go of what was answered so long ago that no run can wait for it, and no message about it comes again.
+func (g *Gate) forget(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, keepWithin, fmt.Errorf("no answer within %v", keepWithin))
+	defer cancel()
+	return g.setup.Waits.Forget(ctx, time.Now().Add(-remembered))
 }

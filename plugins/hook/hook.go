@@ -209,6 +209,8 @@ func Status(err error) int {
 	switch {
 	case errors.As(err, &refusal):
 		return refusal.Status
+	case errors.Is(err, guard.ErrForbidden):
+		return http.StatusForbidden
 	case errors.Is(err, guard.ErrNoPlan), errors.Is(err, guard.ErrNoRollout):
 		return http.StatusNotFound
 	case errors.Is(err, guard.ErrOver), errors.As(err, &underWay):

@@ -25,6 +25,7 @@ func TestFail(t *testing.T) {
 	}{
 		{"no plan", fmt.Errorf("open shop: %w", guard.ErrNoPlan), 404, "no plan is for this", false},
 		{"no rollout", guard.ErrNoRollout, 404, "there is no such rollout", false},
+		{"no right", fmt.Errorf("open: %w", guard.ErrForbidden), 403, "may not do this", false},
 		{"over", guard.ErrOver, 409, "the rollout is over", false},
 		{"under way", fmt.Errorf("open: %w", &guard.UnderWayError{ID: "shop-7"}), 409, `"rollout":"shop-7"`, false},
 		{"refusal", hook.Refuse(400, "service is missing"), 400, "service is missing", false},

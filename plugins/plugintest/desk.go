@@ -332,6 +332,14 @@ func (d *Desk) get(id string) (*guard.Plan, guard.State, error) {
 	return r.plan, r.state, nil
 }
 
+// Plan is a call of guard.Desk, which needs nothing that could be away.
+func (d *Desk) Plan(r guard.Release) (*guard.Plan, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s, err := d.planFor(r)
+	return s.plan, err
+}
+
 // Check is a call of guard.Desk.
 func (d *Desk) Check(ctx context.Context, r guard.Release) ([]guard.Finding, error) {
 	d.mu.Lock()

@@ -29,6 +29,7 @@ const app = "the app itself"
 var endpoints = []endpoint{
 	{"GET", "/repos/{owner}/{repo}/installation", app, "", (*Hub).installation},
 	{"POST", "/app/installations/{id}/access_tokens", app, "", (*Hub).mint},
+	{"GET", "/app", app, "", (*Hub).self},
 	{"GET", "/app/hook/deliveries", app, "", func(h *Hub, w http.ResponseWriter, r *http.Request) {
 		h.paged(w, r, h.lists["deliveries"], "", "cursor")
 	}},
