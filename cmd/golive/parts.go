@@ -62,6 +62,7 @@ func builtin(out io.Writer) plugins.Kit {
 			"cdevents":     cdevents.NewNotifier,
 			"chat":         chat.NewNotifier,
 			"email":        email.NewNotifier,
+			"github":       github.NewNotifier,
 			"http":         http.NewNotifier,
 			"stdout":       stdout.NewNotifier(out),
 		},

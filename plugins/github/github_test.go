@@ -22,8 +22,9 @@ import (
 )
 
 var kit = plugins.Kit{
-	Name:     "github",
-	Backends: map[string]func(guard.With) (guard.Backend, error){"github": NewBackend},
+	Name:      "github",
+	Backends:  map[string]func(guard.With) (guard.Backend, error){"github": NewBackend},
+	Notifiers: map[string]func(guard.With) (guard.Notifier, error){"github": NewNotifier},
 	Probes: map[string]func(guard.With) (guard.Probe, error){
 		"github-alerts": NewAlerts, "github-reviews": NewReviews, "github-status": NewStatus,
 	},
