@@ -367,7 +367,7 @@ func (m *machine) inform(audience string, roles []string, news News, about strin
 		Key: fmt.Sprintf("%s/%d", m.Release.ID, m.Tasks+1), Release: m.Release, At: m.now, Title: title, Text: text,
 		News: news, About: about, Audience: audience, Roles: roles, Level: m.Incident.Level, Ends: news == NewsStoodDown,
 		Progress: m.stands(),
-		Urgent: audience == "team" && news != NewsUpdate && news != NewsRecovered && news != NewsStoodDown,
+		Urgent:   audience == "team" && news != NewsUpdate && news != NewsRecovered && news != NewsStoodDown,
 	}
 	for _, i := range channels {
 		m.do(Tell{Channel: i, Notice: notice})
