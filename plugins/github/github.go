@@ -1,5 +1,5 @@
 // Package github asks GitHub about a release: which security alerts are open (alerts.go), what was run on its
-// commit (status.go), and who has approved it (reviews.go). It deploys (backend.go), shows how a rollout stands (notifier.go),
+// commit (status.go), who has approved it (reviews.go), and who has to agree before it is deployed (environment.go). It deploys (backend.go), shows how a rollout stands (notifier.go),
 // hears of deployments (deployments.go) and of people who press a button (buttons.go), and is a gate of them (gate.go). It
 // proves who it is by a token, or as an app (app.go). It is the only package that knows go-github.
 //

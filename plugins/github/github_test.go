@@ -26,7 +26,7 @@ var kit = plugins.Kit{
 	Backends:  map[string]func(guard.With) (guard.Backend, error){"github": NewBackend},
 	Notifiers: map[string]func(guard.With) (guard.Notifier, error){"github": NewNotifier},
 	Probes: map[string]func(guard.With) (guard.Probe, error){
-		"github-alerts": NewAlerts, "github-reviews": NewReviews, "github-status": NewStatus,
+		"github-alerts": NewAlerts, "github-environment": NewEnvironment, "github-reviews": NewReviews, "github-status": NewStatus,
 	},
 }
 
@@ -69,7 +69,9 @@ func newHub(t *testing.T) *hub {
 			"pulls/12/reviews":                       {review(2, "APPROVED", sha)},
 		},
 		answers: map[string]func(http.ResponseWriter, *http.Request){
-			"commits/v2":                     text(sha),
+			"commits/v2": text(sha),
+			"environments/test": text(`{"name":"test","can_admins_bypass":false,"deployment_branch_policy":{"protected_branches":true},
+				"protection_rules":[{"type":"required_reviewers","prevent_self_review":true,"reviewers":[{"type":"User"}]}]}`),
 			"collaborators/user2/permission": text(`{"permission":"write"}`),
 			"collaborators/user3/permission": text(`{"permission":"admin"}`),
 			"collaborators/user4/permission": text(`{"permission":"read"}`),
@@ -234,6 +236,7 @@ func TestContract(t *testing.T) {
 		h.lists["dependabot/alerts?severity=high"] = []object{dependabot(1, "high", "lodash", "")}
 		h.lists["commits/"+sha+"/status"] = []object{{"context": "ci/build", "state": "error"}}
 		h.lists["pulls/12/reviews"] = []object{}
+		h.answers["environments/test"] = text(`{"name":"test","can_admins_bypass":false,"protection_rules":[]}`)
 		for name, maker := range kit.Probes {
 			plugintest.Probe(t, plugintest.Make(t, maker, h.with(nil)), release, guard.Fail)
 			if t.Failed() {

@@ -545,7 +545,7 @@ func TestTokenOfAPerson(t *testing.T) {
 	if comments := h.List("comments/1"); len(comments) != 1 || field(comments[0], "user", "login") != githubtest.Person {
 		t.Errorf("comments %v", comments)
 	}
-	with["token"] = h.Installed()
+	with["token"] = h.JobToken()
 	r := plugintest.Make(t, NewNotifier, with).(*Notifier).repository
 	if name, err := r.writer(t.Context()); err != nil || name != "github-actions[bot]" {
 		t.Errorf("a token without an account writes as %q, %v", name, err)

@@ -104,7 +104,7 @@ func New(t testing.TB) *Hub {
 		key: key, tokens: map[string]granted{}, lists: map[string][]Object{}, reviews: map[string]*review{}, page: mostPage, left: -1,
 		permissions: map[string]string{
 			"actions": "write", "checks": "write", "contents": "read", "deployments": "write", "issues": "write", "metadata": "read",
-			"security_events": "write", "environments": "read", "pull_requests": "write",
+			"security_events": "write", "pull_requests": "write",
 		},
 		refs: map[string]string{"v1": Commit(1), "v2": Commit(2), "main": Commit(2)},
 		last: 7000,

@@ -124,7 +124,7 @@ func TestBounds(t *testing.T) {
 			h.Deployed("production", Commit(1), "success")
 			h.Add("environments", Object{"name": "prod/eu"})
 			h.Wait(42, "production")
-			if response, said := ask(t, h, h.Installed(), c.method, base+c.path, c.body); response.StatusCode != c.status {
+			if response, said := ask(t, h, h.JobToken(), c.method, base+c.path, c.body); response.StatusCode != c.status {
 				t.Errorf("status %d %s, want %d", response.StatusCode, said, c.status)
 			}
 		})
@@ -145,16 +145,16 @@ func TestCheckRunGrows(t *testing.T) {
 	h := New(t)
 	note := Object{"path": "golive.yaml", "start_line": 1, "end_line": 1, "annotation_level": "failure", "message": "it is so"}
 	output := Object{"title": "x", "summary": "y", "annotations": []Object{note}}
-	_, said := ask(t, h, h.Installed(), "POST", "/repos/acme/shop/check-runs", Object{"name": "golive", "head_sha": Commit(1), "output": output, "actions": []Object{}})
+	_, said := ask(t, h, h.JobToken(), "POST", "/repos/acme/shop/check-runs", Object{"name": "golive", "head_sha": Commit(1), "output": output, "actions": []Object{}})
 	var made struct{ ID int64 }
 	if err := json.Unmarshal([]byte(said), &made); err != nil {
 		t.Fatal(err)
 	}
 	output["text"] = "z"
 	path := fmt.Sprintf("/repos/acme/shop/check-runs/%d", made.ID)
-	ask(t, h, h.Installed(), "PATCH", path, Object{"output": output})
+	ask(t, h, h.JobToken(), "PATCH", path, Object{"output": output})
 	delete(output, "text")
-	_, said = ask(t, h, h.Installed(), "PATCH", path, Object{"output": output})
+	_, said = ask(t, h, h.JobToken(), "PATCH", path, Object{"output": output})
 	if !strings.Contains(said, `"annotations_count":3`) || strings.Contains(said, "it is so") || !strings.Contains(said, `"text":"z"`) {
 		t.Errorf("it answers %s", said)
 	}

@@ -51,10 +51,10 @@ var endpoints = []endpoint{
 	{"GET", "commits/{ref}/pulls", "pull_requests", "read", func(h *Hub, w http.ResponseWriter, r *http.Request) {
 		h.listed(w, r, h.lists["pulls/"+r.PathValue("ref")], "")
 	}},
-	{"GET", "environments", "environments", "read", func(h *Hub, w http.ResponseWriter, r *http.Request) {
+	{"GET", "environments", "actions", "read", func(h *Hub, w http.ResponseWriter, r *http.Request) {
 		h.listed(w, r, h.lists["environments"], "environments")
 	}},
-	{"GET", "environments/{name}", "environments", "read", (*Hub).environment},
+	{"GET", "environments/{name}", "actions", "read", (*Hub).environment},
 	{"GET", "deployments", "deployments", "read", (*Hub).listDeployments},
 	{"POST", "deployments", "deployments", "write", (*Hub).deploy},
 	{"GET", "deployments/{id}", "deployments", "read", func(h *Hub, w http.ResponseWriter, r *http.Request) { h.show(w, "deployments", "id", r) }},
@@ -166,16 +166,22 @@ func credentialsOf(r *http.Request) string {
 	return strings.TrimPrefix(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "), "token ")
 }
 
-// Who writes: the owner of the token, and the app.
+// Who writes: the owner of the token, the app, and a job of a workflow.
 const (
 	Person = "octo-person"
 	Bot    = "golive-test[bot]"
+	Job    = "github-actions[bot]"
 )
+
+const ofJob = "ghs_of_a_job_" // begins the tokens of jobs
 
 // writer is in whose name a request writes.
 func writer(r *http.Request) Object {
-	if credentialsOf(r) == Token {
+	switch credentials := credentialsOf(r); {
+	case credentials == Token:
 		return Object{"login": Person, "type": "User"}
+	case strings.HasPrefix(credentials, ofJob):
+		return Object{"login": Job, "type": "Bot"}
 	}
 	return Object{"login": Bot, "type": "Bot"}
 }
@@ -189,12 +195,12 @@ func (h *Hub) user(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, writer(r))
 }
 
-// Installed is a token of the installation that may do all that the app may.
-func (h *Hub) Installed() string {
+// JobToken is what a job of a workflow gets: it may do all that the app may, and is of another app, that of GitHub Actions.
+func (h *Hub) JobToken() string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.last++
-	token := fmt.Sprintf("ghs_of_the_installation_%d", h.last)
+	token := fmt.Sprintf("%s%d", ofJob, h.last)
 	h.tokens[token] = granted{maps.Clone(h.permissions), []string{Name}}
 	return token
 }
@@ -564,6 +570,9 @@ func (h *Hub) checkRun(w http.ResponseWriter, r *http.Request) {
 			all["status"] = "queued"
 		}
 		all["app"] = Object{"id": AppID}
+		if strings.HasPrefix(credentialsOf(r), ofJob) {
+			all["app"] = Object{"id": 15368}
+		}
 		h.add("check-runs", all)
 		answer(w, http.StatusCreated, shownRun(all))
 		return
