@@ -2,11 +2,15 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
+	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/sethvargo/go-envconfig"
 
 	"github.com/golive-dev/golive/plugins/github/githubtest"
@@ -52,6 +56,36 @@ func TestGitHubStep(t *testing.T) {
 	call(exitOK, "no pull request", "github", "comment", markdown)
 	delete(env, "GITHUB_TOKEN")
 	call(exitUsage, "GITHUB_TOKEN not set", "github", "comment", markdown)
+}
+
+// hubs are the GitHubs of scripts, by their directories.
+var hubs sync.Map
+
+// hub is the command hub: it opens a GitHub with a pull request of v2, and a deployment of it, and sets HUB to its address and
+// HUB_KEY to the key of the app. With KIND and FILE it writes what GitHub has of a kind into the file, or for asked what it
+// was asked.
+func hub(t *testing.T, ts *testscript.TestScript, args []string) {
+	if len(args) == 0 {
+		h := githubtest.New(t)
+		h.Pull(githubtest.Commit(2), "merged")
+		ts.Setenv("DEPLOYMENT", strconv.FormatInt(h.Deployed("test", githubtest.Commit(2), "pending"), 10))
+		ts.Setenv("HUB", h.URL)
+		ts.Setenv("HUB_KEY", h.Key())
+		hubs.Store(ts.Getenv("WORK"), h)
+		return
+	}
+	open, _ := hubs.Load(ts.Getenv("WORK"))
+	h, _ := open.(*githubtest.Hub)
+	if h == nil || len(args) != 2 {
+		ts.Fatalf("usage: hub, then hub KIND FILE")
+	}
+	var what any = h.List(args[0])
+	if args[0] == "asked" {
+		what = h.Asked()
+	}
+	text, err := json.MarshalIndent(what, "", " ")
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), append(text, '\n'), 0o600))
 }
 
 const gitHubPlan = `

@@ -135,7 +135,7 @@ func (m pressed) order(ctx context.Context, desk guard.Desk, d guard.Delivery) (
 func holder(plan *guard.Plan, login string) (name string, listed bool) {
 	for _, person := range plan.Roster.People {
 		for _, way := range person.Reach {
-			if !strings.EqualFold(strings.TrimPrefix(way["github"], "@"), login) || login == "" {
+			if !strings.EqualFold(strings.TrimPrefix(way[guard.GitHubLogin], "@"), login) || login == "" {
 				continue
 			}
 			if listed && name != person.Name {
