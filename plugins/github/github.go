@@ -1,7 +1,8 @@
 // Package github asks GitHub about a release: which security alerts are open (alerts.go), what was run on its
-// commit (status.go), who has approved it (reviews.go), and who has to agree before it is deployed (environment.go). It deploys (backend.go), shows how a rollout stands (notifier.go),
-// hears of deployments (deployments.go) and of people who press a button (buttons.go), and is a gate of them (gate.go). It
-// proves who it is by a token, or as an app (app.go). It is the only package that knows go-github.
+// commit (status.go), who has approved it (reviews.go), and who has to agree before it is deployed (environment.go). It
+// deploys (backend.go), shows how a rollout stands (notifier.go), hears of deployments (deployments.go) and of people who
+// press a button (buttons.go), and is a gate of deployments (gate.go). For steps of a workflow it hands over reports
+// (step.go). It proves who it is by a token, or as an app (app.go). It is the only package that knows go-github.
 //
 // A probe of this package passes only on a complete answer. Pages that cannot be followed, an empty body, a limit
 // of requests and a permission that the token lacks are errors, for GitHub hides what one may not see.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -589,4 +590,28 @@ func FuzzMark(f *testing.F) {
 			t.Errorf("%q is read as %+v, %v", text, got, ok)
 		}
 	})
+}
+
+// TestExample holds the example in the documentation to what a plan takes.
+func TestExample(t *testing.T) {
+	source, err := os.ReadFile("notifier.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, example, _ := strings.Cut(string(source), "//\tnotify:\n")
+	example, _, _ = strings.Cut(example, "//\n")
+	parsed, err := guard.ParsePlan("notifier.go", []byte(shopPlan+"notify:\n"+strings.ReplaceAll(example, "//\t", "")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := githubtest.New(t)
+	with := parsed.Notify[0].With
+	with["address"], with["private_key"] = h.URL, h.Key()
+	n, err := NewNotifier(with)
+	if err != nil || !parsed.Notify[0].Progress {
+		t.Fatalf("%v, progress: %v", err, parsed.Notify[0].Progress)
+	}
+	if shows := n.(*Notifier).show; shows != (shown{true, true, true, true, true}) {
+		t.Errorf("it shows %+v", shows)
+	}
 }

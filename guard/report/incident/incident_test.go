@@ -430,3 +430,27 @@ func TestImpact(t *testing.T) {
 		t.Errorf("spans %+v", s)
 	}
 }
+
+// A state that a channel shows is nobody's notice, whether it arrived or not.
+func TestShownIsNotTold(t *testing.T) {
+	source := strings.Replace(responding, "notify: [", "notify: [{use: board, progress: true}, ", 1)
+	for _, w := range []world{{bad: .05, until: 30 * time.Minute}, {bad: .05, until: 30 * time.Minute, fails: "guard.Tell", trouble: 40 * time.Second}} {
+		plan, records := play(t, source, opened(nil), &w)
+		r, err := incident.New(incident.Account{Plan: plan, Records: records, Journal: "x.jsonl", Zone: time.UTC})
+		if err != nil {
+			t.Fatal(err)
+		}
+		news := 0
+		for _, told := range r.Told {
+			if !strings.HasPrefix(told.Channel, "board") {
+				continue
+			}
+			if news++; told.Audience == "" {
+				t.Errorf("the report has the notice %+v", told)
+			}
+		}
+		if news == 0 {
+			t.Error("the board was told nothing of the incident")
+		}
+	}
+}
