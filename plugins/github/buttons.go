@@ -77,7 +77,7 @@ func press(r *http.Request, body []byte, desk guard.Desk, say remark) (heard, er
 		hook.Report(r.Context(), fmt.Errorf("%s has pressed %s of rollout %s: %w", hook.Quote(m.Sender.Login), hook.Quote(m.Requested.Identifier), hook.Quote(m.CheckRun.ExternalID), err))
 	}
 	if say != nil {
-		ctx, cancel := context.WithTimeoutCause(r.Context(), tellWithin, fmt.Errorf("no answer within %v", tellWithin))
+		ctx, cancel := context.WithTimeoutCause(r.Context(), remarkWithin, fmt.Errorf("no answer within %v", remarkWithin))
 		defer cancel()
 		line := fmt.Sprintf("%s %s: %s", clock(d.At), guard.Line(m.Sender.Login, 80), text)
 		if problem := say(ctx, m, d.ID, line); problem != nil { // what was done is done
@@ -146,6 +146,9 @@ func holder(plan *guard.Plan, login string) (name string, listed bool) {
 	}
 	return name, listed
 }
+
+// remarkWithin is the time for a remark: GitHub waits ten seconds for the answer to its message.
+const remarkWithin = 8 * time.Second
 
 // remarksMost is how many bytes of a check run are for remarks: the oldest give way.
 const remarksMost = 16 << 10

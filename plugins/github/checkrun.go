@@ -51,7 +51,7 @@ func (a about) state() (status, conclusion string) {
 func (n *Notifier) checkRun(ctx context.Context, a about) (string, error) {
 	status, conclusion := a.state()
 	change := checkChange{
-		Name: checkName(a.Release), ExternalID: a.Release.ID, DetailsURL: a.link, Status: status, Conclusion: conclusion,
+		Name: checkName(a.Release), ExternalID: a.Release.ID, DetailsURL: a.link, Status: status, Conclusion: conclusion, Actions: []*github.CheckRunAction{},
 	}
 	if err := n.put(ctx, a, change, n.annotations(a)); err != nil {
 		return "", err
@@ -77,7 +77,7 @@ var theButtons = []*github.CheckRunAction{
 
 // buttons shows what people can do now, on a check run of its own: GitHub shows buttons on completed ones alone.
 func (n *Notifier) buttons(ctx context.Context, a about) (string, error) {
-	actions := []*github.CheckRunAction{} // and not nil, which would leave the old ones there
+	actions := []*github.CheckRunAction{} // and not nil, for GitHub takes no null
 	for _, b := range theButtons {
 		if a.offers(b.Identifier) {
 			actions = append(actions, b)
@@ -113,7 +113,7 @@ type checkChange struct {
 	StartedAt  *github.Timestamp        `json:"started_at,omitempty"`
 	Completed  *github.Timestamp        `json:"completed_at,omitempty"`
 	Output     *github.CheckRunOutput   `json:"output"`
-	Actions    []*github.CheckRunAction `json:"actions"`
+	Actions    []*github.CheckRunAction `json:"actions"` // empty, and not nil: none
 }
 
 // put makes the check run of a rollout with this name, or changes it. GitHub adds annotations to those that are there, and

@@ -40,6 +40,9 @@ type shown struct {
 	Issue      bool `json:"issue"`
 }
 
+// notifyWithin is the time for all places together: a dozen requests, and golive gives a notifier no more than 15 seconds.
+const notifyWithin = 14 * time.Second
+
 // NewNotifier reads {check_run, buttons, deployment, comment, issue, environment, commit, link, plan} beside the keys of all
 // parts. At least one of the five is true:
 //
@@ -76,6 +79,7 @@ func NewNotifier(with guard.With) (guard.Notifier, error) {
 		Link        guard.Template `json:"link"`
 		Plan        string         `json:"plan"`
 	}{settings: defaults(), Environment: "{{.Environment}}", Commit: "{{.To}}", Plan: "golive.yaml"}
+	config.Timeout = guard.Duration(notifyWithin)
 	mistakes := []error{with.Decode(&config), checkCommit(config.Commit)}
 	if config.shown == (shown{}) {
 		mistakes = append(mistakes, errors.New("check_run, deployment, comment, issue: nothing is to be shown (write check_run: true)"))

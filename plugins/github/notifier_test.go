@@ -21,7 +21,7 @@ import (
 func showing(h *githubtest.Hub, what ...string) guard.With {
 	with := guard.With{
 		"repository": githubtest.Repository, "address": h.URL, "app_id": githubtest.AppID, "private_key": h.Key(),
-		"link": "https://golive.test/rollouts/{{.ID}}",
+		"link": "https://golive.test/rollouts/{{.ID}}", "timeout": "1m",
 	}
 	for _, name := range what {
 		with[name] = true

@@ -90,6 +90,7 @@ func TestBounds(t *testing.T) {
 		"text, 65536":               {"POST", "check-runs", output(Object{"text": long(65536)}), 422},
 		"three actions":             {"POST", "check-runs", Object{"name": "golive", "head_sha": Commit(1), "actions": many(3)}, 201},
 		"four actions":              {"POST", "check-runs", Object{"name": "golive", "head_sha": Commit(1), "actions": many(4)}, 422},
+		"actions, null":             {"POST", "check-runs", Object{"name": "golive", "head_sha": Commit(1), "actions": nil}, 422},
 		"check run, no such commit": {"POST", "check-runs", Object{"name": "golive", "head_sha": "x"}, 422},
 		"check run, no title":       {"POST", "check-runs", output(Object{"title": ""}), 422},
 		"check run, bare note":      {"POST", "check-runs", output(Object{"annotations": []Object{{"path": "golive.yaml"}}}), 422},

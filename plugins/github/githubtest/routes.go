@@ -537,6 +537,10 @@ func (h *Hub) checkRun(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 	}
+	if actions, given := all["actions"]; given && actions == nil {
+		invalid(w, "actions: null is not an array")
+		return
+	}
 	if len(want.Actions) > mostActions {
 		invalid(w, "actions exceeds a maximum quantity of %d", mostActions)
 		return
