@@ -41,6 +41,7 @@ func ways(reach []guard.Reach) (kinds, wrong []string) {
 			switch {
 			case placeholder(address):
 				wrong = append(wrong, kind+" is a placeholder")
+			case kind == guard.GitHubLogin: // a name, and no way
 			case form.read == nil:
 				good[kind] = true
 			default:

@@ -117,6 +117,10 @@ func TestContactValid(t *testing.T) {
 			Verdict: guard.Fail, Subject: "Ada Obi", Reason: "one way is not enough: what is broken may be that very way", Observed: "phone",
 			Remedy: "write {phone: NUMBER} and a way of another kind, such as {email: ADDRESS}, in roster.people[0].reach",
 		}}},
+		{Name: "a name at GitHub is no way", Scene: ada(`{phone: "+44 20 7946 0001"}, {github: ada}`), Want: []guard.Finding{{
+			Verdict: guard.Fail, Subject: "Ada Obi", Reason: "one way is not enough: what is broken may be that very way", Observed: "phone",
+		}}},
+		{Name: "a name at GitHub beside two ways", Scene: ada(`{phone: "+44 20 7946 0001"}, {github: ada}` + mail), Want: good},
 		{Name: "no way", Scene: ada(""), Want: bad("the roster has no way to reach this person")},
 		{Name: "no country code", Scene: ada(`{phone: "020 7946 0001"}` + mail), Want: bad("phone is not a telephone number with its country code, such as +44 20 7946 0001")},
 		{Name: "too short", Scene: ada(`{sms: "+1 555 0100"}` + mail), Want: bad("sms is a telephone number that nobody can have")},

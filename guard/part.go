@@ -181,6 +181,13 @@ type Notice struct {
 	Text    string    `json:"text"`
 	At      time.Time `json:"at"`
 
+	// Passing says that it is worth nothing any more once a newer one is there: it tells how far a rollout is, and no news.
+	Passing bool `json:"passing,omitempty"`
+	// Progress is where the rollout stood then, for whoever shows a state. It is empty in a test.
+	Progress Progress `json:"progress,omitzero"`
+	// Blockers are what kept the gate shut, in the notice that it did.
+	Blockers []Blocker `json:"blockers,omitempty"`
+
 	// What follows is of notices about an incident.
 	News     News     `json:"news,omitempty"`     // what kind of news it is
 	About    string   `json:"about,omitempty"`    // what it is about: the kind of an obligation that was breached, or a sentence
@@ -195,6 +202,20 @@ type Notice struct {
 	Only []string `json:"only,omitempty"`
 	// To are the people behind Roles at the minute of the delivery. They are filled in then, and never kept.
 	To []Recipient `json:"to,omitempty"`
+}
+
+// A Progress is where a rollout stands.
+type Progress struct {
+	Phase    Phase   `json:"phase"`
+	Outcome  Outcome `json:"outcome,omitempty"`  // once the phase is Over
+	Percent  int     `json:"percent"`            // of the traffic, that the new version was last seen to have
+	Incident bool    `json:"incident,omitempty"` // it has become one, which is not stood down
+}
+
+// A Blocker is a finding that keeps the gate shut, without its evidence.
+type Blocker struct {
+	Finding Finding `json:"finding"`
+	Line    int     `json:"line,omitempty"` // in the file of the plan, from 1; 0: not known
 }
 
 // Headline is the title on one line, which says first if it is urgent.

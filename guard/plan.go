@@ -247,4 +247,7 @@ type Channel struct {
 	// For says whom it reaches: roles of the roster, and team, management, customer and vendor. A channel without it is the
 	// team's, and hears all that the team is told.
 	For []string `json:"for,omitempty"`
+	// Progress says that it hears too how far a rollout is, from its beginning on, each time that it enters a phase: for
+	// what shows a state, such as github, and not for what wakes people.
+	Progress bool `json:"progress,omitempty"`
 }

@@ -27,7 +27,7 @@ func TestPromises(t *testing.T) {
 		shopPlan(t, "bake: {for: 0s}; scarce: {then: rollback}"),
 		shopPlan(t, "steps: [100]"),
 		shopPlan(t, "alert: {then: rollback}; bake: {for: 0s}"),
-		shopPlan(t, "alert: {then: note} | notify: [{use: stdout}]"),
+		shopPlan(t, "alert: {then: note} | notify: [{use: stdout, progress: true}]"),
 		shopPlan(t, "deadline: {rollback: 30s} | "+responding),
 		shopPlan(t, "deadline: {rollback: 10s} | "+responding+recovering),
 		shopPlan(t, " | "+responding+"data: [{name: orders, migrations: irreversible}]\n"),

@@ -432,7 +432,8 @@ func (m *machine) inform(audience string, roles []string, news News, about strin
 	notice := Notice{
 		Key: fmt.Sprintf("%s/%d", m.Release.ID, m.number()), Release: m.Release, At: m.now, Title: title, Text: text,
 		News: news, About: about, Audience: audience, Roles: roles, Level: m.Incident.Level, Outcome: m.Outcome, Ends: news == NewsStoodDown,
-		Urgent: audience == "team" && news != NewsUpdate && news != NewsRecovered && news != NewsStoodDown,
+		Progress: m.stands(),
+		Urgent:   audience == "team" && news != NewsUpdate && news != NewsRecovered && news != NewsStoodDown,
 	}
 	for _, i := range channels {
 		m.do(Tell{Channel: i, Notice: notice})

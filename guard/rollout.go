@@ -319,6 +319,7 @@ func (m *machine) enter(phase Phase, limit time.Duration, why string) {
 	m.Phase, m.Why, m.Since, m.Until = phase, why, m.now, m.now.Add(limit)
 	m.Trouble = ""
 	m.add(Task{NotBefore: m.Until, Deed: Wait{}})
+	m.progress()
 }
 
 func (m *machine) leave() {
@@ -345,10 +346,48 @@ func (m *machine) tell(urgent bool, title, text string) {
 	for i, c := range m.plan.Notify {
 		if m.plan.ofTeam(c) {
 			m.do(Tell{Channel: i, Notice: Notice{
-				Key: key, Release: m.Release, Urgent: urgent, Title: title, Text: text, At: m.now,
+				Key: key, Release: m.Release, Urgent: urgent, Title: title, Text: text, At: m.now, Progress: m.stands(), Blockers: m.blockers(),
 			}})
 		}
 	}
+}
+
+// progress says to the channels that want it how far the rollout is. What they have not heard yet of an earlier phase is
+// dropped, so that a channel that is away for an hour does not hear the hour.
+func (m *machine) progress() {
+	for i, c := range m.plan.Notify {
+		if !c.Progress {
+			continue
+		}
+		m.Todo = slices.DeleteFunc(m.Todo, func(t Task) bool {
+			d, tells := t.Deed.(Tell)
+			return tells && d.Channel == i && d.Notice.Passing
+		})
+		m.do(Tell{Channel: i, Notice: Notice{
+			Key: fmt.Sprintf("%s/%d", m.Release.ID, m.Tasks+1), Release: m.Release, At: m.now, Passing: true, Progress: m.stands(),
+			Title: string(m.Phase), Text: m.Why,
+		}})
+	}
+}
+
+// stands is where the rollout stands, for a notice.
+func (m *machine) stands() Progress {
+	return Progress{Phase: m.Phase, Outcome: m.Outcome, Percent: m.Seen, Incident: m.Incident.Open()}
+}
+
+// blockers are the findings that have kept the gate shut, once they have.
+func (m *machine) blockers() (all []Blocker) {
+	if m.Outcome != NoGo && m.Outcome != Unknowable {
+		return nil
+	}
+	for _, f := range m.Findings {
+		if verdict := f.Counts(); verdict == Pass || verdict == Warn {
+			continue
+		}
+		f.Evidence = nil
+		all = append(all, Blocker{Finding: f, Line: m.plan.Position(f.Path).Line})
+	}
+	return all
 }
 
 // Beginning.

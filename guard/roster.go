@@ -25,6 +25,9 @@ type Person struct {
 // Reach is one way to reach somebody: one kind ("phone", "email", "slack", ...) and its address.
 type Reach map[string]string
 
+// GitHubLogin is the kind of a Reach that rings nobody: it says who somebody is at GitHub, for what is pressed there.
+const GitHubLogin = "github"
+
 // Shifts say who is on duty when. A bare list is List.
 type Shifts struct {
 	File string `json:"file,omitempty"` // iCalendar; a shift belongs to whoever its summary names, or it invites by e-mail

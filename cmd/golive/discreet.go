@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"regexp"
+	"slices"
 
 	"github.com/golive-dev/golive/guard"
 	"github.com/golive-dev/golive/guard/report"
@@ -67,5 +68,12 @@ type discreetNotifier struct {
 
 func (d discreetNotifier) Notify(ctx context.Context, n guard.Notice) (guard.Receipt, error) {
 	n.Title, n.Text, n.About = d.text(n.Title), d.text(n.Text), d.text(n.About)
+	n.Blockers = slices.Clone(n.Blockers)
+	for i := range n.Blockers {
+		f := &n.Blockers[i].Finding
+		for _, text := range []*string{&f.Subject, &f.Title, &f.Reason, &f.Remedy, &f.Expected, &f.Observed} {
+			*text = d.text(*text)
+		}
+	}
 	return d.part.Notify(ctx, n)
 }

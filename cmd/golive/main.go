@@ -134,7 +134,7 @@ itself when the new one does harm.`,
 		{"during", []*cobra.Command{p.rolloutCommand(), p.watchCommand(), p.rollbackCommand(), p.orderCommand(), p.noteCommand(), p.ackCommand(), p.serveCommand()}},
 		{"wrong", append([]*cobra.Command{p.respondCommand()}, p.sayCommands()...)},
 		{"after", []*cobra.Command{p.statusCommand(), p.explainCommand(), p.reportCommand(), p.replayCommand(), p.historyCommand(), p.statsCommand(), p.journalCommand(),
-			p.drillCommand(), p.notifyCommand(), p.recordCommand(), p.attestCommand(), p.settleCommand(), p.ledgerCommand()}},
+			p.drillCommand(), p.notifyCommand(), p.githubCommand(), p.recordCommand(), p.attestCommand(), p.settleCommand(), p.ledgerCommand()}},
 		{"", []*cobra.Command{p.versionCommand()}},
 	} {
 		for _, c := range group.commands {

@@ -156,6 +156,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"shop": openShop, "exits": exits, "replace": replace,
 			"start": start, "await": await, "signal": signalTo, "ended": ended,
+			"hub":  func(ts *testscript.TestScript, _ bool, args []string) { hub(t, ts, args) },
 			"port": func(ts *testscript.TestScript, neg bool, args []string) { port(t, ts, neg, args) },
 		},
 		RequireExplicitExec: true,

@@ -70,7 +70,9 @@ with a comma between them; so no secret holds a comma.
 A job of GitHub Actions waits for the checks where golive is a GitHub App that is a protection rule of its environment:
 $GOLIVE_GITHUB_APP_ID and $GOLIVE_GITHUB_APP_KEY (a private key in PEM) say which, its webhook is
 /v1/hooks/github/deployment-protection/, and $GOLIVE_GITHUB_MAX_WAIT (1h) how long it waits for what is not ready before it
-refuses; a plan may say less (gate: {max_wait: 10m}). $GOLIVE_GITHUB_API is the API of an enterprise's own server.
+refuses; a plan may say less (gate: {max_wait: 10m}). $GOLIVE_GITHUB_API is the API of an enterprise's own server. The same
+webhook hears who presses a button that the notifier github has made (event Check run): people of the roster may, by the login
+in their reach, {github: LOGIN}.
 
 Plans are read again when they change; a rollout keeps the plan it began with.
 

@@ -343,7 +343,7 @@ func withoutAddresses(text string, to []guard.Recipient) string {
 	for _, recipient := range to {
 		for _, way := range recipient.Reach {
 			for kind, address := range way {
-				if address != "" {
+				if address != "" && kind != guard.GitHubLogin { // which is often a word
 					text = strings.ReplaceAll(text, address, "["+kind+"]")
 				}
 			}

@@ -101,6 +101,9 @@ func (n *Notifier) show(ctx context.Context, notice guard.Notice, now time.Time)
 	if err := ctx.Err(); err != nil {
 		return "", err
 	}
+	if notice.Passing {
+		return "has no alert for how far a rollout is", nil
+	}
 	labels := labelsOf(notice)
 	fires := notice.Audience != "" && !notice.Ends || notice.Urgent
 	if notice.News == guard.NewsTest {

@@ -92,6 +92,11 @@ func TestIncident(t *testing.T) {
 	s.fires(t, incidentAlert, 0)
 	tell(notice(9, guard.NewsOpened, 1)) // it begins anew
 	s.fires(t, incidentAlert, 1)
+	passing := guard.Notice{Key: "r7/progress", Release: release, Title: "restoring", At: time.Now(), Passing: true}
+	if detail := tell(passing); !strings.Contains(detail, "no alert for how far") {
+		t.Errorf("how far it is: %s", detail)
+	}
+	s.fires(t, incidentAlert, 1) // and has not ended it
 }
 
 // TestNoIncident: without one, what is urgent fires, and what is not ends that; a test has an alert of its own.

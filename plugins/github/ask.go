@@ -70,6 +70,7 @@ type need struct {
 // and reports them in four ways, and answers 404 to what a token may not see.
 func (r *repository) explain(ctx context.Context, n need, err error) error {
 	var (
+		limited   *LimitError
 		primary   *github.RateLimitError
 		secondary *github.AbuseRateLimitError
 		refused   *github.ErrorResponse
@@ -84,6 +85,8 @@ func (r *repository) explain(ctx context.Context, n need, err error) error {
 	switch {
 	case ctx.Err() != nil:
 		err = context.Cause(ctx)
+	case errors.As(err, &limited):
+		err = limited
 	case errors.As(err, &primary):
 		err = &LimitError{primary.Rate.Reset.Time, fmt.Sprintf("the token's limit of %d requests an hour is used up until %s (check again then)", primary.Rate.Limit, clock(primary.Rate.Reset.Time))}
 	case errors.As(err, &secondary):

@@ -342,7 +342,7 @@ func (b *Backend) report(ctx context.Context, p past, state string) {
 	ctx, cancel := context.WithTimeout(ctx, tellWithin)
 	defer cancel()
 	_, _, _ = b.reports.api.Repositories.CreateDeploymentStatus(ctx, b.reports.owner, b.reports.name, p.id, &github.DeploymentStatusRequest{
-		State: &state, AutoInactive: github.Bool(true), Description: github.String("golive has seen the run end"),
+		State: &state, AutoInactive: github.Bool(true), Description: github.String(ownWords + "the run has ended"),
 	}) // the run itself is what counts
 }
 

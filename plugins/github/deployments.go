@@ -29,6 +29,10 @@ const tool = "github"
 //	Secret        one of those in GOLIVE_GITHUB_SECRET where golive serve runs (parted by commas), from: openssl rand -hex 32
 //	Events        Deployments, Deployment statuses
 //
+// Whoever presses a button that a Notifier has made is heard as well, which GitHub tells to the webhook of the app (event
+// Check run); what became of it is said on the check run where that is the webhook of a Gate. Statuses whose description
+// begins with "golive: " are golive's own, and are not heard.
+//
 // The service is called as the repository, the new version is the commit. Where they differ, or golive is to know which
 // version was there before, the one who creates the deployment says so in its payload:
 //
@@ -90,7 +94,7 @@ func hear(w http.ResponseWriter, r *http.Request, desk guard.Desk, secrets [][]b
 	if err != nil {
 		return heard{}, err
 	}
-	return heed(r, body, desk)
+	return heed(r, body, desk, nil)
 }
 
 // authentic reads a message that one of the secrets has signed.
@@ -106,12 +110,14 @@ func authentic(w http.ResponseWriter, r *http.Request, secrets [][]byte) ([]byte
 	return body, signed(body, signature, r.Header.Get("Content-Type"), secrets)
 }
 
-// heed does what a message of deployments is for.
-func heed(r *http.Request, body []byte, desk guard.Desk) (heard, error) {
+// heed does what a message is for, of deployments or of a button.
+func heed(r *http.Request, body []byte, desk guard.Desk, say remark) (heard, error) {
 	kind := github.WebHookType(r)
 	switch kind {
 	case "ping":
 		return heard{Did: "pong"}, nil
+	case "check_run":
+		return press(r, body, desk, say)
 	case "deployment", "deployment_status":
 	default:
 		return heard{Did: nothing}, nil
@@ -119,6 +125,9 @@ func heed(r *http.Request, body []byte, desk guard.Desk) (heard, error) {
 	var m delivery
 	if err := hook.Decode(body, &m); err != nil {
 		return heard{}, err
+	}
+	if m.Status != nil && strings.HasPrefix(m.Status.Description, ownWords) {
+		return heard{Did: "nothing: golive has said so itself"}, nil // else the end of each watch would begin the next
 	}
 	release, err := m.release(kind)
 	if err != nil {

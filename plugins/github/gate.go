@@ -28,8 +28,8 @@ import (
 //
 //	Webhook URL   https://golive.example.org/v1/hooks/github/deployment-protection/
 //	Secret        one of those in GOLIVE_GITHUB_SECRET where golive serve runs
-//	Permissions   Actions: read, Deployments: read and write
-//	Events        Deployment protection rule, Deployment, Deployment status
+//	Permissions   Actions: read, Deployments: read and write; for buttons (see NewNotifier) Checks: write
+//	Events        Deployment protection rule, Deployment, Deployment status; for buttons Check run
 //
 // Install it in the repository, and switch it on in the environment (Settings, Environments, Deployment protection rules).
 // golive serve has to know the app: GOLIVE_GITHUB_APP_ID, and its private key in GOLIVE_GITHUB_APP_KEY. An app has one
@@ -147,7 +147,7 @@ func (g *Gate) hear(w http.ResponseWriter, r *http.Request) (heard, error) {
 		return heard{}, err
 	}
 	if github.WebHookType(r) != "deployment_protection_rule" {
-		return heed(r, body, g.setup.Desk)
+		return heed(r, body, g.setup.Desk, g.remark)
 	}
 	var m protection
 	if err := hook.Decode(body, &m); err != nil {

@@ -1,6 +1,8 @@
 // Package github asks GitHub about a release: which security alerts are open (alerts.go), what was run on its
-// commit (status.go), and who has approved it (reviews.go). It also hears of deployments (deployments.go). It proves who
-// it is by a token, or as an app (app.go). It is the only package that knows go-github.
+// commit (status.go), who has approved it (reviews.go), and who has to agree before it is deployed (environment.go). It
+// deploys (backend.go), shows how a rollout stands (notifier.go), hears of deployments (deployments.go) and of people who
+// press a button (buttons.go), and is a gate of deployments (gate.go). For steps of a workflow it hands over reports
+// (step.go). It proves who it is by a token, or as an app (app.go). It is the only package that knows go-github.
 //
 // A probe of this package passes only on a complete answer. Pages that cannot be followed, an empty body, a limit
 // of requests and a permission that the token lacks are errors, for GitHub hides what one may not see.
@@ -41,6 +43,8 @@ type settings struct {
 	PrivateKey     string `json:"private_key"`
 	Address        string `json:"address"`
 	client.Settings
+
+	spares bool // it leaves the end of a quota to others
 }
 
 func defaults() settings {
@@ -55,6 +59,7 @@ type repository struct {
 	timeout     time.Duration
 	api         *github.Client
 	proofs      *noting
+	app         App // the zero value: it proves who it is by a token
 }
 
 func (r *repository) String() string { return r.owner + "/" + r.name }
@@ -104,19 +109,23 @@ func (s settings) open(permissions *github.InstallationPermissions) (*repository
 	proofs := &noting{next: patient{bounded{made.Transport}}}
 	own := *made // all who are set up alike share what was made
 	own.Transport = proofs
-	api, err := enterprise(&own, s.Address)
-	if err != nil {
+	r := &repository{owner: parts[1], name: parts[2], timeout: s.Timeout.Std(), proofs: proofs}
+	if r.api, err = enterprise(&own, s.Address); err != nil {
 		return nil, err
 	}
 	if isApp {
-		own.Transport = app.installed(api.BaseURL.String(), parts[1], parts[2], permissions, proofs)
-		if api, err = enterprise(&own, s.Address); err != nil {
-			return nil, err
-		}
+		r.app = app
+		own.Transport = app.installed(r.api.BaseURL.String(), r.owner, r.name, permissions, proofs)
 	} else {
 		proofs.seen = []string{s.Token}
 	}
-	return &repository{owner: parts[1], name: parts[2], timeout: s.Timeout.Std(), api: api, proofs: proofs}, nil
+	if s.spares {
+		own.Transport = &sparing{next: own.Transport}
+	}
+	if r.api, err = enterprise(&own, s.Address); err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
 // app is the app of the settings, if they have one.

@@ -22,10 +22,11 @@ import (
 )
 
 var kit = plugins.Kit{
-	Name:     "github",
-	Backends: map[string]func(guard.With) (guard.Backend, error){"github": NewBackend},
+	Name:      "github",
+	Backends:  map[string]func(guard.With) (guard.Backend, error){"github": NewBackend},
+	Notifiers: map[string]func(guard.With) (guard.Notifier, error){"github": NewNotifier},
 	Probes: map[string]func(guard.With) (guard.Probe, error){
-		"github-alerts": NewAlerts, "github-reviews": NewReviews, "github-status": NewStatus,
+		"github-alerts": NewAlerts, "github-environment": NewEnvironment, "github-reviews": NewReviews, "github-status": NewStatus,
 	},
 }
 
@@ -68,7 +69,9 @@ func newHub(t *testing.T) *hub {
 			"pulls/12/reviews":                       {review(2, "APPROVED", sha)},
 		},
 		answers: map[string]func(http.ResponseWriter, *http.Request){
-			"commits/v2":                     text(sha),
+			"commits/v2": text(sha),
+			"environments/test": text(`{"name":"test","can_admins_bypass":false,"deployment_branch_policy":{"protected_branches":true},
+				"protection_rules":[{"type":"required_reviewers","prevent_self_review":true,"reviewers":[{"type":"User"}]}]}`),
 			"collaborators/user2/permission": text(`{"permission":"write"}`),
 			"collaborators/user3/permission": text(`{"permission":"admin"}`),
 			"collaborators/user4/permission": text(`{"permission":"read"}`),
@@ -233,6 +236,7 @@ func TestContract(t *testing.T) {
 		h.lists["dependabot/alerts?severity=high"] = []object{dependabot(1, "high", "lodash", "")}
 		h.lists["commits/"+sha+"/status"] = []object{{"context": "ci/build", "state": "error"}}
 		h.lists["pulls/12/reviews"] = []object{}
+		h.answers["environments/test"] = text(`{"name":"test","can_admins_bypass":false,"protection_rules":[]}`)
 		for name, maker := range kit.Probes {
 			plugintest.Probe(t, plugintest.Make(t, maker, h.with(nil)), release, guard.Fail)
 			if t.Failed() {
@@ -342,8 +346,11 @@ func TestErrors(t *testing.T) {
 			h := newHub(t)
 			h.answers[c.path] = c.answer
 			with := guard.With{}
-			if name == "hang" {
+			switch name {
+			case "hang":
 				with["timeout"] = "200ms"
+			case "too long": // which a busy machine takes long to read
+				with["timeout"] = "5m"
 			}
 			_, err := h.probe(t, c.probe, with)
 			if err == nil || !strings.Contains(err.Error(), c.err) || !strings.Contains(err.Error(), "acme/shop") || strings.Contains(err.Error(), token) {

@@ -69,7 +69,7 @@ func (p *Reviews) Probe(ctx context.Context, release guard.Release) (guard.Findi
 		Expected: fmt.Sprintf("a pull request with %d or more approvals by others than its author, and no demand for changes", p.approvals),
 		Observed: "no pull request, open or merged",
 	}
-	pulls, err := p.pulls(ctx, sha)
+	pulls, err := p.repository.pulls(ctx, sha)
 	if err != nil {
 		return guard.Finding{}, err
 	}
@@ -97,10 +97,10 @@ func (p *Reviews) Probe(ctx context.Context, release guard.Release) (guard.Findi
 }
 
 // pulls lists the pull requests with a commit, but those that were closed without being merged.
-func (p *Reviews) pulls(ctx context.Context, sha string) ([]*github.PullRequest, error) {
+func (r *repository) pulls(ctx context.Context, sha string) ([]*github.PullRequest, error) {
 	n := need{asked: "pull requests", permission: "Pull requests: read"}
 	pulls, err := all(func(at place) ([]*github.PullRequest, *github.Response, error) {
-		return p.repository.api.PullRequests.ListPullRequestsWithCommit(ctx, p.repository.owner, p.repository.name, sha,
+		return r.api.PullRequests.ListPullRequestsWithCommit(ctx, r.owner, r.name, sha,
 			&github.ListOptions{Page: at.page, PerPage: perPage})
 	})
 	for _, pull := range pulls {
@@ -109,7 +109,7 @@ func (p *Reviews) pulls(ctx context.Context, sha string) ([]*github.PullRequest,
 		}
 	}
 	if err != nil {
-		return nil, p.repository.explain(ctx, n, err)
+		return nil, r.explain(ctx, n, err)
 	}
 	return slices.DeleteFunc(pulls, func(pull *github.PullRequest) bool {
 		return pull.GetState() != "open" && pull.MergedAt == nil

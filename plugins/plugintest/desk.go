@@ -158,7 +158,7 @@ func (r *rollout) next(task int, f guard.Fact) guard.State {
 
 func outside(f guard.Fact) bool {
 	switch f.(type) {
-	case guard.Ordered, guard.Voted, guard.Noted, guard.Acknowledged, guard.Interrupted, guard.Resumed:
+	case guard.Ordered, guard.Voted, guard.Noted, guard.Acknowledged, guard.Stated, guard.Interrupted, guard.Resumed:
 		return true
 	}
 	return false
@@ -275,7 +275,7 @@ func (d *Desk) Tell(ctx context.Context, by guard.Delivery, id string, f guard.F
 		return err
 	}
 	switch f.(type) {
-	case guard.Ordered, guard.Voted, guard.Noted, guard.Acknowledged:
+	case guard.Ordered, guard.Voted, guard.Noted, guard.Acknowledged, guard.Stated:
 	default:
 		return fmt.Errorf("a %T cannot come from outside", f)
 	}
@@ -286,7 +286,12 @@ func (d *Desk) Tell(ctx context.Context, by guard.Delivery, id string, f guard.F
 	if _, again := d.deliveries[by.ID]; again {
 		return nil
 	}
-	if r.state.Phase == guard.Over {
+	traffic := false
+	switch f.(type) {
+	case guard.Ordered, guard.Voted:
+		traffic = true
+	}
+	if r.state.Phase == guard.Over && (traffic || !r.state.Incident.Open()) {
 		return fmt.Errorf("tell %s: %w", id, guard.ErrOver)
 	}
 	r.next(0, f)

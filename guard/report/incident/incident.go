@@ -588,9 +588,13 @@ func (b *builder) intervention(d guard.Intervene) (name string, with []string, p
 	return "resort", []string{fmt.Sprint(d.N + 1)}, ""
 }
 
-// toldOf keeps what became of a notice. Several tries of one notice on one channel are one line.
+// toldOf keeps what became of a notice. Several tries of one notice on one channel are one line. Nobody is told by a state
+// that was shown.
 func (b *builder) toldOf(r Record, t given, d guard.Tell) {
 	n := d.Notice
+	if n.Passing {
+		return
+	}
 	told := Told{
 		Key: n.Key, At: n.At, Audience: n.Audience, Roles: b.texts(n.Roles), Channel: report.Channel(b.account.Plan, d.Channel),
 		Title: b.text(n.Title), Sum: fmt.Sprintf("%x", sha256.Sum256([]byte(n.Title+"\n"+n.Text))), Ref: refOf(r),
@@ -898,7 +902,7 @@ func about(d time.Duration) guard.Duration {
 func (b *builder) untold() {
 	for _, t := range b.state.Todo {
 		d, tells := t.Deed.(guard.Tell)
-		if !tells {
+		if !tells || d.Notice.Passing {
 			continue
 		}
 		channel := report.Channel(b.account.Plan, d.Channel)

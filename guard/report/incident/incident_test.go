@@ -432,18 +432,17 @@ func TestEveryReport(t *testing.T) {
 	}
 }
 
-// What cannot be reported is said.
 // A plan that names no time zone is told in UTC once, and a sign-off that it asks for and nobody has given is said to be missing.
 func TestPlanInUTC(t *testing.T) {
 	w := world{bad: .3}
 	plan, records := play(t, strings.Replace(responding, "soak: 30s", "soak: 30s, sign_off: on_duty", 1), opened(nil), &w)
-	r, err := incident.New(incident.Account{Plan: plan, Records: records, Ledger: guard.Ledger{Missing: true}})
+	r, err := incident.New(incident.Account{Plan: plan, Records: records, Ledger: &guard.Ledger{Missing: true}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for in, wants := range map[string][]string{
 		"en": {"| moment | time (UTC) | record |", "- Signed off: not so far by on duty, whom the plan asks"},
-		"zh": {"| 时刻 | 时间（UTC） | 记录 |", "- 业务确认: 值班员尚未确认（预案要求）"},
+		"zh": {"| 时刻 | 时间（UTC） | 记录 |", "- 业务确认: 值班人员尚未确认（预案要求）"},
 	} {
 		var b bytes.Buffer
 		if err := r.Write(&b, "markdown", in); err != nil {
@@ -457,6 +456,7 @@ func TestPlanInUTC(t *testing.T) {
 	}
 }
 
+// What cannot be reported is said.
 func TestNothingToReport(t *testing.T) {
 	_, err := incident.New(incident.Account{Journal: "x.jsonl"})
 	if err == nil || !strings.Contains(err.Error(), "x.jsonl holds no record") {
@@ -564,6 +564,30 @@ func TestLedgerOfAnother(t *testing.T) {
 		}
 		if says := strings.Contains(b.String(), "There is no ledger"); says != (want == "missing") {
 			t.Errorf("%q: it says that there is no ledger: %v", want, says)
+		}
+	}
+}
+
+// A state that a channel shows is nobody's notice, whether it arrived or not.
+func TestShownIsNotTold(t *testing.T) {
+	source := strings.Replace(responding, "notify: [", "notify: [{use: board, progress: true}, ", 1)
+	for _, w := range []world{{bad: .05, until: 30 * time.Minute}, {bad: .05, until: 30 * time.Minute, fails: "guard.Tell", trouble: 40 * time.Second}} {
+		plan, records := play(t, source, opened(nil), &w)
+		r, err := incident.New(incident.Account{Plan: plan, Records: records, Journal: "x.jsonl", Zone: time.UTC})
+		if err != nil {
+			t.Fatal(err)
+		}
+		news := 0
+		for _, told := range r.Told {
+			if !strings.HasPrefix(told.Channel, "board") {
+				continue
+			}
+			if news++; told.Audience == "" {
+				t.Errorf("the report has the notice %+v", told)
+			}
+		}
+		if news == 0 {
+			t.Error("the board was told nothing of the incident")
 		}
 	}
 }

@@ -50,6 +50,7 @@ const (
 	mostComment     = 1024  // characters of one
 	mostInputs      = 10    // of a dispatched workflow
 	mostBody        = 65536 // characters of an issue or a comment
+	mostLabels      = 50    // characters of a label
 	mostPage        = 100   // entries of a page
 	usualPage       = 30    // entries of a page, unless asked for
 )
@@ -71,7 +72,9 @@ type Hub struct {
 	conclude    string              // how a workflow run ends; empty: it does not
 	silent      bool                // runs appear under no title
 	last        int64
+	numbered    int // issues and pull requests
 	page        int
+	left        int // requests of the quota of an hour, told in every answer; negative: nothing is told
 }
 
 // granted is what a token of the installation may do.
@@ -98,10 +101,10 @@ func New(t testing.TB) *Hub {
 		t.Fatal(err)
 	}
 	h := &Hub{
-		key: key, tokens: map[string]granted{}, lists: map[string][]Object{}, reviews: map[string]*review{}, page: mostPage,
+		key: key, tokens: map[string]granted{}, lists: map[string][]Object{}, reviews: map[string]*review{}, page: mostPage, left: -1,
 		permissions: map[string]string{
 			"actions": "write", "checks": "write", "contents": "read", "deployments": "write", "issues": "write", "metadata": "read",
-			"security_events": "write", "environments": "read",
+			"security_events": "write", "pull_requests": "write",
 		},
 		refs: map[string]string{"v1": Commit(1), "v2": Commit(2), "main": Commit(2)},
 		last: 7000,
@@ -142,6 +145,13 @@ func (h *Hub) Pages(most int) {
 	h.page = most
 }
 
+// Left makes every answer say that so many of 5,000 requests are left for an hour.
+func (h *Hub) Left(requests int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.left = requests
+}
+
 // Tag makes a tag of a commit.
 func (h *Hub) Tag(name, sha string) {
 	h.mu.Lock()
@@ -166,8 +176,8 @@ func (h *Hub) Count(beginning string) (n int) {
 	return n
 }
 
-// List returns what GitHub has of a kind: deployments, statuses/ID, runs, check-runs, issues, comments/NUMBER, sarifs,
-// deliveries or environments.
+// List returns what GitHub has of a kind: deployments, statuses/ID, runs, check-runs (with all their annotations), issues,
+// comments/NUMBER, pulls/COMMIT, sarifs, deliveries or environments.
 func (h *Hub) List(kind string) []Object {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -219,6 +229,25 @@ func int64Of(v any) int64 {
 		return int64(v)
 	}
 	return 0
+}
+
+// Pull opens a pull request with a commit, and returns its number, which issues share.
+func (h *Hub) Pull(sha, state string) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	number := h.numbers()
+	merged := any(nil)
+	if state == "merged" {
+		state, merged = "closed", time.Now().UTC().Format(time.RFC3339)
+	}
+	h.add("pulls/"+sha, Object{"number": number, "state": state, "merged_at": merged, "head": Object{"sha": sha}})
+	return number
+}
+
+// numbers is the next that an issue or a pull request gets.
+func (h *Hub) numbers() int {
+	h.numbered++
+	return h.numbered
 }
 
 // Deployed records that a commit was deployed to an environment, and returns the deployment.

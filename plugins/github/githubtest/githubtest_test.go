@@ -41,7 +41,10 @@ func TestBounds(t *testing.T) {
 	long := func(n int) string { return strings.Repeat("é", n) } // characters, and not bytes
 	many := func(n int) (all []Object) {
 		for range n {
-			all = append(all, Object{"path": "golive.yaml"})
+			all = append(all, Object{
+				"path": "golive.yaml", "start_line": 1, "end_line": 1, "annotation_level": "failure", "message": "it is so",
+				"label": "A", "description": "b", "identifier": "c", // a button has these instead
+			})
 		}
 		return all
 	}
@@ -55,7 +58,17 @@ func TestBounds(t *testing.T) {
 	action := func(label, description, identifier string) Object {
 		return Object{"name": "golive", "head_sha": Commit(1), "actions": []Object{{"label": label, "description": description, "identifier": identifier}}}
 	}
-	output := func(o Object) Object { return Object{"name": "golive", "head_sha": Commit(1), "output": o} }
+	output := func(o Object) Object {
+		for _, field := range []string{"title", "summary"} {
+			if o[field] == nil {
+				o[field] = "x"
+			}
+		}
+		return Object{"name": "golive", "head_sha": Commit(1), "output": o}
+	}
+	run := func(status, conclusion string) Object {
+		return Object{"name": "golive", "head_sha": Commit(1), "status": status, "conclusion": conclusion}
+	}
 	for name, c := range map[string]struct {
 		method, path string
 		body         Object
@@ -75,8 +88,16 @@ func TestBounds(t *testing.T) {
 		"summary, 65535":            {"POST", "check-runs", output(Object{"summary": long(65535)}), 201},
 		"summary, 65536":            {"POST", "check-runs", output(Object{"summary": long(65536)}), 422},
 		"text, 65536":               {"POST", "check-runs", output(Object{"text": long(65536)}), 422},
-		"three actions":             {"POST", "check-runs", Object{"name": "golive", "head_sha": "x", "actions": many(3)}, 201},
-		"four actions":              {"POST", "check-runs", Object{"name": "golive", "head_sha": "x", "actions": many(4)}, 422},
+		"three actions":             {"POST", "check-runs", Object{"name": "golive", "head_sha": Commit(1), "actions": many(3)}, 201},
+		"four actions":              {"POST", "check-runs", Object{"name": "golive", "head_sha": Commit(1), "actions": many(4)}, 422},
+		"actions, null":             {"POST", "check-runs", Object{"name": "golive", "head_sha": Commit(1), "actions": nil}, 422},
+		"check run, no such commit": {"POST", "check-runs", Object{"name": "golive", "head_sha": "x"}, 422},
+		"check run, no title":       {"POST", "check-runs", output(Object{"title": ""}), 422},
+		"check run, bare note":      {"POST", "check-runs", output(Object{"annotations": []Object{{"path": "golive.yaml"}}}), 422},
+		"check run, over":           {"POST", "check-runs", run("completed", "success"), 201},
+		"check run, over somehow":   {"POST", "check-runs", run("completed", ""), 422},
+		"check run, no conclusion":  {"POST", "check-runs", run("completed", "good"), 422},
+		"check run, no status":      {"POST", "check-runs", run("going", ""), 422},
 		"action, 20 40 20":          {"POST", "check-runs", action(long(20), long(40), long(20)), 201},
 		"action, 21":                {"POST", "check-runs", action(long(21), "", ""), 422},
 		"action, 41":                {"POST", "check-runs", action("", long(41), ""), 422},
@@ -86,6 +107,8 @@ func TestBounds(t *testing.T) {
 		"dispatch of a commit":      {"POST", "actions/workflows/deploy.yml/dispatches", Object{"ref": Commit(1)}, 422},
 		"issue, 65536":              {"POST", "issues", Object{"title": "x", "body": long(65536)}, 201},
 		"issue, 65537":              {"POST", "issues", Object{"title": "x", "body": long(65537)}, 422},
+		"issue, label 50":           {"POST", "issues", Object{"title": "x", "labels": []string{long(50)}}, 201},
+		"issue, label 51":           {"POST", "issues", Object{"title": "x", "labels": []string{long(51)}}, 422},
 		"comment":                   {"POST", "issues/1/comments", Object{"body": "x"}, 201},
 		"comment, 65537":            {"POST", "issues/1/comments", Object{"body": long(65537)}, 422},
 		"sarif":                     {"POST", "code-scanning/sarifs", Object{"commit_sha": "x", "ref": "refs/heads/main", "sarif": "H4sIAAAAAAAAA6uuBQBDv6ajAgAAAA=="}, 202},
@@ -102,10 +125,39 @@ func TestBounds(t *testing.T) {
 			h.Deployed("production", Commit(1), "success")
 			h.Add("environments", Object{"name": "prod/eu"})
 			h.Wait(42, "production")
-			if response, said := ask(t, h, Token, c.method, base+c.path, c.body); response.StatusCode != c.status {
+			if response, said := ask(t, h, h.JobToken(), c.method, base+c.path, c.body); response.StatusCode != c.status {
 				t.Errorf("status %d %s, want %d", response.StatusCode, said, c.status)
 			}
 		})
+	}
+}
+
+// TestPersonsHaveNoCheckRuns: the token of a person makes none.
+func TestPersonsHaveNoCheckRuns(t *testing.T) {
+	h := New(t)
+	body := Object{"name": "golive", "head_sha": Commit(1)}
+	if response, said := ask(t, h, Token, "POST", "/repos/acme/shop/check-runs", body); response.StatusCode != 403 {
+		t.Errorf("status %d %s, want 403", response.StatusCode, said)
+	}
+}
+
+// TestCheckRunGrows: annotations are added, and only counted in answers; what is not said stays.
+func TestCheckRunGrows(t *testing.T) {
+	h := New(t)
+	note := Object{"path": "golive.yaml", "start_line": 1, "end_line": 1, "annotation_level": "failure", "message": "it is so"}
+	output := Object{"title": "x", "summary": "y", "annotations": []Object{note}}
+	_, said := ask(t, h, h.JobToken(), "POST", "/repos/acme/shop/check-runs", Object{"name": "golive", "head_sha": Commit(1), "output": output, "actions": []Object{}})
+	var made struct{ ID int64 }
+	if err := json.Unmarshal([]byte(said), &made); err != nil {
+		t.Fatal(err)
+	}
+	output["text"] = "z"
+	path := fmt.Sprintf("/repos/acme/shop/check-runs/%d", made.ID)
+	ask(t, h, h.JobToken(), "PATCH", path, Object{"output": output})
+	delete(output, "text")
+	_, said = ask(t, h, h.JobToken(), "PATCH", path, Object{"output": output})
+	if !strings.Contains(said, `"annotations_count":3`) || strings.Contains(said, "it is so") || !strings.Contains(said, `"text":"z"`) {
+		t.Errorf("it answers %s", said)
 	}
 }
 

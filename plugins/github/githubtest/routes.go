@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,7 +25,10 @@ type endpoint struct {
 	serve             func(h *Hub, w http.ResponseWriter, r *http.Request)
 }
 
-const app = "the app itself"
+const (
+	app     = "the app itself"
+	anybody = "anybody"
+)
 
 var endpoints = []endpoint{
 	{"GET", "/repos/{owner}/{repo}/installation", app, "", (*Hub).installation},
@@ -35,8 +39,23 @@ var endpoints = []endpoint{
 	}},
 	{"POST", "/app/hook/deliveries/{id}/attempts", app, "", (*Hub).redeliver},
 
+	{"GET", "/app", app, "", func(_ *Hub, w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusOK, Object{"id": AppID, "slug": "golive-test"})
+	}},
+	{"GET", "/user", anybody, "", (*Hub).user},
+
+	{"GET", "", "metadata", "read", func(_ *Hub, w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusOK, Object{"id": 1, "name": Name, "full_name": Repository})
+	}},
 	{"GET", "commits/{ref...}", "contents", "read", (*Hub).commit},
-	{"GET", "environments/{name}", "environments", "read", (*Hub).environment},
+	{"GET", "commits/{ref}/check-runs", "checks", "read", (*Hub).listCheckRuns},
+	{"GET", "commits/{ref}/pulls", "pull_requests", "read", func(h *Hub, w http.ResponseWriter, r *http.Request) {
+		h.listed(w, r, h.lists["pulls/"+r.PathValue("ref")], "")
+	}},
+	{"GET", "environments", "actions", "read", func(h *Hub, w http.ResponseWriter, r *http.Request) {
+		h.listed(w, r, h.lists["environments"], "environments")
+	}},
+	{"GET", "environments/{name}", "actions", "read", (*Hub).environment},
 	{"GET", "deployments", "deployments", "read", (*Hub).listDeployments},
 	{"POST", "deployments", "deployments", "write", (*Hub).deploy},
 	{"GET", "deployments/{id}", "deployments", "read", func(h *Hub, w http.ResponseWriter, r *http.Request) { h.show(w, "deployments", "id", r) }},
@@ -53,18 +72,19 @@ var endpoints = []endpoint{
 
 	{"POST", "check-runs", "checks", "write", (*Hub).checkRun},
 	{"PATCH", "check-runs/{id}", "checks", "write", (*Hub).checkRun},
-	{"GET", "check-runs/{id}", "checks", "read", func(h *Hub, w http.ResponseWriter, r *http.Request) { h.show(w, "check-runs", "id", r) }},
+	{"GET", "check-runs/{id}", "checks", "read", (*Hub).showCheckRun},
 
 	{"GET", "issues", "issues", "read", (*Hub).listIssues},
 	{"POST", "issues", "issues", "write", (*Hub).issue},
 	{"PATCH", "issues/{id}", "issues", "write", (*Hub).issue},
-	{"GET", "issues/{id}/comments", "issues", "read", func(h *Hub, w http.ResponseWriter, r *http.Request) {
+	{"GET", "issues/{id}/comments", "issues|pull_requests", "read", func(h *Hub, w http.ResponseWriter, r *http.Request) {
 		h.listed(w, r, h.lists["comments/"+r.PathValue("id")], "")
 	}},
-	{"POST", "issues/{id}/comments", "issues", "write", (*Hub).comment},
-	{"PATCH", "issues/comments/{id}", "issues", "write", (*Hub).editComment},
+	{"POST", "issues/{id}/comments", "issues|pull_requests", "write", (*Hub).comment},
+	{"PATCH", "issues/comments/{id}", "issues|pull_requests", "write", (*Hub).editComment},
 
 	{"POST", "code-scanning/sarifs", "security_events", "write", (*Hub).sarif},
+	{"GET", "code-scanning/sarifs/{id}", "security_events", "read", (*Hub).sarifStatus},
 }
 
 // routes is all that the Hub answers, as GitHub does below its own address and an enterprise's server below /api/v3.
@@ -73,7 +93,7 @@ func (h *Hub) routes() http.Handler {
 	for _, e := range endpoints {
 		path := e.path
 		if !strings.HasPrefix(path, "/") {
-			path = "/repos/" + Repository + "/" + path
+			path = strings.TrimSuffix("/repos/"+Repository+"/"+path, "/")
 		}
 		mux.HandleFunc(e.method+" "+path, func(w http.ResponseWriter, r *http.Request) {
 			if h.allowed(w, r, e) {
@@ -87,6 +107,11 @@ func (h *Hub) routes() http.Handler {
 		defer h.mu.Unlock()
 		asked := r.Method + " " + r.URL.EscapedPath()
 		h.asked = append(h.asked, asked)
+		if h.left >= 0 {
+			w.Header().Set("X-RateLimit-Limit", "5000")
+			w.Header().Set("X-RateLimit-Remaining", strconv.Itoa(h.left))
+			w.Header().Set("X-RateLimit-Reset", strconv.FormatInt(time.Now().Add(time.Hour).Unix(), 10))
+		}
 		for _, rule := range h.rules {
 			if rule.times != 0 && r.Method == rule.method && strings.HasPrefix(r.URL.EscapedPath(), rule.path) {
 				rule.times--
@@ -107,7 +132,7 @@ func (h *Hub) routes() http.Handler {
 
 // allowed says whether a request may do what it wants, as GitHub says it.
 func (h *Hub) allowed(w http.ResponseWriter, r *http.Request, e endpoint) bool {
-	credentials := strings.TrimPrefix(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "), "token ")
+	credentials := credentialsOf(r)
 	if e.permission == app {
 		if err := h.signed(credentials); err != nil {
 			refuse(w, http.StatusUnauthorized, "A JSON web token could not be decoded: "+err.Error())
@@ -119,9 +144,15 @@ func (h *Hub) allowed(w http.ResponseWriter, r *http.Request, e endpoint) bool {
 		return true
 	}
 	may, known := h.tokens[credentials]
-	switch level := may.permissions[e.permission]; {
+	level := ""
+	for permission := range strings.SplitSeq(e.permission, "|") { // one of them will do
+		level = max(level, may.permissions[permission]) // "write" before "read" before ""
+	}
+	switch {
 	case !known:
 		refuse(w, http.StatusUnauthorized, "Bad credentials")
+	case e.permission == anybody:
+		return true
 	case !slices.Contains(may.repositories, Name):
 		refuse(w, http.StatusNotFound, "Not Found")
 	case level == "" || level == "read" && e.level == "write":
@@ -130,6 +161,49 @@ func (h *Hub) allowed(w http.ResponseWriter, r *http.Request, e endpoint) bool {
 		return true
 	}
 	return false
+}
+
+func credentialsOf(r *http.Request) string {
+	return strings.TrimPrefix(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "), "token ")
+}
+
+// Who writes: the owner of the token, the app, and a job of a workflow.
+const (
+	Person = "octo-person"
+	Bot    = "golive-test[bot]"
+	Job    = "github-actions[bot]"
+)
+
+const ofJob = "ghs_of_a_job_" // begins the tokens of jobs
+
+// writer is in whose name a request writes.
+func writer(r *http.Request) Object {
+	switch credentials := credentialsOf(r); {
+	case credentials == Token:
+		return Object{"login": Person, "type": "User"}
+	case strings.HasPrefix(credentials, ofJob):
+		return Object{"login": Job, "type": "Bot"}
+	}
+	return Object{"login": Bot, "type": "Bot"}
+}
+
+// user says who a token belongs to; that of an installation belongs to nobody.
+func (h *Hub) user(w http.ResponseWriter, r *http.Request) {
+	if credentialsOf(r) != Token {
+		refuse(w, http.StatusForbidden, "Resource not accessible by integration")
+		return
+	}
+	answer(w, http.StatusOK, writer(r))
+}
+
+// JobToken is what a job of a workflow gets: it may do all that the app may, and is of another app, that of GitHub Actions.
+func (h *Hub) JobToken() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.last++
+	token := fmt.Sprintf("%s%d", ofJob, h.last)
+	h.tokens[token] = granted{maps.Clone(h.permissions), []string{Name}}
+	return token
 }
 
 // signed says whether the app has signed a token of its own, for ten minutes at most.
@@ -414,12 +488,14 @@ func (h *Hub) cancel(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// checkRun makes one, or changes one.
+// checkRun makes one, or changes one. Only apps may.
 func (h *Hub) checkRun(w http.ResponseWriter, r *http.Request) {
 	var want struct {
-		Name    string `json:"name"`
-		HeadSHA string `json:"head_sha"`
-		Output  *struct {
+		Name       string `json:"name"`
+		HeadSHA    string `json:"head_sha"`
+		Status     string `json:"status"`
+		Conclusion string `json:"conclusion"`
+		Output     *struct {
 			Title       string   `json:"title"`
 			Summary     string   `json:"summary"`
 			Text        string   `json:"text"`
@@ -437,6 +513,10 @@ func (h *Hub) checkRun(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, "Problems parsing JSON")
 		return
 	}
+	if credentialsOf(r) == Token {
+		refuse(w, http.StatusForbidden, "You must authenticate via a GitHub App.")
+		return
+	}
 	if o := want.Output; o != nil {
 		if tooLong(w, "output.summary", o.Summary, mostText) || tooLong(w, "output.text", o.Text, mostText) {
 			return
@@ -445,6 +525,22 @@ func (h *Hub) checkRun(w http.ResponseWriter, r *http.Request) {
 			invalid(w, "output.annotations exceeds a maximum quantity of %d", mostAnnotations)
 			return
 		}
+		if o.Title == "" || o.Summary == "" {
+			invalid(w, "output.title and output.summary are required")
+			return
+		}
+		for _, a := range o.Annotations {
+			for _, field := range []string{"path", "start_line", "end_line", "annotation_level", "message"} {
+				if a[field] == nil || a[field] == "" {
+					invalid(w, "output.annotations: %s is required", field)
+					return
+				}
+			}
+		}
+	}
+	if actions, given := all["actions"]; given && actions == nil {
+		invalid(w, "actions: null is not an array")
+		return
 	}
 	if len(want.Actions) > mostActions {
 		invalid(w, "actions exceeds a maximum quantity of %d", mostActions)
@@ -455,13 +551,35 @@ func (h *Hub) checkRun(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	switch {
+	case !slices.Contains(checkStates, want.Status):
+		invalid(w, "status %q is none", want.Status)
+		return
+	case want.Conclusion != "" && !slices.Contains(checkConclusions, want.Conclusion), want.Status == "completed" && want.Conclusion == "":
+		invalid(w, "conclusion %q is none", want.Conclusion)
+		return
+	}
+	if want.Conclusion != "" { // which says that it is over
+		all["status"] = "completed"
+	}
 	if r.Method == http.MethodPost {
-		if want.Name == "" || want.HeadSHA == "" {
+		switch {
+		case want.Name == "" || want.HeadSHA == "":
 			invalid(w, "name and head_sha are required")
 			return
+		case !h.known(want.HeadSHA):
+			invalid(w, "No commit found for SHA: %s", want.HeadSHA)
+			return
+		}
+		if all["status"] == nil {
+			all["status"] = "queued"
+		}
+		all["app"] = Object{"id": AppID}
+		if strings.HasPrefix(credentialsOf(r), ofJob) {
+			all["app"] = Object{"id": 15368}
 		}
 		h.add("check-runs", all)
-		answer(w, http.StatusCreated, all)
+		answer(w, http.StatusCreated, shownRun(all))
 		return
 	}
 	run := h.find("check-runs", "id", r.PathValue("id"))
@@ -470,17 +588,73 @@ func (h *Hub) checkRun(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	merge(run, all)
-	answer(w, http.StatusOK, run)
+	answer(w, http.StatusOK, shownRun(run))
 }
 
-// merge changes a check run. Its annotations are added to those that are there.
+var (
+	checkStates      = []string{"", "queued", "in_progress", "completed"}
+	checkConclusions = []string{"action_required", "cancelled", "failure", "neutral", "success", "skipped", "timed_out"}
+)
+
+// known says whether the repository has a commit.
+func (h *Hub) known(sha string) bool {
+	return slices.Contains(slices.Collect(maps.Values(h.refs)), sha)
+}
+
+// shownRun is a check run as GitHub answers with it: annotations have an address of their own, and are counted. Buttons are
+// not told.
+func shownRun(run Object) Object {
+	shown := maps.Clone(run)
+	delete(shown, "actions")
+	output, _ := run["output"].(Object)
+	notes, _ := output["annotations"].([]any)
+	output = maps.Clone(output)
+	delete(output, "annotations")
+	if output == nil {
+		output = Object{"title": nil, "summary": nil, "text": nil}
+	}
+	output["annotations_count"] = len(notes)
+	shown["output"] = output
+	return shown
+}
+
+func (h *Hub) showCheckRun(w http.ResponseWriter, r *http.Request) {
+	run := h.find("check-runs", "id", r.PathValue("id"))
+	if run == nil {
+		refuse(w, http.StatusNotFound, "Not Found")
+		return
+	}
+	answer(w, http.StatusOK, shownRun(run))
+}
+
+// listCheckRuns lists those on a commit, of one name or one app if that is asked for.
+func (h *Hub) listCheckRuns(w http.ResponseWriter, r *http.Request) {
+	runs := []Object{}
+	query := r.URL.Query()
+	for _, run := range h.lists["check-runs"] {
+		of, _ := run["app"].(Object)
+		name, by := query.Get("check_name"), query.Get("app_id")
+		if run["head_sha"] == r.PathValue("ref") && (name == "" || run["name"] == name) && (by == "" || fmt.Sprint(int64Of(of["id"])) == by) {
+			runs = append(runs, shownRun(run))
+		}
+	}
+	h.listed(w, r, runs, "check_runs")
+}
+
+// merge changes a check run. Its annotations are added to those that are there, and what is not said stays.
 func merge(run, change Object) {
 	old, _ := run["output"].(Object)
 	was, _ := old["annotations"].([]any)
 	maps.Copy(run, change)
 	if output, _ := change["output"].(Object); output != nil {
 		more, _ := output["annotations"].([]any)
-		output["annotations"] = append(was, more...)
+		whole := maps.Clone(old)
+		if whole == nil {
+			whole = Object{}
+		}
+		maps.Copy(whole, output)
+		whole["annotations"] = slices.Concat(was, more)
+		run["output"] = whole
 	}
 }
 
@@ -513,6 +687,9 @@ func (h *Hub) issue(w http.ResponseWriter, r *http.Request) {
 	if names, given := want["labels"].([]any); given {
 		labels := []any{}
 		for _, name := range names {
+			if label, _ := name.(string); tooLong(w, "label", label, mostLabels) {
+				return
+			}
 			labels = append(labels, Object{"name": name})
 		}
 		want["labels"] = labels
@@ -522,7 +699,7 @@ func (h *Hub) issue(w http.ResponseWriter, r *http.Request) {
 			invalid(w, "title is missing")
 			return
 		}
-		want["number"], want["state"] = len(h.lists["issues"])+1, "open"
+		want["number"], want["state"], want["user"] = h.numbers(), "open", writer(r)
 		h.add("issues", want)
 		answer(w, http.StatusCreated, want)
 		return
@@ -549,6 +726,7 @@ func (h *Hub) comment(w http.ResponseWriter, r *http.Request) {
 	if tooLong(w, "body", body, mostBody) {
 		return
 	}
+	want["user"] = writer(r)
 	h.add("comments/"+r.PathValue("id"), want)
 	answer(w, http.StatusCreated, want)
 }
@@ -592,8 +770,29 @@ func (h *Hub) sarif(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		refuse(w, http.StatusBadRequest, "the sarif is not gzip in base64: "+err.Error())
 	default:
-		id := h.add("sarifs", Object{"commit_sha": want.Commit, "ref": want.Ref, "sarif": text})
+		id := h.add("sarifs", Object{"commit_sha": want.Commit, "ref": want.Ref, "sarif": text, "processing_status": "pending"})
 		answer(w, http.StatusAccepted, Object{"id": fmt.Sprint(id)})
+	}
+}
+
+// sarifStatus says how far GitHub is with a report. It is read when somebody looks for the second time.
+func (h *Hub) sarifStatus(w http.ResponseWriter, r *http.Request) {
+	s := h.find("sarifs", "id", r.PathValue("id"))
+	if s == nil {
+		refuse(w, http.StatusNotFound, "Not Found")
+		return
+	}
+	now := Object{"processing_status": s["processing_status"]}
+	if s["processing_status"] == "failed" {
+		now["errors"] = []string{"the file is no SARIF"}
+	}
+	answer(w, http.StatusOK, now)
+	if s["processing_status"] != "pending" {
+		return
+	}
+	s["processing_status"] = "complete"
+	if text, _ := s["sarif"].(string); !json.Valid([]byte(text)) {
+		s["processing_status"] = "failed"
 	}
 }
 
