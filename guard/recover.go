@@ -38,10 +38,10 @@ func (m *machine) contain(why string) {
 }
 
 // preserve keeps the evidence. What the plan collects is waited for, within its budget, since going back may destroy it; what
-// golive has itself is kept beside the way back.
+// golive has itself is kept beside the way back, and so is all of it where golive was asked to end.
 func (m *machine) preserve(why string) {
 	switch began := m.Phase != Preserving; {
-	case len(m.plan.Evidence.Collect) == 0:
+	case len(m.plan.Evidence.Collect) == 0 || m.Cause == CauseInterrupted:
 		if m.plan.Responds() && !m.gathers() && m.Incident.Preserved.IsZero() {
 			m.do(Gather{By: m.now.Add(parallel)})
 		}

@@ -361,6 +361,7 @@ func (p *program) engage(ctx context.Context, h *history, parts engine.Parts, j 
 		},
 		Found: view.found, Stay: p.stay,
 	}
+	p.handOn(p.step.began(h.ID()))
 	state, err := rollout.Run(listening, h.Events, begin)
 	view.close()
 	outside.close()
@@ -391,6 +392,7 @@ Go on:     %s
 Take back: %s
 Look:      %s
 `, s.Phase, s.Release.To, s.Seen, p.goOnWith(h), p.again(h, s.Release), p.call("explain", h.ID()))
+	p.handOn(p.step.ended(h, s, exitRollbackFailed))
 	if p.settings.Output == asJSON {
 		c := conclusion{h.account(), exitRollbackFailed}
 		c.Outcome, c.Holder = outcomeLeft, nil
