@@ -97,7 +97,9 @@ func TestOnlyGoIsGo(t *testing.T) {
 		{"a check that fails on warnings", func(s *step) error {
 			return s.checked(report.Assessment{Verdict: guard.Warn, ExitCode: exitWarnings}, true)
 		}, exitWarnings, stepNoGo},
-		{"a check that observes", func(s *step) error { return s.checked(report.Assessment{Verdict: guard.Fail, Mode: guard.Observe}, true) }, exitOK, stepNoGo},
+		{"a check that observes", func(s *step) error {
+			return s.checked(report.Assessment{Verdict: guard.Fail, Mode: guard.Observe}, true)
+		}, exitOK, stepNoGo},
 		{"a check that could not find out, and observes", func(s *step) error { return s.checked(report.Assessment{Mode: guard.Observe}, true) }, exitOK, stepUndecidable},
 		{"a check that ran out of time", func(s *step) error {
 			return s.checked(report.Assessment{Verdict: guard.Pass, ExitCode: exitDeadline}, true)
