@@ -31,7 +31,7 @@ const (
 	stepHandedOver     = "handed-over"     // a server guards, and has not decided yet
 )
 
-// stepOutputs are the names of all outputs. Each call writes all of them, so that none can be left from something else.
+// stepOutputs are the names of all outputs. A call that writes one writes all of them, so that none is left from something else.
 var stepOutputs = []string{"verdict", "exit-code", "failed-checks", "report-path", "sarif-path", "run-id", "incident-id", "page"}
 
 // A step is what a call hands on where it is a step of GitHub Actions: outputs for what comes after it, a summary, and annotations. A
@@ -189,6 +189,9 @@ func (s *step) ended(h *history, state guard.State, code int) error {
 // answer of golive, and exit code 0, is a go.
 func (s *step) end(code int) (commands []byte, err error) {
 	verdict := s.get("verdict")
+	if verdict == "" && code == exitOK {
+		return nil, nil // what was looked up decides nothing, and is not to stand in the place of what did
+	}
 	switch {
 	case verdict == stepGo && code != exitOK && code != exitWarnings:
 		verdict = stepUndecidable
@@ -199,7 +202,7 @@ func (s *step) end(code int) (commands []byte, err error) {
 		verdict = stepRolledBack
 	case code == exitRollbackFailed:
 		verdict = stepRollbackFailed
-	case code != exitOK:
+	default:
 		verdict = stepUndecidable
 	}
 	s.set("verdict", verdict)
@@ -267,7 +270,7 @@ func (p *program) stepCommand() *cobra.Command {
 shell reads it: GOLIVE_COMMAND is the command, such as check or drill restore, and GOLIVE_ARGS its arguments, one on each line, as
 they are. It writes the papers of the answer into GOLIVE_REPORT_DIR, or into a directory of its own below RUNNER_TEMP.
 
-Every command says more where GITHUB_ACTIONS is true, also without this one: the outputs verdict, exit-code, failed-checks,
+Every command that decides something says more where GITHUB_ACTIONS is true, also without this one: the outputs verdict, exit-code, failed-checks,
 report-path, sarif-path, run-id, incident-id and page (GITHUB_OUTPUT), a summary of the step (GITHUB_STEP_SUMMARY), and annotations
 at the lines of the plan. There a second signal is no insisting: the runner sends one 7.5 seconds after the first, and what takes
 the traffic back goes on until it is done or killed.
