@@ -106,8 +106,11 @@ func (s *step) handed(id, page string) {
 	s.set("verdict", stepHandedOver)
 }
 
-// wrote is called for each file that an answer was written to.
+// wrote is called for each file that an answer was written to. The steps after this one may run in another directory.
 func (s *step) wrote(form, file string) {
+	if whole, err := filepath.Abs(file); err == nil {
+		file = whole
+	}
 	switch {
 	case s == nil:
 	case form == "sarif":

@@ -141,7 +141,7 @@ func anEnding(word string) Ending {
 	return e
 }
 
-var pictures = regexp.MustCompile(`(?s)\x60\x60\x60mermaid\n(pie showData\n    title [a-z -]+\n(?:    "[a-z]+" : \d+\n)+|xychart-beta\n    title "[A-Za-z ]+"\n    x-axis "seconds" 0 --> \d+\n    y-axis "percent" 0 --> 100\n    line \[[\d, ]+\]\n)\x60\x60\x60\n`)
+var pictures = regexp.MustCompile(`(?s)\x60\x60\x60mermaid\n%%\{init: [{}"#:, A-Za-z0-9]+\}%%\n(pie showData\n    title [a-z -]+\n(?:    "[a-z]+" : \d+\n)+|xychart-beta\n    title "[A-Za-z ]+"\n    x-axis "seconds" 0 --> \d+\n    y-axis "percent" 0 --> 100\n    line \[[\d, ]+\]\n)\x60\x60\x60\n`)
 
 // summarized reads a summary as GitHub does. But for its pictures, which hold golive's own words and numbers alone, it is tables and
 // text.

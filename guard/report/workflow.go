@@ -24,23 +24,31 @@ func WriteSummary(w io.Writer, a Assessment) error {
 	return err
 }
 
-// pie is what the checks found, by their numbers.
+// tints are the colours of the verdicts. What passed is pale: one finding that did not may be all that counts.
+var tints = map[guard.Verdict]string{
+	guard.Fail: "#cf222e", guard.Unknown: "#bc4c00", guard.Waiting: "#8250df", guard.Warn: "#d4a72c", guard.Pass: "#d8e8d8",
+}
+
+// pie is what the checks found, by their numbers. Shares of them mean nothing, so none are shown.
 func pie(a Assessment) string {
 	s := a.sheet()
 	t := s.tally()
-	var b strings.Builder
-	fmt.Fprintf(&b, "```mermaid\npie showData\n    title %s\n", t.answer())
-	slice := func(name string, n int) {
-		if n > 0 { // one of nothing is none to mermaid
-			fmt.Fprintf(&b, "    %q : %d\n", name, n)
+	var slices, colours strings.Builder
+	count := 0
+	slice := func(name, tint string, n int) {
+		if n == 0 {
+			return // a slice of nothing is a mistake to mermaid
 		}
+		count++
+		fmt.Fprintf(&slices, "    %q : %d\n", name, n)
+		fmt.Fprintf(&colours, ", \"pie%d\": %q", count, tint)
 	}
 	for _, v := range gravest {
-		slice(v.String(), t.By[v])
+		slice(v.String(), tints[v], t.By[v])
 	}
-	slice("waived", t.Waived)
-	b.WriteString("```\n")
-	return b.String()
+	slice("waived", "#8c959f", t.Waived)
+	return fmt.Sprintf("```mermaid\n%%%%{init: {\"theme\": \"base\", \"themeVariables\": {\"pieSectionTextSize\": \"0px\"%s}}}%%%%\npie showData\n    title %s\n%s```\n",
+		&colours, t.answer(), &slices)
 }
 
 // An Ending is how a rollout has ended, or how far it has come.
@@ -156,7 +164,7 @@ func (e Ending) traffic() string {
 		return "" // no traffic was moved
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "\n```mermaid\nxychart-beta\n    title \"Traffic of the new version\"\n    x-axis \"seconds\" 0 --> %.0f\n    y-axis \"percent\" 0 --> 100\n    line [", took.Seconds())
+	fmt.Fprintf(&b, "\n```mermaid\n%%%%{init: {\"theme\": \"base\", \"themeVariables\": {\"xyChart\": {\"plotColorPalette\": \"#0969da\"}}}}%%%%\nxychart-beta\n    title \"Traffic of the new version\"\n    x-axis \"seconds\" 0 --> %.0f\n    y-axis \"percent\" 0 --> 100\n    line [", took.Seconds())
 	for n := range moments {
 		if n > 0 {
 			b.WriteString(", ")
