@@ -5,8 +5,10 @@ GOBUILD      := CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.release
 FUZZTIME     ?= 30s
 LINT_VERSION := v2.15.0
 GOLANGCI     ?= .bin/$(LINT_VERSION)/golangci-lint
+ACT_VERSION  := v0.2.89
+ACT          ?= .bin/act-$(ACT_VERSION)/act
 
-.PHONY: all build golive vet lint race test bench bench-judge bench-server soak demo e2e e2e-kube fuzz cover clean
+.PHONY: all build golive vet lint race test bench bench-judge bench-server soak demo e2e e2e-kube e2e-action fuzz cover clean
 
 all: build vet lint race
 
@@ -67,6 +69,10 @@ e2e-kube:
 	export GOLIVE_E2E_ROLLOUT_CRD="$$argo/manifests/crds/rollout-crd.yaml"; \
 	$(IN) $(CURDIR)/bin/e2e-kube.test -test.v -test.timeout=30m -test.run='$(or $(RUN),^TestCluster)'
 
+# The action of golive in workflows, run on this machine by act, without GitHub and without containers.
+e2e-action: $(ACT)
+	GOLIVE_E2E_ACT=$(abspath $(ACT)) go test ./examples/github -count=1 -run='^TestAct$$' -v -timeout=30m
+
 # Each fuzz target of each package, for FUZZTIME. Making an input small may take more than that, so it is bounded.
 # Once more after a failure: go's fuzzer may miss its own deadline, and an input that it has found fails again.
 fuzz:
@@ -82,6 +88,11 @@ cover:
 	@mkdir -p bin
 	go test -coverpkg=./... -coverprofile=bin/cover.out ./...
 	go tool cover -func=bin/cover.out | tail -1
+
+# No package manager has this one. It takes minutes the first time, and the network.
+.bin/act-$(ACT_VERSION)/act:
+	GOBIN=$(CURDIR)/$(@D) go install github.com/nektos/act@$(ACT_VERSION) || \
+	{ echo "act cannot be built here: install it (https://nektosact.com), and say make e2e-action ACT=PATH" >&2; exit 1; }
 
 clean:
 	rm -rf bin .bin

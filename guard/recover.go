@@ -80,10 +80,10 @@ func (m *machine) uncontained(why string) {
 }
 
 // preserve keeps the evidence. What the plan collects is waited for, within its budget, since going back may destroy it; what
-// golive has itself is kept beside the way back.
+// golive has itself is kept beside the way back, and so is all of it where golive was asked to end.
 func (m *machine) preserve(why string) {
 	switch began := m.Phase != Preserving; {
-	case len(m.plan.Evidence.Collect) == 0:
+	case len(m.plan.Evidence.Collect) == 0 || m.Cause == CauseInterrupted:
 		m.gatherBeside()
 		m.goBack()
 		return

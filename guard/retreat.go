@@ -11,7 +11,8 @@ import (
 // This file is the machine of rollout.go on its way back, and whoever and whatever comes in between.
 
 // retreat takes all traffic from the new version. From here on its share never rises again. In observe mode
-// it is enough to have said so.
+// it is enough to have said so. A process that was asked to end may be killed a few seconds later, and nothing was found to be
+// wrong: there is no harm to contain then, and the traffic waits for no evidence.
 func (m *machine) retreat(c Cause, why string) {
 	m.Cause = c
 	if !m.acts() {
@@ -28,6 +29,10 @@ func (m *machine) retreat(c Cause, why string) {
 		m.tell(true, "going back", why)
 	case m.plan.Recovery.Contain != nil, len(m.plan.Evidence.Collect) > 0: // else the end tells it in the same moment
 		m.tell(true, string(ForwardOnly), m.noWayBack(why))
+	}
+	if c == CauseInterrupted {
+		m.preserve(why)
+		return
 	}
 	m.contain(why)
 }
@@ -330,5 +335,7 @@ func (m *machine) interrupt(f Interrupted) {
 			return
 		}
 		m.retreat(CauseInterrupted, why)
+	case m.Phase == Containing, m.Phase == Preserving:
+		m.goBack() // while there is time for it
 	}
 }

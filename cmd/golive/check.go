@@ -136,7 +136,7 @@ func (p *program) check(ctx context.Context, call checkCall) error {
 	}
 	a := report.Assessment{
 		Version: version(), Plan: m.plan, Release: m.release, Mode: m.plan.Mode, Skipped: skipped, Off: off, Checks: m.checks, BreakGlass: m.glass,
-		Fence: m.fence,
+		Fence: m.fence, Within: p.step.inside(),
 	}
 	answer := p.speakers(call.to, a, call.verbose)
 	q := inquiry{checks: asked, scene: m.scene, timeout: call.timeout, strict: call.strict, pending: p.pending(m.plan)}
@@ -159,7 +159,7 @@ func (p *program) check(ctx context.Context, call checkCall) error {
 	}
 	a.Verdict = guard.Worst(a.Findings)
 	a.ExitCode = exitCode(a, call.strict, over)
-	err = answer.end(a)
+	err = errors.Join(answer.end(a), p.step.checked(a, call.to.here() != "github"))
 	if q.record != nil {
 		err = errors.Join(err, p.keep(call, m, q.record, a, over))
 	}
@@ -244,7 +244,7 @@ func (p *program) mistaken(err error, to *outlets) error {
 		return err
 	}
 	a := report.Mistaken(wrong)
-	a.Version, a.ExitCode, a.Checks = version(), exitUsage, builtin(p.err).Checks
+	a.Version, a.ExitCode, a.Checks, a.Within = version(), exitUsage, builtin(p.err).Checks, p.step.inside()
 	answer := p.speakers(to, a, false)
 	if to.here() == asText {
 		answer = answer[1:]
@@ -252,7 +252,7 @@ func (p *program) mistaken(err error, to *outlets) error {
 	for _, f := range a.Findings {
 		answer.found(f)
 	}
-	if failed := answer.end(a); failed != nil {
+	if failed := errors.Join(answer.end(a), p.step.checked(a, to.here() != "github")); failed != nil {
 		return fail(exitUsage, "%w\n%w", err, failed)
 	}
 	if to.here() == asText {

@@ -32,6 +32,7 @@ func (p *program) conclude(e ending, err error, asked bool) error {
 }
 
 func (p *program) tellEnd(h *history, s guard.State, code int) {
+	p.handOn(p.step.ended(h, s, code))
 	if p.settings.Output == asJSON {
 		c := conclusion{h.account(), code}
 		c.Holder = nil // ourselves, for a moment more
@@ -53,6 +54,13 @@ func (p *program) tellEnd(h *history, s guard.State, code int) {
 	}
 	for _, fact := range p.known(h, s, i) {
 		fmt.Fprintf(out, "  %-11s%s\n", fact[0], hang(13, fact[1], i.width))
+	}
+}
+
+// handOn tells that something could not be handed on to the steps of a workflow. It changes nothing of how a rollout ends.
+func (p *program) handOn(err error) {
+	if err != nil {
+		fmt.Fprintf(p.err, "golive: %v\n", err)
 	}
 }
 

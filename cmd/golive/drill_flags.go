@@ -70,6 +70,11 @@ func drilled(plan *guard.Plan, kind, subject string, e guard.Exercise) guard.Ent
 
 // rememberDrill writes a drill down, and that what it found is owed.
 func (p *program) rememberDrill(ctx context.Context, e guard.Entry, findings []string) error {
+	if e.Outcome == guard.Pass {
+		p.step.set("verdict", stepGo)
+	} else {
+		p.step.set("verdict", stepNoGo)
+	}
 	if err := p.remember(ctx, e); err != nil {
 		return err
 	}

@@ -35,8 +35,9 @@ func processSignals() <-chan os.Signal {
 	return ending
 }
 
-// listenTo begins to listen; first is called at the first signal. The caller closes the ears.
-func listenTo(signals <-chan os.Signal, first func(os.Signal)) *ears {
+// listenTo begins to listen; first is called at the first signal. Insists says that a later one can mean more than the first
+// did. The caller closes the ears.
+func listenTo(signals <-chan os.Signal, insists bool, first func(os.Signal)) *ears {
 	e := &ears{asked: make(chan struct{}), insisted: make(chan struct{}), deaf: make(chan struct{})}
 	e.hear.Go(func() {
 		var heard time.Time
@@ -48,7 +49,7 @@ func listenTo(signals <-chan os.Signal, first func(os.Signal)) *ears {
 					heard, e.signal = time.Now(), s
 					close(e.asked)
 					first(s)
-				case time.Since(heard) >= meantAfter:
+				case insists && time.Since(heard) >= meantAfter:
 					close(e.insisted)
 					return
 				}

@@ -24,7 +24,7 @@ func TestInsisting(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				signals := make(chan os.Signal)
 				var first []os.Signal
-				ears := listenTo(signals, func(s os.Signal) { first = append(first, s) })
+				ears := listenTo(signals, true, func(s os.Signal) { first = append(first, s) })
 				defer ears.close()
 				if ears.heard() || ears.code() != exitOK {
 					t.Error("heard something before there was anything")

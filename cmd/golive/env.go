@@ -30,10 +30,22 @@ type settings struct {
 	From       string        `env:"GOLIVE_FROM"`
 	To         string        `env:"GOLIVE_TO"`
 	NoColor    string        `env:"NO_COLOR"`
+	// Command, Args and ReportDir are the inputs of the action that golive step reads.
+	Command   string `env:"GOLIVE_COMMAND"`
+	Args      string `env:"GOLIVE_ARGS"`
+	ReportDir string `env:"GOLIVE_REPORT_DIR"`
+}
+
+// given is an environment in which an empty variable says nothing: an action hands on every input, also one that nobody gave.
+type given struct{ envconfig.Lookuper }
+
+func (g given) Lookup(name string) (string, bool) {
+	value, set := g.Lookuper.Lookup(name)
+	return value, set && value != ""
 }
 
 func (s *settings) read(ctx context.Context, env envconfig.Lookuper) error {
-	if err := envconfig.ProcessWith(ctx, &envconfig.Config{Target: s, Lookuper: env}); err != nil {
+	if err := envconfig.ProcessWith(ctx, &envconfig.Config{Target: s, Lookuper: given{env}}); err != nil {
 		return fail(exitUsage, "environment: %w", err)
 	}
 	if s.By == "" {

@@ -100,6 +100,7 @@ func (p *program) takeFar(ctx context.Context, release guard.Release, purpose gu
 		return err
 	}
 	if f.detach {
+		p.step.handed(id, s.pageOf(id))
 		if p.settings.Output == asJSON {
 			return p.answer(map[string]string{"id": id, "page": s.pageOf(id)})
 		}
@@ -152,6 +153,8 @@ func (p *program) notOpened(s *servers, err error) error {
 // concludeFar follows a rollout of a server to its end, and ends as if it had been guarded here. Asked says that this
 // call wants it taken back.
 func (p *program) concludeFar(ctx context.Context, s *servers, id string, asked bool) error {
+	p.step.set("page", s.pageOf(id))
+	p.handOn(p.step.began(id))
 	fmt.Fprintf(p.err, "%s: %s\n", id, s.pageOf(id))
 	return p.concludeAfter(ctx, s, id, 0, asked)
 }

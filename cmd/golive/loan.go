@@ -198,6 +198,8 @@ func (p *program) guardFar(ctx context.Context, release guard.Release, purpose g
 		return errors.Join(err, l.giveBack(ctx, patienceToRead))
 	}
 	l.next = int64(len(h.Events)) + 1
+	p.step.set("page", s.pageOf(l.rollout))
+	p.handOn(p.step.began(l.rollout))
 	fmt.Fprintf(p.err, "%s: %s (guarded here; a server goes on when it has not heard of this call for %s)\n", l.rollout, s.pageOf(l.rollout), spell(beatsMissed*l.every))
 	return p.guardLoan(ctx, s, l, h, parts)
 }

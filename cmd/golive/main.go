@@ -13,6 +13,8 @@ import (
 
 	"github.com/sethvargo/go-envconfig"
 	"github.com/spf13/cobra"
+
+	"github.com/golive-dev/golive/guard/report"
 )
 
 func main() {
@@ -24,6 +26,8 @@ func main() {
 type program struct {
 	in       io.Reader
 	out, err io.Writer
+	plain    io.Writer // out, also where the log obeys what it reads
+	step     *step     // nil: this call is no step of GitHub Actions
 	env      envconfig.Lookuper
 	settings settings
 	secrets  secrets
@@ -38,12 +42,37 @@ type program struct {
 func run(ctx context.Context, args []string, in io.Reader, out, err io.Writer, env envconfig.Lookuper, signals <-chan os.Signal) int {
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
-	ears := listenTo(signals, func(s os.Signal) { end(fail(exitOfSignal(s), "%s", s)) })
-	defer ears.close()
-	story := speak(err)
-	defer story.close()
-	p := &program{in: in, out: out, err: story, env: env, ears: ears}
-	cause := p.settings.read(ctx, env)
+	p := &program{in: in, out: out, plain: out, env: env, step: stepOf(env)}
+	// Only a person insists. A runner sends another signal because time has passed, and has nothing better to offer.
+	p.ears = listenTo(signals, p.step == nil, func(s os.Signal) { end(fail(exitOfSignal(s), "%s", s)) })
+	defer p.ears.close()
+	log := err
+	if p.step != nil {
+		p.out, log = report.GitHubLog(out), report.GitHubLog(err)
+	}
+	story := speak(log)
+	p.err = story
+	code := p.run(ctx, args)
+	if p.step == nil {
+		story.close()
+		return code
+	}
+	commands, failed := p.step.end(code)
+	if failed != nil {
+		fmt.Fprintf(p.err, "golive: %v\n", failed)
+	}
+	story.close()
+	if len(commands) > 0 {
+		loud := speak(err) // after the story, and to the runner itself
+		_, _ = loud.Write(commands)
+		loud.close()
+	}
+	return code
+}
+
+// run calls the command that is meant, and tells why it failed. It returns the exit code.
+func (p *program) run(ctx context.Context, args []string) int {
+	cause := p.settings.read(ctx, p.env)
 	if cause == nil {
 		cause = p.execute(ctx, args)
 	}
@@ -67,14 +96,9 @@ const endsWithin = 2 * time.Second
 
 // execute calls the command that is meant.
 func (p *program) execute(ctx context.Context, args []string) error {
-	root := p.root()
-	root.SetArgs(args)
-	root.SetIn(p.in)
-	root.SetOut(p.out)
-	root.SetErr(p.err)
 	done := make(chan error, 1)
 	go func() {
-		err := root.ExecuteContext(ctx)
+		err := p.command(ctx, args)
 		if err != nil && p.ears.heard() && !p.answered {
 			err = context.Cause(ctx) // whatever it says, this is why
 		}
@@ -98,6 +122,16 @@ func (p *program) execute(ctx context.Context, args []string) error {
 			}
 		}
 	}
+}
+
+// command calls one command.
+func (p *program) command(ctx context.Context, args []string) error {
+	root := p.root()
+	root.SetArgs(args)
+	root.SetIn(p.in)
+	root.SetOut(p.out)
+	root.SetErr(p.err)
+	return root.ExecuteContext(ctx)
 }
 
 // root is the tree of commands. The groups are the order in which a service meets them.
@@ -131,7 +165,7 @@ itself when the new one does harm.`,
 		commands []*cobra.Command
 	}{
 		{"before", []*cobra.Command{p.initCommand(), p.doctorCommand(), p.checkCommand(), p.checksCommand(), p.backtestCommand(), p.schemaCommand(), p.planCommand(), p.pluginsCommand()}},
-		{"during", []*cobra.Command{p.rolloutCommand(), p.watchCommand(), p.rollbackCommand(), p.orderCommand(), p.noteCommand(), p.ackCommand(), p.serveCommand()}},
+		{"during", []*cobra.Command{p.rolloutCommand(), p.watchCommand(), p.rollbackCommand(), p.orderCommand(), p.noteCommand(), p.ackCommand(), p.serveCommand(), p.stepCommand()}},
 		{"wrong", append([]*cobra.Command{p.respondCommand()}, p.sayCommands()...)},
 		{"after", []*cobra.Command{p.statusCommand(), p.explainCommand(), p.reportCommand(), p.replayCommand(), p.historyCommand(), p.statsCommand(), p.journalCommand(),
 			p.drillCommand(), p.notifyCommand(), p.githubCommand(), p.recordCommand(), p.attestCommand(), p.settleCommand(), p.ledgerCommand()}},

@@ -35,11 +35,15 @@ import (
 // The test binary is also golive and a plugin, so that the scripts run real processes and nothing needs to be built.
 func TestMain(m *testing.M) {
 	flag.Set("test.parallel", "8") // the scripts wait most of the time
-	testscript.Main(m, map[string]func(){
+	programs := map[string]func(){
 		"golive":             main,
 		"golive-plugin-fake": servesFake,
 		"shopd":              servesRelease,
-	})
+	}
+	if programs[strings.TrimSuffix(filepath.Base(os.Args[0]), ".exe")] == nil {
+		os.Unsetenv("GITHUB_ACTIONS") // where golive's own pipeline runs the tests, they are no step of it
+	}
+	testscript.Main(m, programs)
 }
 
 // servesFake is the main of the plugin. It appends to the file in FAKE_STARTS, and logs the value of FAKE_TOKEN, if it
@@ -155,7 +159,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"shop": openShop, "exits": exits, "replace": replace,
-			"start": start, "await": await, "signal": signalTo, "ended": ended,
+			"output": handedOn, "start": start, "await": await, "signal": signalTo, "ended": ended,
 			"hub":  func(ts *testscript.TestScript, _ bool, args []string) { hub(t, ts, args) },
 			"port": func(ts *testscript.TestScript, neg bool, args []string) { port(t, ts, neg, args) },
 		},
@@ -350,7 +354,7 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	cmd := exec.Command("/bin/sh", append([]string{"-c", `exec "$0" "$@"`}, args[1:]...)...)
 	cmd.Dir = ts.MkAbs(".")
-	for _, name := range []string{"PATH", "HOME", "TMPDIR", "LANG", "GOLIVE_BY", "GOLIVE_SERVER", "GOLIVE_TOKEN", "GOLIVE_STORE", "SHOP"} {
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "LANG", "GOLIVE_BY", "GOLIVE_SERVER", "GOLIVE_TOKEN", "GOLIVE_STORE", "SHOP", "GITHUB_ACTIONS", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"} {
 		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
 	}
 	out, err := os.Create(ts.MkAbs(args[0] + ".out"))

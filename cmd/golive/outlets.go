@@ -116,7 +116,7 @@ func (p *program) speakers(to *outlets, a report.Assessment, verbose bool) speak
 			all = append(all, p.speaker(p.out, out.form, a, verbose))
 			continue
 		}
-		f := &fileForm{name: out.file}
+		f := &fileForm{name: out.file, wrote: func() { p.step.wrote(out.form, out.file) }}
 		f.speaker = p.speaker(&f.text, out.form, a, verbose)
 		all = append(all, f)
 	}
@@ -125,6 +125,10 @@ func (p *program) speakers(to *outlets, a report.Assessment, verbose bool) speak
 
 func (p *program) speaker(w io.Writer, form string, a report.Assessment, verbose bool) speaker {
 	switch form {
+	case "github":
+		if w == p.out {
+			w = p.plain // it is all commands, and they are meant
+		}
 	case string(asText):
 		b := &blocks{out: w, ink: p.ink(w), verbose: verbose}
 		if p.terminal(w) == nil {
@@ -170,8 +174,9 @@ func (v wholeForm) end(whole report.Assessment) error { return report.Write(v.ou
 // fileForm writes what another speaker says into a file: all of it, or nothing.
 type fileForm struct {
 	speaker
-	name string
-	text bytes.Buffer
+	name  string
+	text  bytes.Buffer
+	wrote func() // called once the file is there
 }
 
 func (v *fileForm) end(whole report.Assessment) error {
@@ -182,6 +187,7 @@ func (v *fileForm) end(whole report.Assessment) error {
 	if err != nil {
 		return fmt.Errorf("write %s: %w", v.name, err)
 	}
+	v.wrote()
 	return nil
 }
 

@@ -69,6 +69,9 @@ func (o *outside) interrupt(ctx context.Context) {
 		return
 	}
 	o.tell(ctx, guard.Interrupted{Signal: o.program.ears.signal.String()})
+	if o.program.step != nil {
+		return // nobody insists there
+	}
 	repeats := time.NewTimer(meantAfter)
 	defer repeats.Stop()
 	select {

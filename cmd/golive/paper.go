@@ -60,6 +60,7 @@ func (p *program) hand(title string, f *paper, write func(w io.Writer, form stri
 		if err == nil && out.file != "" {
 			if err = writeWhole(out.file, text.Bytes(), 0o600); err == nil {
 				fmt.Fprintf(p.err, "%s is written\n", out.file)
+				p.step.wrote(out.form, out.file)
 			}
 		}
 		if err != nil {

@@ -76,7 +76,8 @@ func (p *program) watchCommand() *cobra.Command {
 the new version does harm. It ends when the new version has had all of the traffic for as long as
 rollout.bake says, when somebody takes the traffic away, or when its time is over.
 
-With --server the server watches, by its own plan of the service, and this call follows, as golive rollout --server does.
+With --server the server watches, by its own plan of the service, and this call follows, as golive rollout --server does. With
+--detach it hands the watch over and ends with exit code 0, which says that the server has it, and nothing of the new version.
 
 With --server and --heartbeat this call watches, by the plan, the parts and the credentials of this machine, and the server
 keeps its journal. If the server has not heard of it for three heartbeats, as when the runner of a pipeline dies, a server
@@ -86,6 +87,7 @@ beginning. The token has to be good for as long as the call takes. A call that f
 Ctrl-C leaves the rollout to the servers.`,
 		Example: `  golive watch --from v1 --to v2
   golive watch --from v1 --to v2 --server https://golive.example.com
+  golive watch --from v1 --to v2 --server https://golive.example.com --detach
   golive watch --from v1 --to v2 --server https://golive.example.com --heartbeat 30s`,
 		Args: cobra.NoArgs,
 	}
@@ -361,6 +363,7 @@ func (p *program) engage(ctx context.Context, h *history, parts engine.Parts, j 
 		},
 		Found: view.found, Stay: p.stay,
 	}
+	p.handOn(p.step.began(h.ID()))
 	state, err := rollout.Run(listening, h.Events, begin)
 	view.close()
 	outside.close()
@@ -391,6 +394,7 @@ Go on:     %s
 Take back: %s
 Look:      %s
 `, s.Phase, s.Release.To, s.Seen, p.goOnWith(h), p.again(h, s.Release), p.call("explain", h.ID()))
+	p.handOn(p.step.ended(h, s, exitRollbackFailed))
 	if p.settings.Output == asJSON {
 		c := conclusion{h.account(), exitRollbackFailed}
 		c.Outcome, c.Holder = outcomeLeft, nil

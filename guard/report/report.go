@@ -11,6 +11,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"path"
 	"slices"
 	"strings"
 	"unicode"
@@ -66,6 +67,7 @@ type Assessment struct {
 	Checks     []guard.Check     // those that were asked or skipped; their docs explain the findings
 	Fence      guard.Fence       // of the backend; "": nobody was asked
 	ExitCode   int
+	Within     string // directory of the repository that holds the plan's file; "": files are named from where golive runs
 
 	mistakes *guard.PlanError
 }
@@ -93,6 +95,14 @@ func Mistaken(e *guard.PlanError) Assessment {
 
 // Summary says what the findings come to: "no-go: 1 failed, 8 passed, 1 waived".
 func (a Assessment) Summary() string { return a.sheet().summary() }
+
+// within is the name of a file as seen from the top of the repository.
+func within(dir, file string) string {
+	if dir == "" || file == "" || path.IsAbs(file) {
+		return file
+	}
+	return path.Join(dir, file)
+}
 
 // file is the name of the plan's file.
 func (a Assessment) file() string {
@@ -133,7 +143,7 @@ type entry struct {
 // sheet makes an assessment fit to be written down. One without findings gets one that says so, for there are
 // readers to whom an empty list is good news.
 func (a Assessment) sheet() sheet {
-	s := sheet{Assessment: a, file: clean(a.file())}
+	s := sheet{Assessment: a, file: within(a.Within, clean(a.file()))}
 	discreet := a.discretion()
 	for i, f := range a.Findings {
 		e := entry{Finding: discreet.finding(f), at: a.position(i)}
