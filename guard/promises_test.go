@@ -487,7 +487,8 @@ func (h *history) keptOfWaysBack(before, after guard.State, e guard.Event) error
 	if _, resumed := e.Fact.(guard.Resumed); resumed && before.Phase == guard.Containing && after.Phase == guard.Containing && !after.Until.Equal(before.Until) {
 		return fmt.Errorf("started again, containing lasts until %s and not %s", after.Until, before.Until)
 	}
-	if h.plan.Recovery.Contain != nil && after.Outcome == guard.ForwardOnly && after.Incident.Open() && after.Incident.Contained.IsZero() && !contains(after) {
+	if h.plan.Recovery.Contain != nil && after.Outcome == guard.ForwardOnly && after.Incident.Open() && after.Incident.Contained.IsZero() &&
+		after.Cause != guard.CauseInterrupted && !contains(after) { // who is asked to end has found no harm
 		return fmt.Errorf("there is no way back, and nobody contains it")
 	}
 	if before.Phase == guard.Over && after.Phase == guard.Over && before.Incident.Contained.IsZero() && !after.Incident.Contained.IsZero() {
