@@ -695,7 +695,7 @@ func (w writer) inside(about string) string {
 	}
 	var owed []string
 	for _, o := range i.Owed {
-		if o.Open() {
+		if latest, _ := i.Owes(o.Kind); o.Open() && o == latest { // an update that was missed is made up for by the next
 			owed = append(owed, w.say("owed", w.say("due."+string(o.Kind)), o.Role, w.moment(o.Until), w.say(o.Standing(w.now))))
 		}
 	}
