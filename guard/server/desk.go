@@ -236,7 +236,7 @@ func (d desk) underWay(ctx context.Context, delivery guard.Delivery, id string, 
 		}
 	}
 	if old.state.Phase == guard.Over {
-		return "", &guard.UnderWayError{ID: id, Incident: old.state.Incident.Open()}
+		return "", &guard.UnderWayError{ID: id, Incident: old.state.Incident.Open(), Telling: old.state.Ended()}
 	}
 	if was.To == r.To && was.From == r.From && old.state.Purpose == opened.Purpose {
 		return id, nil

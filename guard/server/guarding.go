@@ -67,6 +67,9 @@ func (g *guarding) run(ctx context.Context) {
 		err = errors.New("it ended without being over, which is a mistake in golive")
 	}
 	if err == nil {
+		if notice, owed := state.Incident.Owes(guard.DueNotice); owed && notice.Open() {
+			g.log.Error("it was stood down, and not everybody who has heard of it could be told: tell them", "heard", state.Incident.Heard)
+		}
 		g.log.Info("put away", "outcome", state.Outcome, "stood_down", !state.Incident.StoodDown.IsZero())
 		return
 	}
@@ -201,7 +204,7 @@ func (g *guarding) guard(ctx context.Context) (guard.State, error) {
 	if err != nil {
 		return guard.State{}, err
 	}
-	if h.state.Ended() {
+	if h.state.Ended() && h.state.Untold() == 0 {
 		g.seen(guard.State{}, h.state) // who guarded it last could not say so
 		ledger := g.server.mirror(h.plan)
 		defer ledger.close()
@@ -293,10 +296,10 @@ func (m *mirror) close() {
 var partsAgain = []time.Duration{time.Second, 4 * time.Second, 10 * time.Second}
 
 // parts makes what the plan names. A rollout that has moved no traffic yet does not wait for them for ever: it gets parts
-// that answer why they are missing, and ends as one whose backend is down. Of any other nobody can take the traffic back
-// without them, so that they are tried until they are there.
+// that answer why they are missing, and ends as one whose backend is down; so does one that is over, of which people are still
+// to be told. Of any other nobody can take the traffic back without them, so that they are tried until they are there.
 func (g *guarding) parts(ctx context.Context, h history) (engine.Parts, func()) {
-	begun := h.state.Phase != guard.Checking && h.state.Phase != "" || h.state.Seen > 0
+	begun := (h.state.Phase != guard.Checking && h.state.Phase != "" || h.state.Seen > 0) && !h.state.Ended()
 	for try := 0; ; try++ {
 		parts, letGo, err := g.server.Parts(ctx, h.plan)
 		if err == nil {
