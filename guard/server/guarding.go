@@ -153,7 +153,8 @@ func (g *guarding) finish() error {
 	return context.Cause(g.ctx)
 }
 
-// keepRest appends what was told and is in no record, and returns the place of the last of all that was told.
+// keepRest appends what was told and is in no record, and returns the place of the last of all that was told. It may be
+// repeated.
 func (g *guarding) keepRest(ctx context.Context) (last int64, err error) {
 	h, err := g.server.histories.read(ctx, g.lease.Rollout)
 	if err != nil {
@@ -185,6 +186,12 @@ func (g *guarding) keepRest(ctx context.Context) (last int64, err error) {
 		if err != nil {
 			return 0, err
 		}
+	}
+	if len(pending) > 0 { // what it has led to the ledger may not know yet
+		if h, err = g.server.histories.read(ctx, g.lease.Rollout); err != nil {
+			return 0, err
+		}
+		g.server.rememberAll(h)
 	}
 	return last, nil
 }
@@ -283,6 +290,14 @@ func (s *Server) mirror(plan *guard.Plan) *mirror {
 func (m *mirror) saw(was, now guard.State) {
 	if entries := guard.LedgerOf(m.plan, was, now); len(entries) > 0 && m.server.Remember != nil {
 		m.entries <- entries
+	}
+}
+
+// rememberAll has the ledger remember what is to be known of a rollout that is put away, or is being. What it knows already it
+// leaves out, so that this may be repeated.
+func (s *Server) rememberAll(h history) {
+	if entries := guard.LedgerOf(h.plan, guard.State{}, h.state); len(entries) > 0 && s.Remember != nil {
+		s.Remember(h.plan, entries)
 	}
 }
 
