@@ -43,11 +43,15 @@ var (
 type UnderWayError struct {
 	ID       string
 	Incident bool // its traffic is back, and the incident that it became is not stood down
+	Telling  bool // it is over, and not everybody was told so yet
 }
 
 func (e *UnderWayError) Error() string {
-	if e.Incident {
+	switch {
+	case e.Incident:
 		return "the incident of the rollout " + e.ID + " of the same service is not stood down yet: stand it down first"
+	case e.Telling:
+		return "the rollout " + e.ID + " of the same service is over, and golive still tells people so: try again in a few minutes"
 	}
 	return "the rollout " + e.ID + " of the same service is not over yet"
 }

@@ -161,3 +161,13 @@ func (p *Plan) Responds() bool { return len(p.Severity) > 0 || len(p.Escalate) >
 
 // Ended says that nothing more will happen: the rollout is over, and so is the incident that it became, if it did.
 func (s State) Ended() bool { return s.Phase == Over && !s.Incident.Open() }
+
+// Untold is how many notices of an incident are still to be delivered. It may have been stood down before.
+func (s State) Untold() (n int) {
+	for _, t := range s.Todo {
+		if d, tells := t.Deed.(Tell); tells && d.Notice.News != "" {
+			n++
+		}
+	}
+	return n
+}

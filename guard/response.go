@@ -455,6 +455,7 @@ func (m *machine) delivered(n Notice) {
 	case n.News == NewsStoodDown:
 		if !m.pending(NewsStoodDown) {
 			m.meet(DueNotice, "golive")
+			m.forget()
 		}
 	case n.Audience == "team" || n.Audience == "management":
 		m.meet(DueReport, "golive")
@@ -740,18 +741,22 @@ func (m *machine) standDown(f Stated, by string) {
 	terms := m.plan.Recovery.Deadline
 	m.owe(DueNotice, m.lead(), m.now, terms.Notice)
 	m.owe(DueFiled, m.lead(), m.now, terms.File)
-	m.forget()
 	m.informAll(NewsStoodDown, orElse(f.Text, m.Why))
 	if !m.pending(NewsStoodDown) {
 		m.waive("nobody has heard of it", DueNotice)
 	}
+	m.forget()
 }
 
-// forget drops the timers of an incident that is over: nobody stays awake for its paperwork, which the ledger remembers.
+// forget drops the timers of an incident that is over: nobody stays awake for its paperwork, which the ledger remembers. That
+// everybody hears of its end is no paperwork.
 func (m *machine) forget() {
+	notice, _ := m.Incident.Owes(DueNotice)
 	m.Todo = slices.DeleteFunc(m.Todo, func(t Task) bool {
-		switch t.Deed.(type) {
-		case Remind, Escalate, Regrade, Intervene:
+		switch d := t.Deed.(type) {
+		case Remind:
+			return !m.Incident.Open() && (d.Kind != DueNotice || !notice.Open())
+		case Escalate, Regrade, Intervene:
 			return !m.Incident.Open()
 		}
 		return false

@@ -9,58 +9,18 @@ import (
 
 	"github.com/golive-dev/golive/guard"
 	"github.com/golive-dev/golive/guard/report"
+	"github.com/golive-dev/golive/guard/server"
 )
 
-// An incident is what can be said of one in few words, as a server says it too.
-type incident struct {
-	Open      bool           `json:"open"`
-	Began     time.Time      `json:"began"`
-	Scenario  string         `json:"scenario,omitempty"`
-	Level     int            `json:"level,omitempty"`
-	LevelName string         `json:"level_name,omitempty"`
-	Why       string         `json:"why,omitempty"` // of the level
-	Lead      string         `json:"lead,omitempty"`
-	Cause     string         `json:"cause,omitempty"`
-	StoodDown time.Time      `json:"stood_down,omitzero"`
-	StoodBy   string         `json:"stood_down_by,omitempty"`
-	Filed     time.Time      `json:"filed,omitzero"`
-	Missing   string         `json:"missing,omitempty"` // what keeps it from being stood down
-	Owed      []owed         `json:"obligations,omitempty"`
-	Actions   []guard.Action `json:"actions,omitempty"`
-	Unreached []string       `json:"unreached,omitempty"` // whom no channel could reach when they were told last
-}
-
-// An owed is an obligation, and how it stands as of the answer.
-type owed struct {
-	guard.Obligation
-	Standing string `json:"standing"`
-}
+// An incident is one as a server answers it, which is how golive answers it, too.
+type incident struct{ server.Incident }
 
 // incidentOf is the incident that a rollout has become; nil: none.
 func incidentOf(plan *guard.Plan, s guard.State, now time.Time) *incident {
-	i := s.Incident
-	if i.Began.IsZero() {
-		return nil
+	if i := server.IncidentOf(plan, s, now); i != nil {
+		return &incident{*i}
 	}
-	shown := &incident{
-		Open: i.Open(), Began: i.Began, Scenario: i.Scenario, Level: i.Level, Lead: i.Lead, Cause: i.Cause,
-		StoodDown: i.StoodDown, StoodBy: i.StoodBy, Filed: i.Filed, Actions: i.Actions, Unreached: i.Unreached,
-	}
-	for _, l := range plan.Severity {
-		if l.Level == i.Level {
-			shown.LevelName = l.Name
-		}
-	}
-	if len(i.Grades) > 0 {
-		shown.Why = i.Grades[len(i.Grades)-1].Why
-	}
-	if i.Open() {
-		shown.Missing, _ = plan.Ready(s)
-	}
-	for _, o := range i.Owed {
-		shown.Owed = append(shown.Owed, owed{o, o.Standing(now)})
-	}
-	return shown
+	return nil
 }
 
 // facts is an incident as lines of a list: how bad it is, who leads, what is owed, and what is to be done now.
@@ -84,7 +44,7 @@ func (i *incident) facts(p *program, id string, held bool) (facts [][2]string) {
 	add("unreached", strings.Join(i.Unreached, ", "))
 	var lines []string
 	for _, o := range i.Owed {
-		lines = append(lines, o.line())
+		lines = append(lines, owedLine(o))
 	}
 	add("owed", strings.Join(lines, "\n"))
 	lines = nil
@@ -114,8 +74,8 @@ func (i *incident) standing() string {
 	return text
 }
 
-// line says what is owed, by whom, and how that stands.
-func (o owed) line() string {
+// owedLine says what is owed, by whom, and how that stands.
+func owedLine(o server.Obligation) string {
 	text := fmt.Sprintf("%s: %s", o.Kind, o.Standing)
 	switch {
 	case !o.Met.IsZero():
@@ -133,6 +93,9 @@ func (o owed) line() string {
 
 // todo is what people are to do next. Held says that a process, or a server, goes on with it.
 func (i *incident) todo(p *program, id string, held bool) (lines []string) {
+	if !i.Open && i.Untold > 0 && !held {
+		lines = append(lines, "tell the rest:   "+p.call("respond", id)+fmt.Sprintf(" (notices that were not delivered: %d)", i.Untold))
+	}
 	switch {
 	case i.Open:
 		if i.Lead == "" {
@@ -148,7 +111,7 @@ func (i *incident) todo(p *program, id string, held bool) (lines []string) {
 		}
 	case i.Filed.IsZero():
 		lines = append(lines, "file the report: "+p.call("report", id, "--file"))
-	case slices.ContainsFunc(i.Owed, func(o owed) bool { return o.Kind == guard.DueLearned && o.Open() }):
+	case slices.ContainsFunc(i.Owed, func(o server.Obligation) bool { return o.Kind == guard.DueLearned && o.Open() }):
 		lines = append(lines, "say what was learned: "+p.call("learned", "TEXT", id))
 	}
 	return lines

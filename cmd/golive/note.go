@@ -103,7 +103,7 @@ func (p *program) remark(c *cobra.Command, args []string, f *far, r remark) erro
 	if h, err = p.heldHistory(cmp.Or(id, h.ID())); err != nil {
 		return err
 	}
-	if err := post(h, r.fact); err != nil {
+	if err := p.post(h, r.fact); err != nil {
 		return err
 	}
 	fmt.Fprintf(p.out, "%s: %s (process %d)\n", r.did, h.ID(), h.Holder.PID)

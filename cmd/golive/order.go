@@ -66,7 +66,7 @@ With --server it is for a rollout that a server guards, and the name is that of 
 		if err != nil {
 			return err
 		}
-		if err := post(h, order); err != nil {
+		if err := p.post(h, order); err != nil {
 			return err
 		}
 		fmt.Fprintf(p.out, "ordered %s of %s (process %d)\n", order.Verb, h.ID(), h.Holder.PID)
@@ -111,9 +111,15 @@ func (p *program) orderAtServer(ctx context.Context, id string, o guard.Ordered,
 	return nil
 }
 
+// withoutSecrets is a fact for a history, whose words hold no secret.
+func (p *program) withoutSecrets(h *history, f guard.Fact) guard.Fact {
+	p.secrets.of(h.Plan, p.env)
+	return guard.Cleaned(f, p.secrets.hide)
+}
+
 // post leaves a fact from outside for the process that holds a history.
-func post(h *history, f guard.Fact) error {
-	kind, data, err := guard.Event{Fact: f}.Encode()
+func (p *program) post(h *history, f guard.Fact) error {
+	kind, data, err := guard.Event{Fact: p.withoutSecrets(h, f)}.Encode()
 	if err == nil {
 		_, err = journal.Post(h.Path, kind, time.Now(), data)
 	}

@@ -20,7 +20,8 @@ func (p *program) respondCommand() *cobra.Command {
 		Short: "Go on with an open incident that nobody goes on with",
 		Long: `respond keeps the times of an incident when the traffic is back: who is called next, what is owed and by when, how often
 people hear how it goes. It shows what happens, and hears what others say by golive ack, cause, severity, contacted, sign-off
-and stand-down. It ends when somebody stands the incident down.
+and stand-down. It ends when somebody has stood the incident down and everybody who had heard of it was told so. Of one that was
+stood down while a channel was away it sends the notices that are left.
 
 Ctrl-C leaves the incident open, and loses nothing: what has come due in the meantime is done by whoever goes on with it, or
 by the next golive rollout. Exit codes: 0 stood down, 2 there is none, 3 another process goes on with it, 130 or 143 left open.`,
@@ -59,6 +60,11 @@ func (p *program) openIncident(id string) (*history, error) {
 				return unheld(h)
 			}
 		}
+		for _, h := range slices.Backward(all) {
+			if h.State.Untold() > 0 {
+				return unheld(h)
+			}
+		}
 		return nil, fail(exitUsage, "no incident is open in %s: golive status lists what there was", p.settings.Journal)
 	}
 	h, err := p.history(id)
@@ -67,13 +73,13 @@ func (p *program) openIncident(id string) (*history, error) {
 		return nil, err
 	case h.State.Incident.Began.IsZero():
 		return nil, fail(exitUsage, "the %s of %s (%s) has become no incident", h.State.Purpose, h.State.Release.To, h.ID())
-	case !h.State.Incident.Open():
+	case !h.State.Incident.Open() && h.State.Untold() == 0:
 		return nil, fail(exitUsage, "the incident of %s (%s) was stood down by %s", h.State.Release.To, h.ID(), somebody(h.State.Incident.StoodBy))
 	}
 	return unheld(h)
 }
 
-// unheld is an incident that no process goes on with.
+// unheld is an incident that no process goes on with. Its notices may be all that is left of it.
 func unheld(h *history) (*history, error) {
 	if h.Holder != (journal.Holder{}) {
 		return nil, fail(exitNoGo, "process %d goes on with the incident of %s (%s) already", h.Holder.PID, h.State.Release.To, h.ID())
@@ -94,14 +100,18 @@ func (p *program) concludeIncident(e ending) error {
 		fmt.Fprintf(p.err, "golive: %v\n", e.unkept)
 		code = exitInternal
 	}
+	if notice, owed := e.state.Incident.Owes(guard.DueNotice); owed && notice.Open() {
+		fmt.Fprintln(p.err, "golive: not everybody who has heard of the incident could be told that it is over: tell them")
+	}
 	p.tellEnd(e.history.asOf(e.state), e.state, code)
 	return quiet(code)
 }
 
-// leaves says that an event ends a process that stays with an incident: it was asked to end, and the traffic is dealt with.
+// leaves says that an event ends a process that stays with an incident, or with the notices that it is over: it was asked to
+// end, and the traffic is dealt with.
 func leaves(e guard.Event, s guard.State) bool {
 	_, asked := e.Fact.(guard.Interrupted)
-	return asked && s.Phase == guard.Over && s.Incident.Open()
+	return asked && s.Phase == guard.Over && (s.Incident.Open() || s.Untold() > 0)
 }
 
 // againHolds is for how long a reason to try a version once more is one.

@@ -114,9 +114,10 @@ func (p *program) rollBack(ctx context.Context, h *history, back wayBack) error 
 func (p *program) order(ctx context.Context, h *history, back wayBack) (ending, error) {
 	order := guard.Ordered{Verb: guard.OrderRollback, By: p.settings.By, Why: back.why, NoIncident: back.noIncident}
 	if h.Holder == (journal.Holder{}) {
+		order, _ = p.withoutSecrets(h, order).(guard.Ordered)
 		return p.resume(ctx, h, &order)
 	}
-	if err := post(h, order); err != nil {
+	if err := p.post(h, order); err != nil {
 		return ending{}, fail(exitRollbackFailed, "%w; ask the process itself, which takes the traffic back when it is told to end: kill %d", err, h.Holder.PID)
 	}
 	return p.follow(ctx, h, true)

@@ -370,6 +370,8 @@ func (p *program) engage(ctx context.Context, h *history, parts engine.Parts, j 
 	p.answered = p.ears.heard()
 	e := ending{history: h, state: state, signalled: p.ears.code()}
 	switch {
+	case errors.Is(err, errStays) && state.Ended():
+		fmt.Fprintf(p.err, "golive: left before everybody was told that the incident is over: %s\n", p.call("respond", h.asOf(state).ID()))
 	case errors.Is(err, errStays):
 		fmt.Fprintf(p.err, "golive: the incident stays open, and nobody goes on with it: %s\n", p.call("respond", h.asOf(state).ID()))
 	case errors.Is(err, errLeft) && state.Phase == guard.Over:

@@ -77,7 +77,10 @@ in their reach, {github: LOGIN}.
 Plans are read again when they change; a rollout keeps the plan it began with.
 
 A rollout that has become an incident stays under guard when its traffic is back, with all that is owed and who is called,
-until somebody has stood it down. Notices of it have a link by which whoever gets one takes it on, for a day; the key that
+until somebody has stood it down and those who had heard of it were told so. Who stands it down, or signs off, has the role in the
+roster of the plan, by the name or the e-mail address of the caller; a caller who is not in the roster takes the right approve.
+An acknowledgement takes the right operate: the token of a team may take it on, and its name stands in the journal as who leads.
+Notices of it have a link by which whoever gets one takes it on, for a day; the key that
 signs links is made once and kept in the directory of the journals. Several servers that share a store share the key:
 $GOLIVE_LINK_KEY, of 32 characters or more (openssl rand -base64 32).
 
@@ -119,7 +122,7 @@ func (p *program) tokenCommand() *cobra.Command {
 		Short: "Make a token that lets a caller in",
 		Long: `token makes a secret for a caller, and the line for the file of --tokens that lets it in. The line, on stdout, holds a
 hash; the secret is shown this once, on stderr, and kept nowhere. Rights: view (read), hook (what deploy tools send), operate (open, hold, roll back ...),
-approve (proceed without enough evidence).`,
+approve (proceed without enough evidence; sign off and stand down without being in the roster of the plan).`,
 		Example: `  golive serve token flagger hook >>tokens`,
 		Args:    cobra.ExactArgs(2),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -166,6 +169,9 @@ func (p *program) serve(ctx context.Context, o serving) error {
 	case err != nil:
 		log.Error("some plans are wrong, and not used", "error", err)
 	}
+	for _, chosen := range plans.All() { // nothing that people write is to hold a secret of any
+		p.secrets.of(chosen.Plan, p.env)
+	}
 	at := p.settings.Store
 	if at == "" {
 		at = "sqlite:" + filepath.Join(p.settings.Journal, "golive.db")
@@ -195,7 +201,7 @@ func (p *program) serve(ctx context.Context, o serving) error {
 		Store:  kept, Plans: plans, Parts: p.partsElsewhere, Node: o.node, TTL: o.ttl, Version: version(), Log: log, Access: access,
 		AcceptPlans: o.acceptPlans, PerSecond: o.rate,
 		Report: p.storyOf, Remember: p.remembering(ctx, log), Address: address, LinkKey: key,
-		Evidence: func(sha string) (io.ReadCloser, error) { return p.evidenceDir().Open(sha) },
+		Evidence: func(sha string) (io.ReadCloser, error) { return p.evidenceDir().Open(sha) }, Clean: p.secrets.hide,
 	})
 	waits := waitsOf(kept, o)
 	gate, err := p.gate(s.Desk(), waits, o.ttl, log)
@@ -365,6 +371,7 @@ func listenFor(o serving, access server.Access) (net.Listener, string, error) {
 
 // partsElsewhere makes what a plan names, with the ledger that lies beside it.
 func (p *program) partsElsewhere(ctx context.Context, plan *guard.Plan) (engine.Parts, func(), error) {
+	p.secrets.of(plan, p.env) // a plan of before, or one that a client has sent, may know others than those of today
 	beside := p.beside(plan)
 	parts, letGo, err := beside.parts(ctx, plan)
 	if err != nil {
@@ -373,7 +380,7 @@ func (p *program) partsElsewhere(ctx context.Context, plan *guard.Plan) (engine.
 	return parts, letGo, err
 }
 
-// beside is golive as if it had been called with a plan. What it learns of secrets it keeps to itself.
+// beside is golive as if it had been called with a plan. What its parts learn of secrets it keeps to itself.
 func (p *program) beside(plan *guard.Plan) *program {
 	q := &program{in: strings.NewReader(""), out: io.Discard, err: p.err, env: p.env, settings: p.settings, ears: p.ears}
 	q.settings.Plan = plan.File()

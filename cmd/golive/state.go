@@ -249,8 +249,7 @@ const heardWithin = 10 * time.Second
 // told, if there is one; else this call adds to the journal itself, which only what is over allows: traffic that nobody
 // guards has to be gone on with first. False: a process was told, and has not taken it yet.
 func (p *program) state(ctx context.Context, h *history, f guard.Fact) (_ *history, told bool, err error) {
-	p.secrets.of(h.Plan, p.env)
-	f = p.withoutSecrets(f)
+	f = p.withoutSecrets(h, f)
 	if h.Holder != (journal.Holder{}) {
 		h, told, err := p.postAndWait(ctx, h, f)
 		if err != nil || told || h.Holder != (journal.Holder{}) {
@@ -265,23 +264,10 @@ func (p *program) state(ctx context.Context, h *history, f guard.Fact) (_ *histo
 	return p.append(ctx, h, f)
 }
 
-// withoutSecrets is a fact whose words hold none.
-func (p *program) withoutSecrets(f guard.Fact) guard.Fact {
-	switch f := f.(type) {
-	case guard.Stated:
-		f.Text, f.Subject, f.By = p.secrets.hide(f.Text), p.secrets.hide(f.Subject), p.secrets.hide(f.By)
-		return f
-	case guard.Noted:
-		f.Text, f.By = p.secrets.hide(f.Text), p.secrets.hide(f.By)
-		return f
-	}
-	return f
-}
-
 // postAndWait tells the process that goes on with a history, and waits until the journal shows that it has heard.
 func (p *program) postAndWait(ctx context.Context, h *history, f guard.Fact) (*history, bool, error) {
 	seen := len(h.Events)
-	if err := post(h, f); err != nil {
+	if err := p.post(h, f); err != nil {
 		return nil, false, err
 	}
 	poll := time.NewTicker(pollEvery)
@@ -360,6 +346,7 @@ func (p *program) append(ctx context.Context, h *history, f guard.Fact) (*histor
 			return nil, false, fail(exitInternal, "%w", err)
 		}
 	}
+	h.Holder = journal.Holder{} // ourselves, for a moment more
 	return h, true, nil
 }
 

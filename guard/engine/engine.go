@@ -67,8 +67,10 @@ type Rollout struct {
 	// phase stands still until it is in the future again. What leads back goes on. It is asked often, from several
 	// goroutines, and must be quick.
 	MayAdvance func() time.Time
-	// Stay has Run go on after the rollout is over, until the incident that it has become is stood down. Without it the
-	// timers of an incident run as long as there is something else to do; whoever takes up the history goes on with them.
+	// Stay has Run go on after the rollout is over, until the incident that it has become is stood down and everybody was told
+	// so, or could not be, however often that was tried: about six minutes, and longer where a channel gives no answer.
+	// Without it the timers of an incident run as long as there is something else to do, and its notices are tried for 20
+	// seconds; whoever takes up the history goes on with them.
 	Stay bool
 	// Reply makes the address at which a person can take a notice on, and is asked at each delivery: the address may be used
 	// by whoever has it, so that it is in no task and no journal. Empty: there is none; nil: there are none at all.
@@ -124,7 +126,7 @@ func (r *run) loop(ctx context.Context) error {
 			if ended.IsZero() {
 				ended = time.Now()
 			}
-			if (!r.busy() || time.Since(ended) > tellAfter) && !r.away() {
+			if (!r.busy() || time.Since(ended) > tellAfter && !r.insists()) && !r.away() {
 				return nil
 			}
 		case r.busy() || r.away():
@@ -165,3 +167,6 @@ func (r *run) loop(ctx context.Context) error {
 func (r *run) stays() bool {
 	return r.Stay && r.state.Phase == guard.Over && !r.state.Ended() && r.broken == nil
 }
+
+// insists says that whoever stays with an incident does so until its notices are delivered, or guard has given them up.
+func (r *run) insists() bool { return r.Stay && r.broken == nil && r.state.Untold() > 0 }

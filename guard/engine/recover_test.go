@@ -557,3 +557,80 @@ func TestNightKilledEverywhere(t *testing.T) {
 		t.Errorf("only %d facts were tried", facts)
 	}
 }
+
+// TestStandDownIsTold: mail is away just when an incident is stood down. Whoever stays tells it all the same; whoever does not
+// leaves it in the history, for the next to tell; and what nobody ever takes is given up.
+func TestStandDownIsTold(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		stay bool
+		away time.Duration // from the moment at which it is stood down
+		told int           // in the end
+		owed string
+	}{
+		{"the mail server starts again", true, time.Minute, 1, "met"},
+		{"nobody stays", false, time.Minute, 1, "met"},
+		{"there is no mail any more", true, 1000 * time.Hour, 0, "open"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := &memory{}
+				var down time.Time
+				delivered := 0
+				mail := notifier(func(n guard.Notice) (guard.Receipt, error) {
+					if n.News != guard.NewsStoodDown {
+						return guard.Receipt{}, nil
+					}
+					if time.Since(down) < tt.away {
+						return guard.Receipt{}, errors.New("connection refused")
+					}
+					delivered++
+					return guard.Receipt{}, nil
+				})
+				run := func(stay bool, past []guard.Event, begin guard.Fact) guard.State {
+					r := recovering(t, &world{errors: .5}, m, &calls{})
+					r.Stay = stay
+					for i := range r.Parts.Notifiers {
+						r.Parts.Notifiers[i] = mail
+					}
+					s, err := r.Run(t.Context(), past, begin)
+					if err != nil {
+						t.Fatal(err)
+					}
+					return s
+				}
+				if s := run(false, nil, openedAt(night)); !s.Incident.Open() {
+					t.Fatalf("no incident is open: %s", s.Phase)
+				}
+				down = time.Now()
+				s := run(tt.stay, slices.Clone(m.events), guard.Stated{What: guard.StateStandDown, Text: "all is well", By: "Wang"})
+				if !tt.stay {
+					if s.Untold() != 1 || delivered != 0 {
+						t.Fatalf("%d notices are left, and %d were delivered", s.Untold(), delivered)
+					}
+					time.Sleep(time.Minute)
+					s = run(false, slices.Clone(m.events), guard.Resumed{})
+				}
+				notice, owed := s.Incident.Owes(guard.DueNotice)
+				if delivered != tt.told || !owed || notice.Standing(s.At) != tt.owed || !s.Ended() || s.Untold() != 0 {
+					t.Errorf("told %d times, owed as %+v (%s), %d notices left", delivered, notice, notice.Standing(s.At), s.Untold())
+				}
+				reminds := slices.ContainsFunc(s.Todo, func(t guard.Task) bool { _, is := t.Deed.(guard.Remind); return is })
+				if reminds != (tt.owed == "open") {
+					t.Errorf("what is still to be done is %+v", s.Todo)
+				}
+				if tt.owed == "open" { // its time passes, and somebody hears of that
+					time.Sleep(time.Hour)
+					before := len(m.events)
+					s = run(false, slices.Clone(m.events), guard.Resumed{})
+					if notice, _ := s.Incident.Owes(guard.DueNotice); !notice.Passed || notice.Standing(s.At) != "breached" {
+						t.Errorf("owed as %+v", notice)
+					}
+					if _, told := find[guard.Told](m.events[before:]); !told {
+						t.Errorf("nobody was told that it is late: %+v", m.events[before:])
+					}
+				}
+			})
+		})
+	}
+}

@@ -24,7 +24,7 @@ const (
 	View    Right = "view"    // read rollouts, journals, reports and the page
 	Deliver Right = "hook"    // send what deploy tools send: open and tell through /v1/hooks
 	Operate Right = "operate" // open rollouts, hold, resume, extend, roll back, note, acknowledge
-	Approve Right = "approve" // proceed without enough evidence
+	Approve Right = "approve" // proceed without enough evidence; sign and stand down without being in the roster
 )
 
 // Rights lists them, for messages.

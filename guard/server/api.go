@@ -54,7 +54,7 @@ func (s *Server) routes() []route {
 		{"POST", "/v1/rollouts/{id}/orders", Operate, "Roll back, hold, resume, extend, or proceed (which takes the right to approve)", order{}, told{}, 202, s.orderRollout},
 		{"POST", "/v1/rollouts/{id}/notes", Operate, "Have something remembered", note{}, told{}, 202, s.noteRollout},
 		{"POST", "/v1/rollouts/{id}/acknowledgement", Operate, "Say that you look after it", nil, told{}, 202, s.acknowledgeRollout},
-		{"POST", "/v1/rollouts/{id}/statements", Operate, "Say something of the incident that a rollout has become: its cause, its severity, that it is over, and what else there is", statement{}, told{}, 202, s.stateRollout},
+		{"POST", "/v1/rollouts/{id}/statements", Operate, "Say something of the incident that a rollout has become: its cause, its severity, that it is over, and what else there is (sign-off and stand-down are for who has the role in the roster; a caller who is not in it takes the right to approve)", statement{}, told{}, 202, s.stateRollout},
 		{"GET", "/v1/rollouts/{id}/evidence/{sha256}", View, "Fetch what was kept of a rollout before it went back, as its exhibits name it", nil, nil, 200, s.showEvidence},
 		{"POST", "/v1/leases/{lease}/records", Operate, "Keep a record of a rollout that the caller guards", sent{}, told{}, 200, s.keepRecord},
 		{"POST", "/v1/leases/{lease}/beat", Operate, "Say that the caller still guards", nil, told{}, 200, s.beatLease},

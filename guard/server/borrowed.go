@@ -329,7 +329,16 @@ func (s *Server) believed(ctx context.Context, b *borrowed, h history, e guard.E
 	if o, ok := e.Fact.(guard.Ordered); ok && o.Verb == guard.OrderProceed && !caller.MayFor(Approve, b.guarding.lease.Target) {
 		return e, errApprove
 	}
-	e.Fact = by(e.Fact, caller.Name, caller.Name)
+	if f, stated := e.Fact.(guard.Stated); stated {
+		err := allowed(h, f, caller, e.At)
+		if clash := conflict(""); errors.As(err, &clash) { // which is how a client hears that it has lost its lease
+			err = badRequest(err.Error())
+		}
+		if err != nil {
+			return e, err
+		}
+	}
+	e.Fact = guard.Cleaned(by(e.Fact, caller.Name, caller.Name), s.Clean)
 	return e, nil
 }
 

@@ -465,3 +465,38 @@ func TestBorrowedMakesRoom(t *testing.T) {
 	r.over(old.ID, guard.Overdue)
 	b.keep(200, guard.Noted{Text: "mine"})
 }
+
+// TestBorrowedAndStated: who guards by itself says no more of the incident than elsewhere.
+func TestBorrowedAndStated(t *testing.T) {
+	s := newSite(t)
+	secret, line := server.NewToken("bo", []server.Right{server.View, server.Operate})
+	tokens, err := server.ParseTokens(line)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := startAnswering(s, "one", &post{}, &ledger{}, func(o *server.Options) {
+		o.Access = server.Access{Tokens: tokens}
+		o.AcceptPlans = true
+	})
+	b := r.borrowWatch(answeringPlan("shop"), "v2", "Authorization: Bearer "+secret)
+	b.keep(200, guard.Resumed{Version: "test", Fence: b.Fence})
+	b.keep(400, guard.Stated{What: guard.StateCause, Text: "too early"})
+	b.answer(guard.Checked{Findings: []guard.Finding{{Verdict: guard.Pass}}})
+	b.answer(guard.Inspected{Standing: guard.Standing{Percent: 50, Undo: guard.Undo{Open: true}}})
+	b.keep(200, guard.Ordered{Verb: guard.OrderRollback, Why: "nobody can pay"})
+	if s := r.state(b.ID); !s.Incident.Open() {
+		t.Fatalf("no incident is open: %s, %s", s.Phase, s.Why)
+	}
+	for _, refused := range []guard.Stated{
+		{What: guard.StateSignOff, Subject: "commander"}, {What: guard.StateStandDown, Text: "it is over"},
+	} {
+		if text := b.keep(403, refused); !strings.Contains(text, "ann (commander)") {
+			t.Errorf("%s: %s", refused.What, text)
+		}
+	}
+	b.keep(400, guard.Stated{What: "panic"})
+	b.keep(200, guard.Stated{What: guard.StateCause, Text: "a bad build"})
+	if i := r.state(b.ID).Incident; !i.Open() || i.Cause != "a bad build" || len(i.Signed) > 0 {
+		t.Errorf("%+v", i)
+	}
+}

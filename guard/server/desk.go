@@ -236,7 +236,7 @@ func (d desk) underWay(ctx context.Context, delivery guard.Delivery, id string, 
 		}
 	}
 	if old.state.Phase == guard.Over {
-		return "", &guard.UnderWayError{ID: id, Incident: old.state.Incident.Open()}
+		return "", &guard.UnderWayError{ID: id, Incident: old.state.Incident.Open(), Telling: old.state.Ended()}
 	}
 	if was.To == r.To && was.From == r.From && old.state.Purpose == opened.Purpose {
 		return id, nil
@@ -267,7 +267,7 @@ func (d desk) Tell(ctx context.Context, delivery guard.Delivery, id string, f gu
 		return err
 	}
 	name := sender(ctx, delivery)
-	e := guard.Event{At: clock(), Fact: by(f, name, d.person(ctx, id, f, name))}
+	e := guard.Event{At: clock(), Fact: guard.Cleaned(by(f, name, d.person(ctx, id, f, name)), d.Clean)}
 	kind, data, err := e.Encode()
 	if err != nil {
 		return err
@@ -402,13 +402,13 @@ func by(f guard.Fact, sender, person string) guard.Fact {
 	return f
 }
 
-// stamped is a delivery as the store keeps it.
+// stamped is a delivery as the store keeps it: without the secrets that somebody has written into it.
 func (d desk) stamped(ctx context.Context, in guard.Delivery) store.Delivery {
 	at := in.At
 	if at.IsZero() {
 		at = clock()
 	}
-	return store.Delivery{ID: in.ID, Source: in.Source, By: sender(ctx, in), At: at, Body: in.Body}
+	return store.Delivery{ID: in.ID, Source: in.Source, By: sender(ctx, in), At: at, Body: []byte(d.Clean(string(in.Body)))}
 }
 
 // Find implements guard.Desk.

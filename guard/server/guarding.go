@@ -67,6 +67,9 @@ func (g *guarding) run(ctx context.Context) {
 		err = errors.New("it ended without being over, which is a mistake in golive")
 	}
 	if err == nil {
+		if notice, owed := state.Incident.Owes(guard.DueNotice); owed && notice.Open() {
+			g.log.Error("it was stood down, and not everybody who has heard of it could be told: tell them", "heard", state.Incident.Heard)
+		}
 		g.log.Info("put away", "outcome", state.Outcome, "stood_down", !state.Incident.StoodDown.IsZero())
 		return
 	}
@@ -150,7 +153,8 @@ func (g *guarding) finish() error {
 	return context.Cause(g.ctx)
 }
 
-// keepRest appends what was told and is in no record, and returns the place of the last of all that was told.
+// keepRest appends what was told and is in no record, and returns the place of the last of all that was told. It may be
+// repeated.
 func (g *guarding) keepRest(ctx context.Context) (last int64, err error) {
 	h, err := g.server.histories.read(ctx, g.lease.Rollout)
 	if err != nil {
@@ -183,6 +187,12 @@ func (g *guarding) keepRest(ctx context.Context) (last int64, err error) {
 			return 0, err
 		}
 	}
+	if len(pending) > 0 { // what it has led to the ledger may not know yet
+		if h, err = g.server.histories.read(ctx, g.lease.Rollout); err != nil {
+			return 0, err
+		}
+		g.server.rememberAll(h)
+	}
 	return last, nil
 }
 
@@ -201,7 +211,7 @@ func (g *guarding) guard(ctx context.Context) (guard.State, error) {
 	if err != nil {
 		return guard.State{}, err
 	}
-	if h.state.Ended() {
+	if h.state.Ended() && h.state.Untold() == 0 {
 		g.seen(guard.State{}, h.state) // who guarded it last could not say so
 		ledger := g.server.mirror(h.plan)
 		defer ledger.close()
@@ -283,6 +293,14 @@ func (m *mirror) saw(was, now guard.State) {
 	}
 }
 
+// rememberAll has the ledger remember what is to be known of a rollout that is put away, or is being. What it knows already it
+// leaves out, so that this may be repeated.
+func (s *Server) rememberAll(h history) {
+	if entries := guard.LedgerOf(h.plan, guard.State{}, h.state); len(entries) > 0 && s.Remember != nil {
+		s.Remember(h.plan, entries)
+	}
+}
+
 // close waits until the ledger has everything.
 func (m *mirror) close() {
 	close(m.entries)
@@ -293,10 +311,10 @@ func (m *mirror) close() {
 var partsAgain = []time.Duration{time.Second, 4 * time.Second, 10 * time.Second}
 
 // parts makes what the plan names. A rollout that has moved no traffic yet does not wait for them for ever: it gets parts
-// that answer why they are missing, and ends as one whose backend is down. Of any other nobody can take the traffic back
-// without them, so that they are tried until they are there.
+// that answer why they are missing, and ends as one whose backend is down; so does one that is over, of which people are still
+// to be told. Of any other nobody can take the traffic back without them, so that they are tried until they are there.
 func (g *guarding) parts(ctx context.Context, h history) (engine.Parts, func()) {
-	begun := h.state.Phase != guard.Checking && h.state.Phase != "" || h.state.Seen > 0
+	begun := (h.state.Phase != guard.Checking && h.state.Phase != "" || h.state.Seen > 0) && !h.state.Ended()
 	for try := 0; ; try++ {
 		parts, letGo, err := g.server.Parts(ctx, h.plan)
 		if err == nil {

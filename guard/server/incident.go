@@ -95,16 +95,18 @@ func allowed(h history, f guard.Stated, c Caller, now time.Time) error {
 }
 
 // maySay says why something is not for a caller to say. A person of the roster is held to the roles that he has there. A
-// token of a team, or somebody of whom the roster says nothing, was let in to operate, and that is all there is to ask.
+// token of a team, or somebody of whom the roster says nothing, has none: to say that it is over, or to agree in the name of a
+// role, takes the right to approve then, and all else that to operate.
 func maySay(p *guard.Plan, f guard.Stated, c Caller) error {
 	name, listed := inRoster(p, c.Name)
-	if !listed {
+	err := p.MaySay(f, cmp.Or(name, c.Name))
+	switch {
+	case err == nil, !listed && c.MayFor(Approve, target(p.Service, p.Environment)):
 		return nil
+	case !listed:
+		return forbidden(fmt.Sprintf("%s; so may a caller who is not in the roster (roster.people, by the name or the e-mail address) and has the right %q", err, Approve))
 	}
-	if err := p.MaySay(f, name); err != nil {
-		return forbidden(err.Error())
-	}
-	return nil
+	return forbidden(err.Error())
 }
 
 // inRoster is the person of the roster who has signed in: by the name, or by the e-mail address, for issuers name people so.
@@ -124,10 +126,6 @@ func inRoster(p *guard.Plan, name string) (person string, listed bool) {
 // amend keeps what people say of a rollout that is over and put away: that its report is filed, say. Nobody guards it any
 // more, so that it goes into the records at once.
 func (d desk) amend(ctx context.Context, delivery guard.Delivery, id string, e guard.Event) error {
-	was, err := d.histories.read(ctx, id)
-	if err != nil {
-		return err
-	}
 	kind, data, err := e.Encode()
 	if err != nil {
 		return err
@@ -137,22 +135,20 @@ func (d desk) amend(ctx context.Context, delivery guard.Delivery, id string, e g
 	switch {
 	case errors.Is(err, store.ErrNoRollout):
 		return guard.ErrNoRollout
-	case err != nil || repeated || d.Remember == nil:
+	case err != nil:
 		return err
 	}
-	now, err := d.histories.read(ctx, id)
+	h, err := d.histories.read(ctx, id) // of a repeat, too: the ledger may not have heard of the first
 	if err != nil {
 		d.Log.Warn("what was said is kept, and the ledger does not know of it", "rollout", id, "error", d.Clean(err.Error()))
 		return nil
 	}
-	if entries := guard.LedgerOf(now.plan, was.state, now.state); len(entries) > 0 {
-		d.Remember(now.plan, entries)
-	}
+	d.rememberAll(h)
 	return nil
 }
 
-// An incident is one as the API answers it.
-type incident struct {
+// An Incident is one as the API answers it, and as golive status does.
+type Incident struct {
 	Open      bool              `json:"open"`
 	Began     time.Time         `json:"began"`
 	Scenario  string            `json:"scenario,omitempty"`
@@ -175,28 +171,29 @@ type incident struct {
 	Signed    map[string]string `json:"signed,omitempty"`  // who has agreed, by role
 	Contacts  map[string]string `json:"contacts,omitempty"`
 	Unreached []string          `json:"unreached,omitempty"` // whom no channel could reach when they were told last
-	Owed      []obligation      `json:"obligations,omitempty"`
+	Untold    int               `json:"untold,omitempty"`    // notices that are still to be delivered
+	Owed      []Obligation      `json:"obligations,omitempty"`
 	Actions   []guard.Action    `json:"actions,omitempty"`
 	Exhibits  []guard.Exhibit   `json:"exhibits,omitempty"`
 }
 
-// An obligation is one, and how it stands as of the answer.
-type obligation struct {
+// An Obligation is one, and how it stands as of the answer.
+type Obligation struct {
 	guard.Obligation
 	Standing string `json:"standing"` // open, met, met late, breached or waived
 }
 
-// incidentOf is the incident of a rollout; nil: it has become none.
-func incidentOf(p *guard.Plan, s guard.State, now time.Time) *incident {
+// IncidentOf is the incident of a rollout; nil: it has become none.
+func IncidentOf(p *guard.Plan, s guard.State, now time.Time) *Incident {
 	i := s.Incident
 	if i.Began.IsZero() {
 		return nil
 	}
-	shown := &incident{
+	shown := &Incident{
 		Open: i.Open(), Began: i.Began, Scenario: i.Scenario, Level: i.Level, LevelName: levelOf(p, i.Level).Name, Grades: i.Grades, Lead: i.Lead,
 		Cause: i.Cause, Activated: i.Activated, Contained: i.Contained, Preserved: i.Preserved, Reverted: i.Reverted, Restored: i.Restored,
 		Steady: i.Steady, StoodDown: i.StoodDown, StoodBy: i.StoodBy, Filed: i.Filed, Signed: i.Signed, Contacts: i.Contacts,
-		Actions: i.Actions, Exhibits: i.Exhibits, Unreached: i.Unreached,
+		Actions: i.Actions, Exhibits: i.Exhibits, Unreached: i.Unreached, Untold: s.Untold(),
 	}
 	if len(i.Grades) > 0 {
 		shown.Why = i.Grades[len(i.Grades)-1].Why
@@ -205,7 +202,7 @@ func incidentOf(p *guard.Plan, s guard.State, now time.Time) *incident {
 		shown.Missing, _ = p.Ready(s)
 	}
 	for _, o := range i.Owed {
-		shown.Owed = append(shown.Owed, obligation{o, o.Standing(now)})
+		shown.Owed = append(shown.Owed, Obligation{o, o.Standing(now)})
 	}
 	return shown
 }
@@ -219,7 +216,7 @@ func levelOf(p *guard.Plan, level int) guard.Level {
 }
 
 // brief leaves out what only who looks at one incident wants to know.
-func (i *incident) brief() *incident {
+func (i *Incident) brief() *Incident {
 	if i == nil {
 		return nil
 	}

@@ -311,10 +311,13 @@ func TestStatements(t *testing.T) {
 	s.write("shop.yaml", answeringPlan("shop"))
 	var lines string
 	secrets := map[string]string{}
-	for _, name := range []string{"ann", "ann@example.com", "bo", "ci", "vic"} {
+	for _, name := range []string{"ann", "ann@example.com", "bo", "bo@example.com", "ci", "release", "vic"} {
 		rights := []server.Right{server.View, server.Operate}
-		if name == "vic" {
+		switch name {
+		case "vic":
 			rights = rights[:1]
+		case "release", "bo":
+			rights = append(rights, server.Approve)
 		}
 		secret, line := server.NewToken(name, rights)
 		secrets[name], lines = secret, lines+line+"\n"
@@ -355,7 +358,11 @@ func TestStatements(t *testing.T) {
 		{"an address of the roster", "ann@example.com", `{"what": "sign-off", "subject": "commander"}`, 202, ""},
 		{"an answer", "bo", `{"what": "answer", "subject": "lucky", "text": "it was night"}`, 202, ""},
 		{"worse", "ann", `{"what": "severity", "level": 1, "text": "the board calls"}`, 202, ""},
-		{"a token that is nobody of the roster", "ci", `{"what": "stand-down", "text": "x"}`, 202, ""},
+		{"signed off by a token that is nobody of the roster", "ci", `{"what": "sign-off", "subject": "commander"}`, 403, "ann (commander)"},
+		{"stood down by one", "ci", `{"what": "stand-down", "text": "x"}`, 403, `has the right \"approve\"`},
+		{"stood down by a person whose address is not in the roster", "bo@example.com", `{"what": "stand-down", "text": "x"}`, 403, "by the name or the e-mail address"},
+		{"all else such a token may say", "ci", `{"what": "answer", "subject": "well", "text": "the pager"}`, 202, ""},
+		{"a token that may approve", "release", `{"what": "stand-down", "text": "x"}`, 202, ""},
 	} {
 		headers := []string{}
 		if c.who != "" {
@@ -366,7 +373,7 @@ func TestStatements(t *testing.T) {
 		}
 	}
 	i := r.awaitIncident(id, "stood down", guard.State.Ended).Incident
-	if last := i.Grades[len(i.Grades)-1]; i.StoodBy != "ci" || last.By != "ann" || i.Answers["lucky"] == "" || i.Signed["commander"] != "ann" {
+	if last := i.Grades[len(i.Grades)-1]; i.StoodBy != "release" || last.By != "ann" || i.Answers["lucky"] == "" || i.Signed["commander"] != "ann" {
 		t.Errorf("stood down by %q, graded by %q, signed by %v, answers %v", i.StoodBy, last.By, i.Signed, i.Answers)
 	}
 	r.want(404, "POST", "/v1/rollouts/none/statements", `{"what": "cause", "text": "x"}`, as("ann"))
@@ -601,4 +608,160 @@ func TestBackAgain(t *testing.T) {
 			r.want(409, "POST", "/v1/rollouts/"+id+"/orders", `{"verb": "rollback", "why": "too late"}`)
 		})
 	}
+}
+
+// TestFiledWhileItIsPutAway files a report while the ledger takes its time, after the engine has ended: what is filed is known
+// to the ledger, too.
+func TestFiledWhileItIsPutAway(t *testing.T) {
+	s := newSite(t)
+	s.write("shop.yaml", answeringPlan("shop"))
+	channel, book, slow := &post{}, &ledger{}, make(chan struct{})
+	r := startAnswering(s, "one", channel, book, func(o *server.Options) {
+		o.Remember = func(p *guard.Plan, all []guard.Entry) {
+			if slices.ContainsFunc(all, func(e guard.Entry) bool { return e.Act == guard.Settled && e.Kind == guard.KindIncident }) {
+				<-slow
+			}
+			book.remember(p, all)
+		}
+	})
+	id := r.befallen("shop", channel)
+	path := "/v1/rollouts/" + id + "/statements"
+	r.want(202, "POST", path, `{"what": "stand-down", "text": "all is well"}`)
+	r.awaitIncident(id, "stood down, and told", func(s guard.State) bool {
+		return s.Ended() && !slices.ContainsFunc(s.Todo, func(t guard.Task) bool { _, tells := t.Deed.(guard.Tell); return tells })
+	})
+	filed := fmt.Sprintf(`{"what": "filed", "subject": %q}`, strings.Repeat("ab", 32))
+	r.want(202, "POST", path, filed)
+	if one, err := r.store.Find(t.Context(), id); err != nil || !one.Open || !r.state(id).Incident.Filed.IsZero() {
+		t.Errorf("it is put away already: %+v, %v", one, err)
+	}
+	close(slow)
+	book.await(t, "obligation incident, result rollout, settled incident, obligation report, settled report, obligation lesson")
+	r.awaitIncident(id, "filed", func(s guard.State) bool { return !s.Incident.Filed.IsZero() })
+}
+
+// TestTwoReaders: two people press the link of the same notice, one of them twice. Both are in the journal, each once, and the
+// second hears of the first.
+func TestTwoReaders(t *testing.T) {
+	s := newSite(t)
+	s.write("shop.yaml", answeringPlan("shop"))
+	channel := &post{}
+	r := startAnswering(s, "one", channel, &ledger{}, nil)
+	id := r.befallen("shop", channel)
+	var good string
+	for _, n := range channel.all() {
+		if link, err := url.Parse(n.Reply); err == nil && n.News == guard.NewsOpened {
+			good = "/ack?" + link.RawQuery
+		}
+	}
+	for _, c := range []struct{ name, says string }{
+		{"Ann", "Recorded: Ann looks after it. The others"},
+		{"Ann", "Recorded: Ann looks after it. The others"},
+		{"Bo", "Recorded: Bo looks after it, as link (Ann) did already. The others"},
+	} {
+		status, _, text := r.send(good, "", url.Values{"name": {c.name}})
+		if status != 200 || !strings.Contains(text, c.says) {
+			t.Errorf("%s is answered %d, without %q:\n%s", c.name, status, c.says, text)
+		}
+		r.awaitIncident(id, "acknowledged by "+c.name, func(s guard.State) bool { return s.Acknowledged == "link ("+c.name+")" })
+	}
+	events := r.want(200, "GET", "/v1/rollouts/"+id+"/events", "")
+	if n := strings.Count(events, `"kind":"acknowledged"`); n != 2 || r.state(id).Incident.Lead != "link (Ann)" {
+		t.Errorf("it was acknowledged %d times, and %q leads", n, r.state(id).Incident.Lead)
+	}
+}
+
+// TestSaidSecret has people write a secret into everything that they can say. It is nowhere afterwards.
+func TestSaidSecret(t *testing.T) {
+	const secret = "correct-horse"
+	s := newSite(t)
+	s.write("shop.yaml", answeringPlan("shop"))
+	channel, book := &post{}, &ledger{}
+	r := startAnswering(s, "one", channel, book, func(o *server.Options) {
+		o.Clean = func(text string) string { return strings.ReplaceAll(text, secret, "${DB}") }
+		o.AcceptPlans = true
+	})
+	id := r.open("shop", "v1", "v2")
+	r.await(id, "watching", watching)
+	at := "/v1/rollouts/" + id
+	r.want(202, "POST", at+"/notes", `{"text": "note `+secret+`"}`)
+	r.want(202, "POST", at+"/orders", `{"verb": "rollback", "why": "order `+secret+`"}`)
+	r.awaitIncident(id, "back", func(s guard.State) bool { return s.Phase == guard.Over && s.Incident.Open() })
+	r.want(202, "POST", at+"/statements", `{"what": "cause", "text": "cause `+secret+`"}`)
+	r.want(202, "POST", at+"/statements", `{"what": "action", "subject": "commander", "class": "detect", "text": "action `+secret+`", "due": "2099-01-01T00:00:00Z"}`)
+	r.want(202, "POST", at+"/statements", `{"what": "stand-down", "text": "down `+secret+`"}`)
+	r.awaitIncident(id, "stood down", guard.State.Ended)
+	r.want(202, "POST", at+"/statements", `{"what": "answer", "subject": "lucky", "text": "answer `+secret+`"}`)
+
+	s.write("desk.yaml", answeringPlan("desk"))
+	b := r.borrowBy(lendBody("desk", "v2", "1s", answeringPlan("desk"), time.Now()))
+	b.keep(200, guard.Resumed{Version: "test", Fence: b.Fence})
+	b.keep(200, guard.Noted{Text: "lent " + secret})
+
+	journal := r.want(200, "GET", at+"/journal", "") + r.want(200, "GET", "/v1/rollouts/"+b.ID+"/journal", "")
+	for _, said := range []string{"note", "order", "cause", "action", "down", "answer", "lent"} {
+		if !strings.Contains(journal, said+" ${DB}") {
+			t.Errorf("the journal has no %q", said)
+		}
+	}
+	store := r.want(200, "POST", "/v1/backup", "") // with its inbox
+	if !strings.Contains(store, "order ${DB}") {
+		t.Error("the store cannot be read")
+	}
+	for where, text := range map[string]string{
+		"store": store, "journal": journal, "notices": fmt.Sprintf("%+v", channel.all()), "ledger": fmt.Sprintf("%+v", book.all.Entries), "log": s.log.String(),
+	} {
+		if strings.Contains(text, secret) {
+			t.Errorf("%s: the secret is there:\n%s", where, text)
+		}
+	}
+}
+
+// A door is a channel that takes no news of one kind while it is shut.
+type door struct {
+	*post
+	shut guard.News
+}
+
+func (d door) Notify(ctx context.Context, n guard.Notice) (guard.Receipt, error) {
+	if n.News == d.shut {
+		return guard.Receipt{}, errors.New("connection refused")
+	}
+	return d.post.Notify(ctx, n)
+}
+
+// TestEndIsTold: mail is away when an incident is stood down, and the server ends before it is there again. The next server
+// tells it, and the next release may begin then.
+func TestEndIsTold(t *testing.T) {
+	s := newSite(t)
+	s.write("shop.yaml", answeringPlan("shop"))
+	channel, book := &post{}, &ledger{}
+	r := startAnswering(s, "one", channel, book, func(o *server.Options) {
+		was := o.Parts
+		o.Parts = func(ctx context.Context, p *guard.Plan) (engine.Parts, func(), error) {
+			parts, letGo, err := was(ctx, p)
+			parts.Notifiers = []guard.Notifier{door{channel, guard.NewsStoodDown}}
+			return parts, letGo, err
+		}
+	})
+	id := r.befallen("shop", channel)
+	r.want(202, "POST", "/v1/rollouts/"+id+"/statements", `{"what": "stand-down", "text": "all is well"}`)
+	r.awaitIncident(id, "stood down", func(s guard.State) bool { return s.Ended() && s.Untold() > 0 })
+	if text := r.want(200, "GET", "/v1/rollouts/"+id, ""); !strings.Contains(text, `"untold":1`) {
+		t.Errorf("nobody sees that it is not told: %s", text)
+	}
+	if text := r.want(409, "POST", "/v1/rollouts", `{"service": "shop", "from": "v1", "to": "v3"}`); !strings.Contains(text, "still tells people so") {
+		t.Errorf("the next release: %s", text)
+	}
+	r.end()
+
+	r = startAnswering(s, "two", channel, book, nil)
+	told := func(n guard.Notice) bool { return n.News == guard.NewsStoodDown }
+	state := r.awaitIncident(id, "told by the second server", func(s guard.State) bool {
+		return s.Untold() == 0 && slices.ContainsFunc(channel.all(), told)
+	})
+	if notice, owed := state.Incident.Owes(guard.DueNotice); owed && notice.Met.IsZero() {
+		t.Errorf("it is still owed: %+v", notice)
+	}
+	r.over(r.open("shop", "v1", "v3"), guard.Live)
 }

@@ -88,7 +88,8 @@ type ackPage struct {
 	shown
 	Query url.Values // of the link, for the form
 	Done  bool
-	By    string // who has taken notice before
+	Name  string // who has taken notice now
+	By    string // who has before
 }
 
 // links adds the two routes of a link, for which nobody signs in.
@@ -141,7 +142,7 @@ func (s *Server) askAck(w http.ResponseWriter, r *http.Request, l link) error {
 }
 
 // takeAck records that somebody has taken notice. The link proves that the notice has reached its reader, and not who that
-// is: the name that was written stands behind it as said. It is recorded once, however often it is sent.
+// is: the name that was written stands behind it as said. It is recorded once for each name, however often it is sent.
 func (s *Server) takeAck(w http.ResponseWriter, r *http.Request, l link) error {
 	if err := form(r); err != nil {
 		return err
@@ -151,14 +152,25 @@ func (s *Server) takeAck(w http.ResponseWriter, r *http.Request, l link) error {
 		return err
 	}
 	name := guard.Line(r.PostForm.Get("name"), longestWritten)
-	sum := sha256.Sum256([]byte(strings.Join([]string{l.Rollout, l.Notice}, "\x00")))
-	delivery := guard.Delivery{ID: "link/" + hex.EncodeToString(sum[:16]), Source: "link", By: "link", At: clock(), Body: []byte(name)}
+	sum := sha256.Sum256([]byte(strings.Join([]string{l.Rollout, l.Notice, name}, "\x00")))
+	delivery := guard.Delivery{ID: "link/" + hex.EncodeToString(sum[:16]), Source: "link", By: byLink, At: clock(), Body: []byte(name)}
 	if err := s.Desk().Tell(r.Context(), delivery, l.Rollout, guard.Acknowledged{By: name}); err != nil {
 		return err
 	}
-	page.Done, page.By = true, name
+	if page.Done, page.Name = true, name; page.By == acknowledgedBy(name) {
+		page.By = "" // it was the same reader
+	}
 	s.write(w, r, http.StatusOK, "ack.html", "Taken on", page)
 	return nil
+}
+
+// byLink is who has sent what comes through a link, as far as that is proved.
+const byLink = "link"
+
+// acknowledgedBy is how a name that was written stands in the records.
+func acknowledgedBy(name string) string {
+	f, _ := by(guard.Acknowledged{By: name}, byLink, byLink).(guard.Acknowledged)
+	return f.By
 }
 
 // longestWritten is how many characters of a name are kept that somebody has written.

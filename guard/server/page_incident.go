@@ -14,7 +14,7 @@ import (
 
 // A panel is an incident as a page shows it.
 type panel struct {
-	*incident
+	*Incident
 	State      mark
 	Head       string // how bad it is, in a sentence
 	Lead       string
@@ -88,7 +88,7 @@ func panelOf(h history, one shown, now time.Time) *panel {
 		return nil
 	}
 	i := h.state.Incident
-	p := &panel{incident: one.Incident, Lead: i.Lead, State: mark{"open", bad, alarm}, Head: levelWords(h.plan, i.Level)}
+	p := &panel{Incident: one.Incident, Lead: i.Lead, State: mark{"open", bad, alarm}, Head: levelWords(h.plan, i.Level)}
 	if !i.Open() {
 		p.State = mark{"stood down", good, check}
 	}
@@ -135,7 +135,7 @@ func levelWords(p *guard.Plan, level int) string {
 }
 
 // dutyOf is an obligation, and how long there still is for it.
-func dutyOf(o obligation, now time.Time) duty {
+func dutyOf(o Obligation, now time.Time) duty {
 	d := duty{Obligation: o.Obligation, What: dueWords[o.Kind], mark: mark{o.Standing, calm, dots}}
 	if d.What == "" {
 		d.What = string(o.Kind)

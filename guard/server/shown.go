@@ -38,7 +38,7 @@ type shown struct {
 	Since        time.Time       `json:"since"` // in this phase
 	Ended        time.Time       `json:"ended,omitzero"`
 	Open         bool            `json:"open"`               // somebody has to guard it: its traffic's part goes on, or its incident does
-	Incident     *incident       `json:"incident,omitempty"` // that it has become
+	Incident     *Incident       `json:"incident,omitempty"` // that it has become
 	Guard        string          `json:"guard,omitempty"`    // the server that guards it; empty: nobody just now
 	Fence        int64           `json:"fence,omitempty"`
 	Records      int64           `json:"records"`
@@ -52,7 +52,7 @@ func (s *Server) show(h history, r store.Rollout, now time.Time) shown {
 		Purpose: st.Purpose, Mode: st.Mode, Phase: st.Phase, Outcome: st.Outcome, Cause: st.Cause, Opinion: st.Opinion(now, staleAfter(h.plan)),
 		Why: st.Why, Percent: st.Seen, Aim: st.Aim, Step: st.Step + 1, Steps: len(h.plan.Rollout.Steps), Held: st.Held,
 		Acknowledged: st.Acknowledged, Trouble: st.Trouble, Alerts: st.Alerts, Findings: st.Findings, Proof: st.Proof,
-		Began: h.events[0].At, Since: st.Since, Open: !st.Ended(), Incident: incidentOf(h.plan, st, now), Guard: r.Node, Fence: st.Fence, Records: h.last.Seq,
+		Began: h.events[0].At, Since: st.Since, Open: !st.Ended(), Incident: IncidentOf(h.plan, st, now), Guard: r.Node, Fence: st.Fence, Records: h.last.Seq,
 	}
 	if !st.Ruling.At.IsZero() {
 		one.Ruling = &st.Ruling
