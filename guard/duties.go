@@ -26,8 +26,9 @@ func glassReport(id string) string { return KindReport + "-glass-" + id }
 // endless is by when an incident should be over if its plan has no RTO.
 const endless = time.Hour
 
-// ofVersion says that the version itself is the cause: neither people, nor what they look at it with.
-func (c Cause) ofVersion() bool { return c == CauseRegressed || c == CauseAlert }
+// ofVersion says that the version itself is the cause, and not what one looks at it with. That a person has taken it back counts,
+// for whoever finds nothing wrong says so (CauseWithdrawn).
+func (c Cause) ofVersion() bool { return c == CauseRegressed || c == CauseAlert || c == CauseOrdered }
 
 // LedgerOf is what a ledger has to remember because a rollout of the plan came from one state to another. From the zero
 // state to the present one it is all that there is to remember: who goes on with a rollout begins with that, and leaves out

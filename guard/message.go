@@ -221,6 +221,7 @@ var phrases = map[string][2]string{
 	"version":                    {"%s, from %s to %s", "%s，由 %s 升级至 %s"},
 	"version.first":              {"%s, of %s for the first time", "%s，首次发布 %s"},
 	"Commands":                   {"Commands", "操作命令"},
+	"command.rollback":           {"golive rollback %s   try to take the traffic back once more", "golive rollback %s   再次尝试回退"},
 	"command.ack":                {"golive ack %s   you lead", "golive ack %s   接手处置"},
 	"command.status":             {"golive status %s   where it stands", "golive status %s   查看当前状态"},
 	"command.note":               {`golive note "TEXT" %s   what should be remembered`, `golive note "内容" %s   记录处置过程`},
@@ -695,7 +696,7 @@ func (w writer) inside(about string) string {
 	}
 	var owed []string
 	for _, o := range i.Owed {
-		if o.Open() {
+		if latest, _ := i.Owes(o.Kind); o.Open() && o == latest { // an update that was missed is made up for by the next
 			owed = append(owed, w.say("owed", w.say("due."+string(o.Kind)), o.Role, w.moment(o.Until), w.say(o.Standing(w.now))))
 		}
 	}
@@ -712,6 +713,9 @@ func (w writer) inside(about string) string {
 		all = append(all, w.field("Rollout", version), w.field("Commands", ""))
 		if i.Open() && i.Activated.IsZero() {
 			all = append(all, "  "+w.say("command.ack", r.ID))
+		}
+		if i.Open() && w.s.Outcome == RollbackFailed {
+			all = append(all, "  "+w.say("command.rollback", r.ID))
 		}
 		all = append(all, "  "+w.say("command.status", r.ID), "  "+w.say("command.note", r.ID))
 	}

@@ -17,7 +17,7 @@ import (
 
 // theNews lists all kinds of news.
 var theNews = []guard.News{
-	guard.NewsOpened, guard.NewsEscalated, guard.NewsLevel, guard.NewsUpdate, guard.NewsBreached, guard.NewsForward,
+	guard.NewsOpened, guard.NewsEscalated, guard.NewsLevel, guard.NewsUpdate, guard.NewsBreached, guard.NewsForward, guard.NewsFailed,
 	guard.NewsRecovered, guard.NewsStoodDown, guard.NewsTest,
 }
 
@@ -50,6 +50,9 @@ func badNight(news guard.News) (s guard.State, now time.Time) {
 	switch news {
 	case guard.NewsForward:
 		s.Outcome, i.Reverted, s.Trouble = guard.ForwardOnly, time.Time{}, "the schema has changed for good"
+	case guard.NewsFailed:
+		s.Outcome, s.Seen, s.Trouble = guard.RollbackFailed, 25, "the proxy cannot be reached"
+		i.Contained, i.Reverted = time.Time{}, time.Time{}
 	case guard.NewsRecovered:
 		s.Outcome, i.Restored, i.Steady, i.Owed[1].Waived = guard.RolledBack, after(9), after(19), "the service is well again"
 	case guard.NewsStoodDown:

@@ -314,6 +314,9 @@ func kept(p *guard.Plan, before, after guard.State, e guard.Event) error {
 				return fmt.Errorf("the deadline is at %s, and the phase says %s", t.NotBefore, after.Until)
 			}
 		case guard.Tell:
+			if n := d.Notice; n.Audience != "" && n.Audience != "team" && !slices.Contains(p.Routes(n.Audience, n.Roles), d.Channel) {
+				return fmt.Errorf("what %s is told goes through channel %d, which is for %v", n.Audience, d.Channel, p.Notify[d.Channel].For)
+			}
 			if len(d.Notice.Only) > 0 && t.Tries >= 5 {
 				return fmt.Errorf("%v is tried for ever", d.Notice.Only)
 			}

@@ -545,8 +545,9 @@ func (m *machine) pending(news News) bool {
 // again is worth waiting for.
 const insistAtMost = 40
 
-// untold tries a notice again that could not be delivered, and then another channel, too, that has not had it. What some
-// have is tried less often for the others: it is their addresses that do not work.
+// untold tries a notice again that could not be delivered, and then another channel of the team, too, that has not had it.
+// What is meant for others goes through no channel but theirs: the team is asked to tell them. What some have is tried less
+// often for the others: it is their addresses that do not work.
 func (m *machine) untold(t Task, d Tell) {
 	if t.Tries+1 < tellAtMost || d.Notice.News != "" && len(d.Notice.Only) == 0 && t.Tries+1 < insistAtMost {
 		m.retry(t, d)
@@ -557,7 +558,7 @@ func (m *machine) untold(t Task, d Tell) {
 	had := append(slices.Clone(d.Tried), d.Channel)
 	routes := m.plan.Routes(d.Notice.Audience, d.Notice.Roles)
 	for i, c := range m.plan.Notify {
-		if !slices.Contains(had, i) && !slices.Contains(routes, i) && (d.Notice.Audience == "team") == m.plan.ofTeam(c) {
+		if d.Notice.Audience == "team" && m.plan.ofTeam(c) && !slices.Contains(had, i) && !slices.Contains(routes, i) {
 			m.do(Tell{Channel: i, Notice: d.Notice, Tried: had})
 			return
 		}

@@ -142,8 +142,8 @@ func (p *Plan) contacts() (names []string) {
 // standsDown is the role that says that an incident is over.
 func (p *Plan) standsDown() string { return cmp.Or(p.Recovery.StandDown, "commander") }
 
-// MayLead says why an acknowledgement by a person is not taken; nil: it is. Where the plan responds, whoever acknowledges leads
-// from then on, nobody else is called, and the others want to know whom to ask: it has to be somebody of the roster.
+// MayLead says why an acknowledgement of an incident by a person is not taken; nil: it is. Whoever acknowledges leads from then
+// on, nobody else is called, and the others want to know whom to ask: it has to be somebody of the roster.
 func (p *Plan) MayLead(by string) error {
 	var names []string
 	for _, person := range p.Roster.People {
@@ -152,7 +152,7 @@ func (p *Plan) MayLead(by string) error {
 		}
 		names = append(names, person.Name)
 	}
-	if len(names) == 0 || !p.Responds() {
+	if len(names) == 0 {
 		return nil
 	}
 	return fmt.Errorf("%q is not in the roster, and whoever acknowledges leads (say which of them you are: %s)", by, strings.Join(names, ", "))

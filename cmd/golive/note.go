@@ -88,7 +88,7 @@ func (p *program) remark(c *cobra.Command, args []string, f *far, r remark) erro
 	if err != nil {
 		return err
 	}
-	if ack, is := r.fact.(guard.Acknowledged); is {
+	if ack, is := r.fact.(guard.Acknowledged); is && h.State.Incident.Open() {
 		if err := h.Plan.MayLead(ack.By); err != nil {
 			return fail(exitUsage, "ack: %w: --by NAME", err)
 		}

@@ -97,7 +97,7 @@ func TestNightOfHours(t *testing.T) {
 			},
 			filed: 25 * time.Hour,
 			told: []string{
-				"000 team opened",
+				"000 team opened", "003 team failed",
 				"029 team update", "058 team update", "087 team update", "116 team update", // a minute before each is due
 				"130 team stood_down",
 			},

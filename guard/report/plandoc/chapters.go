@@ -371,10 +371,10 @@ func (w *writer) evidence() {
 func (w *writer) deadlines() {
 	t := w.plan.Recovery.Deadline
 	w.table([][]string{
-		{w.say("the harm is contained", "影响已受控制"), w.say("activation", "启动应急响应"), w.span(t.Contain)},
-		{w.say("those who command have heard of it", "完成首次报告"), w.say("activation", "启动应急响应"), w.span(t.Report)},
-		{w.say("vendors and the customer know, unless the cause does", "通知供应商与客户（原因已明除外）"), w.say("activation", "启动应急响应"), w.span(t.Vendor)},
-		{w.say("the service is well again", "服务恢复"), w.say("activation", "启动应急响应"), w.span(w.plan.Objectives.RTO)},
+		{w.say("the harm is contained", "影响已受控制"), w.say("the decision to go back", "决定回退"), w.span(t.Contain)},
+		{w.say("those who command have heard of it", "完成首次报告"), w.say("the decision to go back", "决定回退"), w.span(t.Report)},
+		{w.say("vendors and the customer know, unless the cause does", "通知供应商与客户（原因已明除外）"), w.say("the decision to go back", "决定回退"), w.span(t.Vendor)},
+		{w.say("the service is well again", "服务恢复"), w.say("detection", "发现"), w.span(w.plan.Objectives.RTO)},
 		{w.say("everybody who heard of it knows that it is over", "通报恢复"), w.say("standing down", "解除应急"), w.span(t.Notice)},
 		{w.say("the report is written", "提交处置报告"), w.say("standing down", "解除应急"), w.span(t.File)},
 		{w.say("the plan has changed, or somebody has signed that it need not", "修订预案或签字确认无需修订"), w.say("the report", "提交报告"), w.span(t.Learn)},

@@ -14,7 +14,7 @@ func (h *Hub) Hears(events ...string) {
 
 // self is what the app is.
 func (h *Hub) self(w http.ResponseWriter, _ *http.Request) {
-	o := Object{"id": AppID, "slug": "golive", "permissions": h.permissions, "events": []string{"deployment", "deployment_protection_rule", "deployment_status"}}
+	o := Object{"id": AppID, "slug": "golive-test", "permissions": h.permissions, "events": []string{"deployment", "deployment_protection_rule", "deployment_status"}}
 	if list := h.lists["events"]; len(list) > 0 {
 		o["events"] = list[0]["events"]
 	}

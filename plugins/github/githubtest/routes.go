@@ -39,9 +39,6 @@ var endpoints = []endpoint{
 	}},
 	{"POST", "/app/hook/deliveries/{id}/attempts", app, "", (*Hub).redeliver},
 
-	{"GET", "/app", app, "", func(_ *Hub, w http.ResponseWriter, _ *http.Request) {
-		answer(w, http.StatusOK, Object{"id": AppID, "slug": "golive-test"})
-	}},
 	{"GET", "/user", anybody, "", (*Hub).user},
 
 	{"GET", "", "metadata", "read", func(_ *Hub, w http.ResponseWriter, _ *http.Request) {
