@@ -175,6 +175,7 @@ func goodScene(t *testing.T) guard.Scene {
 		e.Plan, e.Method = s.Plan.Digest(), s.Plan.Method(e.Kind, e.Subject)
 		l.Entries = append(l.Entries, e)
 	}
+	l.Others = map[string]guard.Ledger{"payments": {}} // which the plan depends on
 	s.Ask = answering(&l)
 	return s
 }

@@ -367,24 +367,40 @@ type obligation struct {
 
 func (o obligation) asks() string {
 	if o.open {
-		return "the ledger for " + o.owed + ": whether any is open"
+		return "the ledger for " + o.owed + ": whether any is open, by it or by the journals beside it"
 	}
 	return "the ledger for " + o.owed + ": whether any is overdue"
 }
 
-func (o obligation) mend(guard.Check) string {
-	return fold(o.do+", and have it written down:") + "\n\n    golive settle ID --says WHAT"
+func (o obligation) mend(c guard.Check) string {
+	text := fold(o.do+", and have it written down:") + "\n\n    " + settles(guard.Entry{ID: "ID", Kind: o.kinds[0], Subject: "ROLLOUT"})
+	if o.services != nil {
+		text += "\n\n" + fold("A service that the plan depends on may have a ledger of its own. The plan says where it lies, from where the plan lies itself:") +
+			"\n\n    " + ledgerOf(c, "NAME", "PATH")
+	}
+	return text
 }
 
-func (o obligation) reads() []string { return nil }
+func (o obligation) reads() []string {
+	if o.services != nil {
+		return []string{"ledgers"}
+	}
+	return nil
+}
+
+// ledgerOf is what a plan says so that a check reads the ledger of another service.
+func ledgerOf(c guard.Check, service, path string) string {
+	return fmt.Sprintf("checks: {settings: {%s: {ledgers: {%s: %s}}}}", c.ID, service, path)
+}
 
 // settles is the command that meets an obligation. What a rollout obliges to ends in its journal, which tells the ledger.
 func settles(e guard.Entry) string {
-	rollout := quote(brief(e.Subject))
-	if e.Subject != "" && e.ID == e.Kind+"-"+e.Subject {
+	if rollout := quote(brief(e.Subject)); e.Subject != "" {
 		switch e.Kind {
 		case guard.KindIncident:
 			return "golive stand-down " + rollout + " --why WHY"
+		case guard.KindReport:
+			return "golive report " + rollout + " --file"
 		case guard.KindLesson:
 			return "golive learned WHAT " + rollout
 		}
@@ -404,36 +420,48 @@ func (o obligation) find(ctx context.Context, s guard.Scene, c guard.Check) (fin
 	if err != nil {
 		return []guard.Finding{unknown(guard.Finding{Expected: want}, err, ledgerRemedy)}
 	}
-	services, later := []string{s.Plan.Service}, 0
-	if o.services != nil {
-		services = append(services, o.services(s.Plan)...)
-	}
+	later := 0
 	var seen []string
-	for _, service := range services {
+	ask := func(l guard.Ledger, service string) {
 		for _, e := range l.Owed(service) {
 			if !slices.Contains(o.kinds, e.Kind) || slices.Contains(seen, e.ID) {
 				continue
 			}
 			seen = append(seen, e.ID)
-			overdue := s.Now.After(e.Until)
-			if !overdue && !o.open {
+			if !o.open && !s.Now.After(e.Until) {
 				later++
 				continue
 			}
-			f := guard.Finding{
-				Subject: brief(e.ID), Verdict: guard.Fail, Title: c.Title + " (" + brief(e.ID) + ")",
-				Expected: want, Observed: brief(orElse(e.Says, e.Kind)) + ", due " + e.Until.UTC().Format(moment),
-				Reason: "it is owed since " + e.At.UTC().Format(moment),
-				Remedy: fmt.Sprintf("%s, then: %s", o.do, settles(e)),
+			findings = append(findings, o.owes(s, c, e, want))
+		}
+	}
+	ask(l, s.Plan.Service)
+	if l.Unread != "" && slices.ContainsFunc(o.kinds, ofRollouts) {
+		f := guard.Finding{Subject: "journals", Title: c.Title + " (journals)", Expected: want}
+		findings = append(findings, unknown(f, errors.New("a journal cannot be read, so something may be owed of which nobody knows: "+brief(l.Unread)),
+			"look at the journals: golive journal verify"))
+	}
+	if o.services != nil {
+		for _, service := range o.services(s.Plan) {
+			ask(l, service)
+			other, named := l.Others[service]
+			if !named && l.Knows(service) {
+				continue // they have one ledger
 			}
-			if overdue {
-				f.Reason = "it is overdue for " + span(s.Now.Sub(e.Until))
+			f := guard.Finding{Subject: brief(service), Title: c.Title + " (" + brief(service) + ")", Expected: want}
+			switch {
+			case !named:
+				findings = append(findings, unknown(f, fmt.Errorf("nobody has seen the ledger of %s, so nobody can tell what is open there", brief(service)),
+					"say where it lies, in "+ledgerOf(c, quote(brief(service)), "PATH")))
+			case other.Missing:
+				findings = append(findings, unknown(f, fmt.Errorf("there is no ledger of %s where the plan says, so nobody can tell what is open there", brief(service)),
+					"bring it there, or say where it lies, in "+ledgerOf(c, quote(brief(service)), "PATH")))
+			case other.Broken != "":
+				findings = append(findings, unknown(f, fmt.Errorf("the ledger of %s cannot be trusted: %s", brief(service), brief(other.Broken)),
+					"have the service look at it: golive ledger verify"))
+			default:
+				ask(other, service)
 			}
-			if e.Service != s.Plan.Service && e.Service != "" {
-				f.Reason += ", at " + brief(e.Service)
-			}
-			f.Evidence = []guard.Evidence{{Asked: "ledger", Answer: f.Observed}}
-			findings = append(findings, f)
 		}
 	}
 	if len(findings) == 0 {
@@ -447,4 +475,27 @@ func (o obligation) find(ctx context.Context, s guard.Scene, c guard.Check) (fin
 		})
 	}
 	return findings
+}
+
+// ofRollouts says that a rollout obliges to what is of this kind, so that its journal knows of it.
+func ofRollouts(kind string) bool {
+	return slices.Contains([]string{guard.KindIncident, guard.KindReport, guard.KindLesson, guard.KindAction}, kind)
+}
+
+// owes is the finding of something that is owed.
+func (o obligation) owes(s guard.Scene, c guard.Check, e guard.Entry, want string) guard.Finding {
+	f := guard.Finding{
+		Subject: brief(e.ID), Verdict: guard.Fail, Title: c.Title + " (" + brief(e.ID) + ")",
+		Expected: want, Observed: brief(orElse(e.Says, e.Kind)) + ", due " + e.Until.UTC().Format(moment),
+		Reason: "it is owed since " + e.At.UTC().Format(moment),
+		Remedy: fmt.Sprintf("%s, then: %s", o.do, settles(e)),
+	}
+	if s.Now.After(e.Until) {
+		f.Reason = "it is overdue for " + span(s.Now.Sub(e.Until))
+	}
+	if e.Service != s.Plan.Service && e.Service != "" {
+		f.Reason += ", at " + brief(e.Service)
+	}
+	f.Evidence = []guard.Evidence{{Asked: "ledger", Answer: f.Observed}}
+	return f
 }

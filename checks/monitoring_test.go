@@ -36,8 +36,33 @@ func TestIncidentsNone(t *testing.T) {
 		{"another obligation", incidentsNone, withLedger(t, "", open("report", "shop", "inc-1")), "pass"},
 		{"of somebody else", incidentsNone, withLedger(t, "", open("incident", "payments", "inc-1")), "pass"},
 		{"of a dependency", incidentsNone, withLedger(t, "\ndepends_on: [payments]", open("incident", "payments", "inc-1")), "fail: inc-1: " + since + ", at payments"},
+		{"of a dependency that has the same ledger, and none", incidentsNone, withLedger(t, "\ndepends_on: [payments]", resultOf("standby.test", "", 0, func(e *guard.Entry) { e.Service = "payments" })), "pass"},
+		{"of a dependency that nobody has seen", incidentsNone, withLedger(t, "\ndepends_on: [payments]"), "unknown: payments: nobody has seen the ledger of payments, so nobody can tell what is open there"},
+		{"none by the ledger of a dependency", incidentsNone, beside(t, guard.Ledger{}), "pass"},
+		{"one by the ledger of a dependency", incidentsNone, beside(t, guard.Ledger{Entries: []guard.Entry{open("incident", "payments", "inc-1")}}), "fail: inc-1: " + since + ", at payments"},
+		{"a dependency without a ledger", incidentsNone, beside(t, guard.Ledger{Missing: true}), "unknown: payments: there is no ledger of payments where the plan says, so nobody can tell what is open there"},
+		{"a dependency whose ledger was changed", incidentsNone, beside(t, guard.Ledger{Broken: "line 2"}), "unknown: payments: the ledger of payments cannot be trusted: line 2"},
+		{"a journal that cannot be read", incidentsNone, unread(t), "unknown: journals: a journal cannot be read, so something may be owed of which nobody knows: torn.jsonl"},
+		{"a report in a journal that cannot be read", reportOverdue, unread(t), "unknown: journals: a journal cannot be read, so something may be owed of which nobody knows: torn.jsonl"},
+		{"a drill is in no journal", drillFindingsClosed, unread(t), "pass"},
 		{"of everybody", incidentsNone, withLedger(t, "", open("incident", "", "inc-1")), "fail: inc-1: " + since},
 	})
+}
+
+// beside is the scene of a plan that depends on payments, with the ledger of that.
+func beside(t *testing.T, other guard.Ledger) guard.Scene {
+	s := withLedger(t, "\ndepends_on: [payments]")
+	return answeredBy(s, guard.Ledger{Others: map[string]guard.Ledger{"payments": other}})
+}
+
+// unread is a scene with a journal that cannot be read.
+func unread(t *testing.T) guard.Scene {
+	return answeredBy(withLedger(t, ""), guard.Ledger{Unread: "torn.jsonl"})
+}
+
+func answeredBy(s guard.Scene, l guard.Ledger) guard.Scene {
+	s.Ask = func(context.Context, guard.Question) (guard.Answer, error) { return guard.Answer{Ledger: &l}, nil }
+	return s
 }
 
 func TestInspectionFresh(t *testing.T) {

@@ -16,6 +16,13 @@ const (
 	KindAction   = "action"        // to do something so that it does not happen again
 )
 
+// glassTakes is how long after a launch with broken glass its report has to be written.
+const glassTakes = 24 * time.Hour
+
+// glassReport names the obligation to write the report on a launch with broken glass. It is another than that on an incident
+// which the same launch becomes: each is owed, whatever has become of the other.
+func glassReport(id string) string { return KindReport + "-glass-" + id }
+
 // endless is by when an incident should be over if its plan has no RTO.
 const endless = time.Hour
 
@@ -36,6 +43,12 @@ func LedgerOf(p *Plan, was, now State) (entries []Entry) {
 		entries = append(entries, e)
 	}
 	since := func(then, moment time.Time) bool { return then.IsZero() && !moment.IsZero() }
+	if b := now.BreakGlass; b != nil && now.Purpose != ToRollback && was.Peak == 0 && now.Peak > 0 {
+		add(Entry{
+			At: now.Opened, Act: Obliged, Kind: KindReport, ID: glassReport(id), By: b.By, Until: now.Opened.Add(glassTakes),
+			Says: "the incident report of " + id + ", which was launched by break-glass",
+		})
+	}
 	if was.Phase != Over && now.Phase == Over && now.Cause.ofVersion() && now.Outcome.takenBack() {
 		add(Entry{
 			At: now.Since, Act: Result, Kind: KindRollout, ID: KindRollout + "-" + id, Subject: now.Release.To, By: "golive", Outcome: Fail,
@@ -55,7 +68,7 @@ func LedgerOf(p *Plan, was, now State) (entries []Entry) {
 		})
 	}
 	if since(before.StoodDown, i.StoodDown) {
-		add(Entry{At: i.StoodDown, Act: Settled, Kind: KindIncident, Settles: KindIncident + "-" + id})
+		add(Entry{At: i.StoodDown, Act: Settled, Kind: KindIncident, Settles: KindIncident + "-" + id, By: i.StoodBy})
 		if filed, owed := i.Owes(DueFiled); owed {
 			add(Entry{
 				At: i.StoodDown, Act: Obliged, Kind: KindReport, ID: KindReport + "-" + id, By: filed.Role, Until: filed.Until,
@@ -63,8 +76,13 @@ func LedgerOf(p *Plan, was, now State) (entries []Entry) {
 			})
 		}
 	}
-	if owed := !i.Began.IsZero() || now.BreakGlass != nil; owed && since(before.Filed, i.Filed) {
-		add(Entry{At: i.Filed, Act: Settled, Kind: KindReport, Settles: KindReport + "-" + id})
+	if since(before.Filed, i.Filed) {
+		if !i.Began.IsZero() {
+			add(Entry{At: i.Filed, Act: Settled, Kind: KindReport, Settles: KindReport + "-" + id, By: i.FiledBy})
+		}
+		if now.BreakGlass != nil {
+			add(Entry{At: i.Filed, Act: Settled, Kind: KindReport, Settles: glassReport(id), By: i.FiledBy})
+		}
 	}
 	learned, owed := i.Owes(DueLearned)
 	if owed && before.Filed.IsZero() {

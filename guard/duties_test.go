@@ -2,6 +2,7 @@ package guard_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -74,17 +75,17 @@ func TestLedgerOf(t *testing.T) {
 			s.Incident.Actions = append(s.Incident.Actions, guard.Action{ID: "2", Text: "an alert", Class: "detect", Owner: "on_duty", Due: at(700)})
 		}, []string{"12:10 obligation action id=action-r1-2 about=r1 by=on_duty says=to detect: an alert until=24 23:40"}},
 		{"stood down", func(s *guard.State) {
-			s.Incident.StoodDown = at(30)
+			s.Incident.StoodDown, s.Incident.StoodBy = at(30), "Li"
 			s.Incident.Owed = append(s.Incident.Owed, guard.Obligation{Kind: guard.DueFiled, Role: "commander", Since: at(30), Until: at(90)})
 		}, []string{
-			"12:30 settled incident settles=incident-r1 about=r1",
+			"12:30 settled incident settles=incident-r1 about=r1 by=Li",
 			"12:30 obligation report id=report-r1 about=r1 by=commander says=the report on the incident that v2 became until=24 13:30",
 		}},
 		{"filed", func(s *guard.State) {
-			s.Incident.Filed = at(60)
+			s.Incident.Filed, s.Incident.FiledBy = at(60), "Mei Lin"
 			s.Incident.Owed = append(s.Incident.Owed, learned)
 		}, []string{
-			"13:00 settled report settles=report-r1 about=r1",
+			"13:00 settled report settles=report-r1 about=r1 by=Mei Lin",
 			"13:00 obligation lesson id=lesson-r1 about=r1 by=commander says=what is changed in the plan because of the incident, or why nothing need be until=24 13:30",
 		}},
 		{"learned", func(s *guard.State) {
@@ -129,6 +130,42 @@ func TestLedgerOf(t *testing.T) {
 	}
 	if all := guard.LedgerOf(plan, guard.State{}, s); len(all) != len(l.Entries) {
 		t.Errorf("from nothing %d entries, step by step %d", len(all), len(l.Entries))
+	}
+}
+
+// A launch with broken glass that has had traffic owes a report of its own, whatever else becomes of it.
+func TestLedgerOfBrokenGlass(t *testing.T) {
+	plan := answered(t)
+	s := guard.State{Release: guard.Release{ID: "r1", Service: "shop", To: "v2"}, Opened: noon, BreakGlass: &guard.BreakGlass{By: "Mei Lin"}}
+	texts := func(was, now guard.State) (all []string) {
+		for _, e := range guard.LedgerOf(plan, was, now) {
+			all = append(all, told(e))
+		}
+		return all
+	}
+	if got := texts(guard.State{}, s); got != nil {
+		t.Errorf("before it has traffic: %v", got)
+	}
+	moved := s
+	moved.Peak = 10
+	owed := "12:00 obligation report id=report-glass-r1 about=r1 by=Mei Lin says=the incident report of r1, which was launched by break-glass until=25 12:00"
+	if diff := cmp.Diff([]string{owed}, texts(s, moved)); diff != "" {
+		t.Errorf("with traffic (-want +got):\n%s", diff)
+	}
+	filed := moved
+	filed.Incident.Filed, filed.Incident.FiledBy = noon.Add(time.Hour), "Ada Obi"
+	settled := "13:00 settled report settles=report-glass-r1 about=r1 by=Ada Obi"
+	if diff := cmp.Diff([]string{settled}, texts(moved, filed)); diff != "" {
+		t.Errorf("filed (-want +got):\n%s", diff)
+	}
+	filed.Incident.Began = noon
+	if got := texts(moved, filed); !slices.Contains(got, settled) || !slices.Contains(got, "13:00 settled report settles=report-r1 about=r1 by=Ada Obi") {
+		t.Errorf("filed, and it was an incident: %v", got)
+	}
+	back := moved
+	back.Purpose = guard.ToRollback
+	if got := texts(s, back); got != nil {
+		t.Errorf("a way back with broken glass: %v", got)
 	}
 }
 
@@ -230,6 +267,11 @@ func TestMaySay(t *testing.T) {
 		{"the deputy for it", "", agrees, "Ada Obi", ""},
 		{"not the commander", "", agrees, "Wang Fang", "not for"},
 		{"anybody says why", "", guard.Stated{What: guard.StateCause, Text: "x"}, "root", ""},
+		{"anybody of the roster files", "", guard.Stated{What: guard.StateFiled, Subject: "ab"}, "Mei Lin", ""},
+		{"a stranger files", "", guard.Stated{What: guard.StateFiled, Subject: "ab"}, "root", `filed: "root" is not in the roster (say which of them you are: Wang Fang, `},
+		{"nobody files", "", guard.Stated{What: guard.StateFiled, Subject: "ab"}, "", `"" is not in the roster`},
+		{"anybody of the roster has learned", "", guard.Stated{What: guard.StateLearned, Text: "x"}, "Mei Lin", ""},
+		{"a stranger has learned", "", guard.Stated{What: guard.StateLearned, Text: "nothing"}, "stranger", `learned: "stranger" is not in the roster`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			plan := answered(t)
@@ -244,6 +286,14 @@ func TestMaySay(t *testing.T) {
 	plan.Roster.People = plan.Roster.People[2:]
 	if err := plan.MaySay(over, "Mei Lin"); err == nil || !strings.Contains(err.Error(), "write somebody there") {
 		t.Errorf("a roster without anybody who may say it: %v", err)
+	}
+	plan.Roster.People = nil
+	filed := guard.Stated{What: guard.StateFiled, Subject: "ab"}
+	if err := plan.MaySay(filed, "root"); err != nil {
+		t.Errorf("where there is no roster: %v", err)
+	}
+	if err := plan.MaySay(filed, " "); err == nil || !strings.Contains(err.Error(), "say a name") {
+		t.Errorf("nobody, where there is no roster: %v", err)
 	}
 }
 

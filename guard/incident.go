@@ -28,6 +28,7 @@ type Incident struct {
 	Lead     string            // who leads; empty: nobody yet
 	Cause    string            // what made it happen, as a person says; empty: not known
 	StoodBy  string            // who has stood it down
+	FiledBy  string            // who has filed the report
 	Signed   map[string]string // who has agreed that it is over, by role
 	Agreed   int               // the number of the resort that whoever has to has agreed to, from 1
 	Contacts map[string]string // the vendors, customers and others who know, and the reference under which

@@ -17,6 +17,11 @@ type Ledger struct {
 	Entries []Entry `json:"entries,omitempty"` // in the order in which they were written
 	Missing bool    `json:"missing,omitempty"` // there is none: nobody can tell what was done and what is owed
 	Broken  string  `json:"broken,omitempty"`  // why it cannot be trusted; then it has no entries
+
+	// Unread says why journals beside it could not be read: then something may be owed of which it knows nothing.
+	Unread string `json:"unread,omitempty"`
+	// Others are the ledgers of other services, as far as the plan says where they lie.
+	Others map[string]Ledger `json:"others,omitempty"`
 }
 
 // An Act is what an entry does.
@@ -52,6 +57,8 @@ type Entry struct {
 	Settles     string     `json:"settles,omitempty"` // the ID of the obligation that was met
 	Evidence    []Evidence `json:"evidence,omitempty"`
 	Exercise    *Exercise  `json:"exercise,omitempty"` // of a drill: what it was
+	// Handed says of the test of a channel whom it was for, and whether each of them was handed it.
+	Handed map[string]bool `json:"handed,omitempty"`
 }
 
 // kindShape is how kinds are written.
@@ -120,6 +127,31 @@ func (l Ledger) Newest(p *Plan, act Act, kind, subject string) (newest Entry, fo
 		}
 	}
 	return newest, found
+}
+
+// With is the ledger with entries that journals know of, each in the place of its time unless it has that one already. A
+// ledger that is missing or broken stays so.
+func (l Ledger) With(known []Entry) Ledger {
+	if l.Missing || l.Broken != "" {
+		return l
+	}
+	l.Entries = slices.Clone(l.Entries)
+	for _, e := range known {
+		if l.Has(e) {
+			continue
+		}
+		at := slices.IndexFunc(l.Entries, func(old Entry) bool { return old.At.After(e.At) })
+		if at < 0 {
+			at = len(l.Entries)
+		}
+		l.Entries = slices.Insert(l.Entries, at, e)
+	}
+	return l
+}
+
+// Knows says that the ledger has been told of a service at least once: that nothing is owed there means something.
+func (l Ledger) Knows(service string) bool {
+	return slices.ContainsFunc(l.Entries, func(e Entry) bool { return e.Service == service })
 }
 
 // Owed are the obligations of a service, in any environment, that nobody has met yet.

@@ -58,6 +58,52 @@ func TestEntryCheck(t *testing.T) {
 	}
 }
 
+// What journals know and a ledger does not is put in its place: an end that the ledger has already is the end of it.
+func TestWith(t *testing.T) {
+	at := func(minutes int, act guard.Act, id string) guard.Entry {
+		e := guard.Entry{At: noon.Add(time.Duration(minutes) * time.Minute), Act: act, Kind: guard.KindIncident, Service: "shop"}
+		if act == guard.Settled {
+			e.Settles = id
+		} else {
+			e.ID, e.Until = id, noon.Add(time.Hour)
+		}
+		return e
+	}
+	began := guard.Entry{At: noon.Add(5 * time.Minute), Act: guard.Begun, Kind: "ledger"}
+	for _, tc := range []struct {
+		name  string
+		has   []guard.Entry
+		known []guard.Entry
+		owed  []string
+		count int
+	}{
+		{"a ledger that began after the incident", []guard.Entry{began}, []guard.Entry{at(0, guard.Obliged, "a")}, []string{"a"}, 2},
+		{"what it has", []guard.Entry{at(0, guard.Obliged, "a")}, []guard.Entry{at(0, guard.Obliged, "a")}, []string{"a"}, 1},
+		{"its end alone was written", []guard.Entry{at(9, guard.Settled, "a")}, []guard.Entry{at(0, guard.Obliged, "a"), at(9, guard.Settled, "a")}, nil, 2},
+		{"its end alone was not", []guard.Entry{at(0, guard.Obliged, "a"), at(10, guard.Obliged, "b")}, []guard.Entry{at(0, guard.Obliged, "a"), at(9, guard.Settled, "a")}, []string{"b"}, 3},
+		{"all at one moment", nil, []guard.Entry{at(0, guard.Obliged, "a"), at(0, guard.Settled, "a"), at(0, guard.Obliged, "b")}, []string{"b"}, 3},
+	} {
+		l := guard.Ledger{Entries: tc.has}
+		got := l.With(tc.known)
+		var owed []string
+		for _, e := range got.Owed("shop") {
+			owed = append(owed, e.ID)
+		}
+		if diff := cmp.Diff(tc.owed, owed); diff != "" || len(got.Entries) != tc.count || len(l.Entries) != len(tc.has) {
+			t.Errorf("%s: %d entries, want %d; owed (-want +got):\n%s", tc.name, len(got.Entries), tc.count, diff)
+		}
+	}
+	for _, l := range []guard.Ledger{{Missing: true}, {Broken: "line 2"}} {
+		if got := l.With([]guard.Entry{at(0, guard.Obliged, "a")}); len(got.Entries) > 0 {
+			t.Errorf("%+v has become %+v", l, got)
+		}
+	}
+	shared := guard.Ledger{Entries: []guard.Entry{at(0, guard.Obliged, "a")}}
+	if !shared.Knows("shop") || shared.Knows("cart") {
+		t.Error("a ledger knows the services that it was told of")
+	}
+}
+
 func TestNewest(t *testing.T) {
 	plan := &guard.Plan{Service: "shop", Environment: "production"}
 	at := func(hours int, change func(*guard.Entry)) guard.Entry {

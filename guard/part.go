@@ -283,7 +283,7 @@ type Check struct {
 	Clauses            []Clause `json:",omitempty"`
 	// Unwaivable says that no waiver and no break-glass opens the gate for it; its Doc says why.
 	Unwaivable bool `json:",omitempty"`
-	// Reads are the keys of its setting in the plan that it looks at: within, least, ask. No plan may set another, for
+	// Reads are the keys of its setting in the plan that it looks at: within, least, ask, ledgers. No plan may set another, for
 	// that would change nothing; need means something to every check.
 	Reads []string `json:",omitempty"`
 	// Last says that it is asked when all others have answered, and sees in Scene.Found what they found.

@@ -709,7 +709,7 @@ func (m *machine) stated(f Stated) {
 		}
 	case StateFiled:
 		if m.Ended() && i.Filed.IsZero() { // of what goes on there is no report yet
-			i.Filed = m.now
+			i.Filed, i.FiledBy = m.now, by
 			m.meet(DueFiled, by)
 			if !i.Began.IsZero() {
 				m.owe(DueLearned, m.lead(), m.now, m.plan.Recovery.Deadline.Learn)

@@ -116,6 +116,11 @@ const (
 	ForwardOnly    Outcome = "forward only"    // there is no way back over a migration: it was contained, and people were called
 )
 
+// Outcomes are all of them.
+var Outcomes = []Outcome{
+	Live, Unfinished, NoGo, Unknowable, Overdue, Stopped, RolledBack, RollbackFailed, WouldRollBack, Recovered, ForwardOnly,
+}
+
 const (
 	checksTakeAtMost = 2 * time.Minute
 	holdAtMost       = 3 // times at_most that a step may be held: JUDGE.md 6

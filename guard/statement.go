@@ -159,13 +159,16 @@ func (p *Plan) MayLead(by string) error {
 }
 
 // MaySay says why a person may not make a statement: that it is over, and that a role agrees, is for somebody in the roster
-// who has the role; a deputy or an executive may say it too. All else anybody may say. Nil: the person may.
+// who has the role; a deputy or an executive may say it too. What ends an obligation, that the report is filed and what was
+// learned, is for anybody in the roster, or by name if there is none. All else anybody may say. Nil: the person may.
 func (p *Plan) MaySay(f Stated, by string) error {
 	role := p.standsDown()
 	switch f.What {
 	case StateStandDown:
 	case StateSignOff:
 		role = f.Subject
+	case StateFiled, StateLearned:
+		return p.mayAnswerFor(f.What, by)
 	default:
 		return nil
 	}
@@ -183,4 +186,22 @@ func (p *Plan) MaySay(f Stated, by string) error {
 		return fmt.Errorf("%s: nobody may say this: roster.people has no %s, deputy or executive (write somebody there)", f.What, role)
 	}
 	return fmt.Errorf("%s: this is not for %q to say: %s may", f.What, by, strings.Join(may, ", "))
+}
+
+// mayAnswerFor says why a person cannot answer for what a statement ends: the roster does not know who that is.
+func (p *Plan) mayAnswerFor(what Statement, by string) error {
+	var names []string
+	for _, person := range p.Roster.People {
+		if person.Name == by {
+			return nil
+		}
+		names = append(names, person.Name)
+	}
+	switch {
+	case len(names) > 0:
+		return fmt.Errorf("%s: %q is not in the roster (say which of them you are: %s)", what, by, strings.Join(names, ", "))
+	case strings.TrimSpace(by) == "":
+		return fmt.Errorf("%s: it does not say who says so (say a name)", what)
+	}
+	return nil
 }

@@ -24,6 +24,8 @@ type Setting struct {
 	Within Duration `json:"within,omitempty"` // how old what the check looks at may be, or how far ahead it looks
 	Least  int      `json:"least,omitempty"`  // how many there have to be of what the check counts
 	Ask    []Part   `json:"ask,omitempty"`    // the parts that know the answer
+	// Ledgers are the files of the ledgers of other services, by the name of the service. A path that is not absolute begins at the plan.
+	Ledgers map[string]string `json:"ledgers,omitempty"`
 }
 
 // An Extra is a check of the plan's own: a probe that has to pass before a launch.
@@ -121,7 +123,7 @@ func (p *Plan) Fits(known []Check) error {
 // unread refuses the keys of a setting that its check does not look at.
 func (d *draft) unread(c Check, path string) {
 	can := strings.Join(append([]string{"need"}, c.Reads...), ", ")
-	for _, key := range []string{"within", "least", "ask"} {
+	for _, key := range []string{"within", "least", "ask", "ledgers"} {
 		d.must(slices.Contains(c.Reads, key) || !d.plan.Writes(path+"."+key), path+"."+key,
 			"%s does not look at %s, so this would change nothing (take it out; what can be set there: %s)", c.ID, key, can)
 	}
@@ -141,6 +143,11 @@ func (d *draft) tuning(c Checks, r Roster) {
 		}
 		if at := path + ".least"; d.plan.Writes(at) {
 			d.must(s.Least >= 1 && s.Least <= 1000, at, "%d is not how many there have to be (1 to 1000)", s.Least)
+		}
+		for _, service := range slices.Sorted(maps.Keys(s.Ledgers)) {
+			at := child(path+".ledgers", service)
+			d.must(slices.Contains(d.plan.DependsOn, service), at, "the plan does not depend on %q (add it to depends_on, or take it out here)", service)
+			d.must(strings.TrimSpace(s.Ledgers[service]) != "", at, "it does not say where the ledger lies (write its path)")
 		}
 	}
 	seen := map[string]bool{}

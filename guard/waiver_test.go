@@ -224,18 +224,21 @@ func TestFits(t *testing.T) {
 	known := []guard.Check{
 		{Code: "GL102", ID: "backup.age", Reads: []string{"within", "least", "ask"}}, {Code: "GL202", ID: "rollback.dry_run", Unwaivable: true}, {Code: "GL302", ID: "roster.depth"},
 		{Code: "GL308", ID: "vendor.contact", Reads: []string{"within"}}, {Code: "GL009", ID: "plan.owner"},
+		{Code: "GL406", ID: "incidents.none", Reads: []string{"ledgers"}},
 	}
 	full := readPlan(t, "full")
 	for _, test := range []struct{ name, old, new, want string }{
 		{"as it is", "", "", ""},
 		{"setting of nothing", "    plan.owner: {", "    plan.ownr: {", `plan.yaml:144:16: checks.settings["plan.ownr"]: there is no check "plan.ownr" (did you mean plan.owner?)`},
-		{"setting by code", "    plan.owner: {", "    GL009: {", `plan.yaml:144:12: checks.settings.GL009: there is no check "GL009" (there are: backup.age, plan.owner, rollback.dry_run, roster.depth, vendor.contact)`},
+		{"setting by code", "    plan.owner: {", "    GL009: {", `plan.yaml:144:12: checks.settings.GL009: there is no check "GL009" (there are: backup.age, incidents.none, plan.owner, rollback.dry_run, roster.depth, vendor.contact)`},
 		{"setting of an extra check", "    plan.owner: {", "    smoke: {", `plan.yaml:144:12: checks.settings.smoke: "smoke" is a check of the plan's own (say there what it needs, in checks.extra)`},
 		{"setting that nothing reads", "plan.owner: {need: required}", "plan.owner: {need: required, least: 2}", `plan.yaml:144:41: checks.settings["plan.owner"].least: plan.owner does not look at least, so this would change nothing (take it out; what can be set there: need)`},
 		{"settings that nothing reads", "    backup.age: {", "    vendor.contact: {least: 5, within: 1d, ask: [{use: nonsense}]}\n    backup.age: {", "plan.yaml:145:29: checks.settings[\"vendor.contact\"].least: vendor.contact does not look at least, so this would change nothing (take it out; what can be set there: need, within)\nplan.yaml:145:49: checks.settings[\"vendor.contact\"].ask: vendor.contact does not look at ask, so this would change nothing (take it out; what can be set there: need, within)"},
+		{"ledger of a dependency", "    backup.age: {", "    incidents.none: {ledgers: {payments: ../payments/golive.ledger}}\n    backup.age: {", ""},
+		{"ledger that nothing reads", "plan.owner: {need: required}", "plan.owner: {ledgers: {payments: ../payments/golive.ledger}}", `plan.yaml:144:27: checks.settings["plan.owner"].ledgers: plan.owner does not look at ledgers, so this would change nothing (take it out; what can be set there: need)`},
 		{"extra check that is there", "id: smoke", "id: backup.age", `plan.yaml:147:12: checks.extra[0].id: there is a check "backup.age" already (choose another id)`},
 		{"waiver of nothing", "check: roster.depth", "check: roster.dept", `plan.yaml:151:14: checks.waivers[1].check: there is no check "roster.dept" (did you mean roster.depth?)`},
-		{"waiver of a category", "check: roster.depth", "check: backup", `plan.yaml:151:14: checks.waivers[1].check: there is no check "backup" (there are: backup.age, partner.status, plan.owner, rollback.dry_run, roster.depth, smoke, vendor.contact)`},
+		{"waiver of a category", "check: roster.depth", "check: backup", `plan.yaml:151:14: checks.waivers[1].check: there is no check "backup" (there are: backup.age, incidents.none, partner.status, plan.owner, rollback.dry_run, roster.depth, smoke, vendor.contact)`},
 		{"waiver of an extra check", "check: roster.depth", "check: smoke", ""},
 		{"waiver of what cannot be waived", "check: roster.depth", "check: gl202", `plan.yaml:151:14: checks.waivers[1].check: gl202 cannot be waived (golive explain gl202 says why)`},
 	} {

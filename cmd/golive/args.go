@@ -1,10 +1,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // nameArguments has a command, and those below it, name the argument that is missing or too much, where cobra only
@@ -45,4 +47,22 @@ func arguments(use string) (names []string) {
 		optional = (optional || opens) && !strings.Contains(word, "]")
 	}
 	return names
+}
+
+// flagError says what a flag wants where its value is no number and no time span, which the library tells in words of Go.
+func flagError(_ *cobra.Command, err error) error {
+	var value *pflag.InvalidValueError
+	if !errors.As(err, &value) {
+		return err
+	}
+	wants := ""
+	switch value.GetFlag().Value.Type() {
+	case "int", "uint64":
+		wants = "this is no whole number (say one such as 3)"
+	case "duration":
+		wants = "this is no time span (say one such as 90s or 10m)"
+	default:
+		return err
+	}
+	return fmt.Errorf("--%s %q: %s", value.GetFlag().Name, value.GetValue(), wants)
 }

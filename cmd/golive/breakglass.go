@@ -1,18 +1,10 @@
 package main
 
 import (
-	"context"
-	"fmt"
-	"slices"
-	"time"
-
 	"github.com/spf13/cobra"
 
 	"github.com/golive-dev/golive/guard"
 )
-
-// reportTakes is how long after a launch with broken glass its incident report has to be written.
-const reportTakes = 24 * time.Hour
 
 // glassFlags are what is said about a launch that has to happen in spite of the checks.
 type glassFlags struct {
@@ -42,25 +34,4 @@ func (g *glassFlags) broken(plan *guard.Plan) (*guard.BreakGlass, error) {
 		return nil, fail(exitUsage, "--break-glass: %w", err)
 	}
 	return b, nil
-}
-
-// owedFor is what a launch with broken glass obliges to.
-func owedFor(b guard.BreakGlass, r guard.Release, at time.Time) guard.Entry {
-	return guard.Entry{
-		At: at, Act: guard.Obliged, Kind: "report", ID: "report-" + r.ID, Subject: r.ID, Service: r.Service, Environment: r.Environment,
-		By: b.By, Until: at.Add(reportTakes), Says: "the incident report of " + r.ID + ", which was launched by break-glass",
-	}
-}
-
-// owe writes an obligation into the ledger, and says so, unless it stands there already. It is called whenever the
-// traffic has moved, so that a crash in between loses nothing; a ledger that cannot be written does not hold up a launch
-// that could not wait for anything else either.
-func (p *program) owe(ctx context.Context, e guard.Entry) {
-	if l, err := p.readLedger(); err == nil && slices.ContainsFunc(l.Entries, func(old guard.Entry) bool { return old.ID == e.ID }) {
-		return
-	}
-	fmt.Fprintf(p.err, "OWED by %s until %s: %s\n", e.By, moment(e.Until), e.Says)
-	if err := p.remember(ctx, e); err != nil {
-		fmt.Fprintf(p.err, "golive: this is not in the ledger, so remember it yourself: %v\n", err)
-	}
 }

@@ -84,7 +84,7 @@ func (p *program) drillTabletop(ctx context.Context, d tabletopDrill, flags *dri
 	start := time.Now().UTC().Round(0)
 	if d.at != "" {
 		if start, err = time.Parse(time.RFC3339, d.at); err != nil {
-			return fail(exitUsage, "--at: %w", err)
+			return fail(exitUsage, "--at %q: this is no moment (say one such as 2026-11-24T03:00:00Z)", d.at)
 		}
 	}
 	var entries []guard.Entry
@@ -128,7 +128,7 @@ func (d tabletopDrill) worlds(plan *guard.Plan) (worlds []scenario.World, err er
 	if d.scenario != "" {
 		w, found := scenario.Of(d.scenario)
 		if !found {
-			return nil, fail(exitUsage, "--scenario %q: golive knows %s; play your own with people, and golive record drill.tabletop --subject %s",
+			return nil, fail(exitUsage, "--scenario %q: golive knows %s; play your own with people, then: golive record drill.tabletop --subject %s",
 				d.scenario, strings.Join(guard.Classes, ", "), d.scenario)
 		}
 		return []scenario.World{w}, nil

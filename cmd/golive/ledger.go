@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -38,8 +39,10 @@ func (p *program) ledgerPath() string {
 // readLedger reads what is remembered. A ledger that does not exist, or does not begin, is missing; one that was
 // changed says so, and has no entries. So does one whose last record is torn: nobody can tell a crash in the middle
 // of a record from an end that was cut off.
-func (p *program) readLedger() (l guard.Ledger, err error) {
-	sum, err := journal.Verify(p.ledgerPath())
+func (p *program) readLedger() (guard.Ledger, error) { return readLedger(p.ledgerPath()) }
+
+func readLedger(path string) (l guard.Ledger, err error) {
+	sum, err := journal.Verify(path)
 	var broken *journal.BrokenError
 	switch {
 	case errors.Is(err, os.ErrNotExist), err == nil && sum.Records == 0:
@@ -49,17 +52,49 @@ func (p *program) readLedger() (l guard.Ledger, err error) {
 	case err != nil:
 		return guard.Ledger{}, err
 	case sum.Torn > 0:
-		return guard.Ledger{Broken: fmt.Sprintf("%d bytes behind the last record of %s are no record", sum.Torn, p.ledgerPath())}, nil
+		return guard.Ledger{Broken: fmt.Sprintf("%d bytes behind the last record of %s are no record", sum.Torn, path)}, nil
 	}
-	for r, err := range journal.Read(p.ledgerPath()) {
+	for r, err := range journal.Read(path) {
 		if err != nil {
 			return guard.Ledger{}, err
 		}
 		var e guard.Entry
 		if err := json.Unmarshal(r.Data, &e); err != nil {
-			return guard.Ledger{Broken: fmt.Sprintf("record %d of %s is no entry: %v", r.Seq, p.ledgerPath(), err)}, nil
+			return guard.Ledger{Broken: fmt.Sprintf("record %d of %s is no entry: %v", r.Seq, path, err)}, nil
 		}
 		l.Entries = append(l.Entries, e)
+	}
+	return l, nil
+}
+
+// knownLedger is what the checks are told: the ledger, with what the journals beside it know and it does not, because a process
+// was killed between the two, or it is another ledger than theirs; and the ledgers of other services that the plan names.
+func (p *program) knownLedger(plan *guard.Plan) (guard.Ledger, error) {
+	l, err := p.readLedger()
+	if err != nil {
+		return l, err
+	}
+	all, broken := p.histories()
+	for _, h := range all {
+		l = l.With(guard.LedgerOf(h.Plan, guard.State{}, h.State))
+	}
+	if broken != nil {
+		l.Unread = broken.Error()
+	}
+	for _, setting := range plan.Checks.Settings {
+		for service, path := range setting.Ledgers {
+			if !filepath.IsAbs(path) {
+				path = filepath.Join(filepath.Dir(p.settings.Plan), path)
+			}
+			other, err := readLedger(path)
+			if err != nil {
+				other = guard.Ledger{Broken: err.Error()}
+			}
+			if l.Others == nil {
+				l.Others = map[string]guard.Ledger{}
+			}
+			l.Others[service] = other
+		}
 	}
 	return l, nil
 }
@@ -96,8 +131,8 @@ func (p *program) rememberAll(ctx context.Context, plan *guard.Plan, entries []g
 		return
 	}
 	l, err := p.readLedger()
-	if err == nil && l.Missing && !plan.Responds() {
-		return // who keeps no ledger is given none because of a version that was taken back
+	if err == nil && l.Missing && !plan.Responds() { // who keeps no ledger is given none because of a version that was taken back
+		entries = slices.DeleteFunc(entries, func(e guard.Entry) bool { return e.Act == guard.Result })
 	}
 	for _, e := range entries {
 		if l.Has(e) {
@@ -315,21 +350,22 @@ func (p *program) recordCommand() *cobra.Command {
 		Use:   "record KIND",
 		Short: "Write down how something went that golive did not do itself",
 		Long: `record adds a result to the ledger, for the checks that ask when something was done last and how it went:
-a drill, an inspection, a test of a channel. golive explain CODE names the kind that a check looks for. What golive does
-itself, such as golive drill restore, it writes down itself.`,
+an inspection, a test of the standby, a drill that people have held. golive explain CODE names the kind that a check looks for.
+What golive does itself, such as golive drill restore or golive notify test, it writes down itself, and nobody can declare. Whether a
+drill was passed is computed: it took no longer than the RTO of the plan, and nobody says --fail.`,
 		Example: `  golive record standby.test --took 4m --says "switched at 02:10, back at 02:14"
   golive record inspection.weekly --fail --says "disk 3 is failing"`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if args[0] == "drill.restore" || args[0] == "drill.verify" {
-				return fail(exitUsage, "%s takes a proof, which golive writes down itself: use golive drill restore --data STORE", args[0])
+			if err := ownResult(args[0], n.subject); err != nil {
+				return err
 			}
-			if args[0] == guard.KindRollout {
-				return fail(exitUsage, "how a rollout went golive writes down itself; say why a version may be tried again: golive rollout --again REASON")
-			}
-			e, _, err := n.entry(p, guard.Result, args[0])
+			e, plan, err := n.entry(p, guard.Result, args[0])
 			if err != nil {
 				return err
+			}
+			if strings.HasPrefix(e.Kind, "drill.") {
+				return p.write(c.Context(), n.drilled(plan, e))
 			}
 			e.Outcome = guard.Pass
 			if n.failed {
@@ -342,6 +378,49 @@ itself, such as golive drill restore, it writes down itself.`,
 	c.Flags().BoolVar(&n.failed, "fail", false, "it went wrong")
 	c.Flags().StringVar(&n.took, "took", "", "how long it took, such as 4m")
 	return c
+}
+
+// own are the kinds of results that golive writes down itself, from what it has seen, and the command that does. A result that
+// somebody declares would hide one that went wrong.
+var own = map[string]string{
+	"drill.restore":   "golive drill restore --data STORE",
+	"drill.verify":    "golive drill restore --data STORE --to restored",
+	"drill.rollback":  "golive drill rollback --from OLD --to NEW",
+	"drill.tabletop":  "golive drill tabletop",
+	"drill.notify":    "golive drill notify",
+	channelTest:       "golive notify test",
+	contactTest:       "golive notify ack NAME",
+	guard.KindRollout: "golive rollout --again REASON says why a version that did harm may be tried again",
+}
+
+// ownResult refuses a result that golive writes down itself. Of drills around a table it plays those of its own scenarios; one of
+// another scenario people have to play.
+func ownResult(kind, subject string) error {
+	command, is := own[kind]
+	if !is || kind == "drill.tabletop" && subject != "" && !slices.Contains(guard.Classes, subject) {
+		return nil
+	}
+	return fail(exitUsage, "a result of %s golive writes down itself, from what it has seen: %s", kind, command)
+}
+
+// drilled is the entry of a drill that people have held without golive. Whether it was passed is computed from what they say of
+// it: they carried it through, and if the plan says how soon the service has to be well again, they took the time and it was in time.
+func (n *note) drilled(plan *guard.Plan, e guard.Entry) guard.Entry {
+	kind := strings.TrimPrefix(e.Kind, "drill.")
+	x := guard.Exercise{
+		ID: newID(e.At, kind), Kind: kind, Scenario: e.Subject, By: e.By, Version: version(), Began: e.At.Add(-e.Took.Std()), Ended: e.At,
+		Objectives: []string{"people do what the plan says"}, Took: guard.Spans{Recover: e.Took},
+		Injects: []guard.Inject{{
+			After: e.Took, What: "the drill as people have held it", Expected: "it goes as the plan has it",
+			Observed: cmp.Or(e.Says, "it went as the plan has it"), Met: !n.failed,
+		}},
+	}
+	if e.Kind == "drill.failover" || e.Took > 0 {
+		x.Targets.Recover = plan.Objectives.RTO
+	}
+	entry := drilled(plan, e.Kind, e.Subject, x)
+	entry.Says, entry.Evidence = cmp.Or(e.Says, entry.Says), e.Evidence
+	return entry
 }
 
 func (p *program) attestCommand() *cobra.Command {
@@ -367,6 +446,12 @@ that the plan is approved. It holds for so long (--for), and where it is about t
 			if e.Kind == acknowledged && e.Subject == "" {
 				e.Subject = e.By // each for themselves
 			}
+			if e.Kind == guard.KindAgain && holds.Std() > againHolds {
+				if c.Flags().Changed("for") {
+					return fail(exitUsage, "--for %s: a reason to try a version again holds for %s at most", n.lasts, guard.Duration(againHolds))
+				}
+				e.Until = e.At.Add(againHolds)
+			}
 			if err := p.inRoster(plan, e.By); err != nil {
 				return err
 			}
@@ -391,9 +476,10 @@ func (p *program) settleCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "settle ID --says WHAT",
 		Short: "Write down that what was owed is done",
-		Long: `settle meets an obligation of the ledger: the report on an incident, an action that a drill led to.
-golive ledger show lists what is owed.`,
-		Example: `  golive settle report-20261124-031207 --by "Mei Lin" --says "filed as OPS-71" --evidence report.md`,
+		Long: `settle meets an obligation of the ledger: an action after an incident, what a drill has found. golive ledger show lists
+what is owed. What a journal has to prove golive settles itself: an incident ends by golive stand-down, the report on it is filed by
+golive report --file, and what was learned is said by golive learned.`,
+		Example: `  golive settle action-20261124-031207-v3-1 --by "Mei Lin" --says "the limit is 500 now, see OPS-71" --evidence limits.md`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			e, plan, err := n.entry(p, guard.Settled, "")
@@ -406,12 +492,15 @@ golive ledger show lists what is owed.`,
 			if err := p.inRoster(plan, e.By); err != nil {
 				return err
 			}
-			if err := p.settledElsewhere(args[0]); err != nil {
+			if err := p.catchUp(c.Context(), plan.Service); err != nil { // what a journal has ended is not owed any more
 				return err
 			}
 			l, err := p.readLedger()
 			if err != nil {
 				return fail(exitInternal, "%w", err)
+			}
+			if l.Broken != "" {
+				return fail(exitNoGo, "%s", l.Broken)
 			}
 			var ids []string
 			for _, owed := range l.Owed(plan.Service) {
@@ -426,6 +515,9 @@ golive ledger show lists what is owed.`,
 			if e.Settles == "" {
 				return fail(exitUsage, "nothing is owed under the name %q; there is %s", args[0], strings.Join(ids, ", "))
 			}
+			if err := p.settledElsewhere(e); err != nil {
+				return err
+			}
 			return p.write(c.Context(), e)
 		},
 	}
@@ -433,20 +525,41 @@ golive ledger show lists what is owed.`,
 	return c
 }
 
-// settledElsewhere says how something ends that a journal here knows more of: an incident is not over because the ledger says so.
-func (p *program) settledElsewhere(id string) error {
-	all, _ := p.histories() // what cannot be read says nothing
+// catchUp writes into the ledger what the journals here know of a service and it does not.
+func (p *program) catchUp(ctx context.Context, service string) (err error) {
+	all, _ := p.histories() // one that cannot be read proves nothing: see settledElsewhere
 	for _, h := range all {
-		i := h.State.Incident
-		learned, owed := i.Owes(guard.DueLearned)
-		switch {
-		case id == guard.KindIncident+"-"+h.ID() && i.Open():
-			return fail(exitUsage, "%s is open, and somebody has to stand it down: %s", id, p.call("stand-down", h.ID(), "--why", "WHY"))
-		case id == guard.KindLesson+"-"+h.ID() && owed && learned.Open():
-			return fail(exitUsage, "say what was learned, so that the journal of the incident has it too: %s", p.call("learned", "TEXT", h.ID()))
+		if h.State.Release.Service != service {
+			continue
+		}
+		p.secrets.of(h.Plan, p.env)
+		p.rememberAll(ctx, h.Plan, guard.LedgerOf(h.Plan, guard.State{}, h.State), nil, func(e guard.Entry, lost error) { err = errors.Join(err, lost) })
+	}
+	return err
+}
+
+// settledElsewhere refuses to settle what a journal has to prove, and says how it ends there: an incident is not over because
+// somebody writes so into the ledger. Where its journal is not at hand, nobody knows how it stands.
+func (p *program) settledElsewhere(e guard.Entry) error {
+	ends := map[string][]string{
+		guard.KindIncident: {"stand-down", e.Subject, "--why", "WHY"},
+		guard.KindReport:   {"report", e.Subject, "--file"},
+		guard.KindLesson:   {"learned", "TEXT", e.Subject},
+	}[e.Kind]
+	if ends == nil {
+		return nil
+	}
+	all, broken := p.histories()
+	for _, h := range all {
+		if h.ID() == e.Subject { // its journal would have settled it: see catchUp
+			return fail(exitUsage, "%s is open by the journal of %s, and has to end there: %s", e.Settles, h.ID(), p.call(ends...))
 		}
 	}
-	return nil
+	if broken != nil {
+		return fail(exitUsage, "%s is settled by the journal of %s alone, and there are journals in %s that cannot be read: %w", e.Settles, e.Subject, p.settings.Journal, broken)
+	}
+	return fail(exitUsage, "%s is settled by the journal of %s alone, which is not in %s (say where it is: --journal DIR, or --server URL), by %s",
+		e.Settles, e.Subject, p.settings.Journal, p.call(ends...))
 }
 
 // write remembers an entry, and says so.

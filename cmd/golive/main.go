@@ -177,5 +177,6 @@ itself when the new one does harm.`,
 		}
 	}
 	nameArguments(root)
+	root.SetFlagErrorFunc(flagError)
 	return root
 }

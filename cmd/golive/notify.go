@@ -68,8 +68,9 @@ Exit codes: 0 each channel took it, 2 the call or the plan is wrong, 3 a channel
 		&cobra.Command{
 			Use:   "ack NAME",
 			Short: "Say that somebody has read a test message",
-			Long: `ack writes into the ledger that a person of the roster has read a message of golive notify test, which was sent in the
-last seven days: the check contact.reachable asks for that. Say it for yourself, or for who has told you so.`,
+			Long: `ack writes into the ledger that a person of the roster has read a message of golive notify test or golive drill notify:
+the check contact.reachable asks for that. It takes that only of a person who was handed one in the last seven days, by
+a channel whose latest for that person has not failed. Say it for yourself, or for who has told you so.`,
 			Example: `  golive notify ack "Wang Fang"`,
 			Args:    cobra.ExactArgs(1),
 			RunE:    func(c *cobra.Command, args []string) error { return p.ackTest(c.Context(), args[0]) },
@@ -182,6 +183,9 @@ func (p *program) testChannels(ctx context.Context, named, to []string) error {
 		}
 		trials = append(trials, t)
 	}
+	if len(trials) == 0 {
+		return fail(exitUsage, "nothing was tested: the plan has no channel for the team (name one to test it, such as golive notify test %s)", channelName(plan, chosen[0]))
+	}
 	if p.settings.Output == asJSON {
 		if err := p.answer(trials); err != nil {
 			return err
@@ -219,8 +223,21 @@ func (p *program) tryChannel(ctx context.Context, plan *guard.Plan, kit plugins.
 	}
 	return t, p.remember(ctx, guard.Entry{
 		At: notice.At, Act: guard.Result, Kind: channelTest, Subject: t.Channel, Service: plan.Service, Environment: plan.Environment,
-		Outcome: t.Outcome, Says: guard.Line(t.Detail, 300), Plan: plan.Digest(),
+		Outcome: t.Outcome, Says: guard.Line(t.Detail, 300), Plan: plan.Digest(), Handed: t.handed(notice),
 	})
+}
+
+// handed says whom a test was for, and whether each was handed it. A channel that names nobody, such as a chat, is taken to reach
+// all whom it serves, if it took the message at all.
+func (t channelTrial) handed(notice guard.Notice) map[string]bool {
+	all := map[string]bool{}
+	for _, r := range notice.To {
+		all[r.Name] = len(t.Handed) == 0 && t.Outcome == guard.Pass
+	}
+	for _, h := range t.Handed {
+		all[h.Name] = h.Problem == ""
+	}
+	return all
 }
 
 // channelsNamed are the places of channels in the plan: of all, or of those with a name, email#1, or a use, email.
@@ -341,18 +358,37 @@ func (p *program) ackTest(ctx context.Context, name string) error {
 		return fail(exitInternal, "%w", err)
 	}
 	now := time.Now().UTC().Round(0)
-	var sent guard.Entry
+	var sent time.Time
+	tested := false
 	for i := range plan.Notify {
-		e, found := ledger.Newest(plan, guard.Result, channelTest, channelName(plan, i))
-		if found && now.Sub(e.At) <= testCounts && e.At.After(sent.At) {
-			sent = e
+		test, found := latestTest(ledger, plan, i, name)
+		if !found || now.Sub(test.At) > testCounts {
+			continue
+		}
+		tested = true
+		if test.Handed[name] && test.At.After(sent) {
+			sent = test.At
 		}
 	}
-	if sent.At.IsZero() {
-		return fail(exitUsage, "no test was sent in the last seven days that somebody could have read: golive notify test")
+	switch {
+	case !tested:
+		return fail(exitUsage, "no test was sent in the last seven days that %s could have read: golive notify test", name)
+	case sent.IsZero():
+		return fail(exitUsage, "no channel has handed its latest test to %s (golive notify list says why; mend that, then: golive notify test)", name)
 	}
 	return p.write(ctx, guard.Entry{
 		At: now, Act: guard.Result, Kind: contactTest, Subject: name, Service: plan.Service, Environment: plan.Environment, By: p.settings.By,
-		Outcome: guard.Pass, Says: "has read the test of " + moment(sent.At), Plan: plan.Digest(),
+		Outcome: guard.Pass, Says: "has read the test of " + moment(sent), Plan: plan.Digest(),
 	})
+}
+
+// latestTest is the latest test of a channel that was for a person.
+func latestTest(l guard.Ledger, plan *guard.Plan, i int, name string) (guard.Entry, bool) {
+	for _, e := range slices.Backward(l.Entries) {
+		_, meant := e.Handed[name]
+		if meant && e.Act == guard.Result && e.Kind == channelTest && e.Subject == channelName(plan, i) && e.For(plan.Service, plan.Environment) {
+			return e, true
+		}
+	}
+	return guard.Entry{}, false
 }

@@ -77,6 +77,9 @@ notify:
 	says(call(exitUsage, "notify", "ack", "Ada Obi"), "no test was sent in the last seven days")
 	says(call(exitUsage, "notify", "test", "sms"), "there is no channel sms; there are http#0, email#1, http#2")
 	says(call(exitUsage, "notify", "test", "http", "--to", "king"), "--to king: nobody in the roster has this role")
+	says(call(exitNoGo, "notify", "test", "email"), "× email#1: ")
+	says(call(exitUsage, "notify", "ack", "Ada Obi"), "no channel has handed its latest test to Ada Obi")
+	says(call(exitUsage, "notify", "ack", "Luis Vega"), "no test was sent in the last seven days that Luis Vega could have read")
 	says(call(exitNoGo, "notify", "test"), "√ http#0: ", "× email#1: ", "connection refused", "1 of 2 channels did not take the test",
 		"http#2 is not tested, since it serves customer (name it to test it)")
 	says(call(exitOK, "notify", "test", "http#2"), "√ http#2: ")
@@ -101,6 +104,7 @@ notify:
 
 	says(call(exitUsage, "notify", "ack", "Nobody"), "is not in the roster of")
 	says(call(exitOK, "notify", "ack", "Ada Obi"), "has read the test of", "Ada Obi")
+	says(call(exitOK, "ledger", "show", "-o", "json"), `"handed": {`, `"Luis Vega": true`)
 	var states []channelState
 	if err := json.Unmarshal([]byte(call(exitOK, "notify", "list", "-o", "json")), &states); err != nil {
 		t.Fatal(err)
@@ -117,4 +121,23 @@ notify:
 		t.Errorf("outcomes (-want +got):\n%s", diff)
 	}
 	says(call(exitOK, "ledger", "show"), "channel.test", "contact.test", "Mei Lin")
+}
+
+// TestNotifyNobody: a test that tests nothing is none.
+func TestNotifyNobody(t *testing.T) {
+	plan := filepath.Join(t.TempDir(), "golive.yaml")
+	text := `
+service: shop
+rollout: {backend: {use: flagd}, steps: [100]}
+watch: {source: {use: scrape}, signals: [{name: errors, total: a, bad: b}]}
+notify: [{use: http, with: {url: "http://127.0.0.1:9"}, for: [customer]}]
+`
+	if err := os.WriteFile(plan, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out, said strings.Builder
+	code := run(t.Context(), []string{"notify", "test", "--plan", plan}, strings.NewReader(""), &out, &said, envconfig.MapLookuper(nil), nil)
+	if want := "nothing was tested"; code != exitUsage || !strings.Contains(said.String(), want) {
+		t.Errorf("exit code %d, want %d, saying %q:\n%s", code, exitUsage, want, said.String())
+	}
 }

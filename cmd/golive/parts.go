@@ -175,7 +175,7 @@ func (p *program) assemble(plan *guard.Plan, kit plugins.Kit) (made engine.Parts
 		made.Checks = append(made.Checks, p.secrets.check(check))
 	}
 	made.Vault = func(part guard.Part) (guard.Vault, error) { return makePart(p, plan, "", kit.Vaults, part) }
-	made.Ledger = p.readLedger
+	made.Ledger = func() (guard.Ledger, error) { return p.knownLedger(plan) }
 	made.Plans = func() ([]string, error) { return otherPlans(plan) }
 	made.Probe = func(part guard.Part) (guard.Probe, error) { return makePart(p, plan, "", kit.Probes, part) }
 	made.Restorer = func(part guard.Part) (guard.Restorer, error) { return makePart(p, plan, "", restorers, part) }

@@ -40,11 +40,14 @@ its latest 200 rollouts are fetched and checked.`,
 	}
 	b := &lookBack{}
 	b.flags(c)
-	c.Flags().StringVar(&b.outcome, "outcome", "", `how it ended: live, "rolled back", "rollback failed", no-go, ...`)
+	c.Flags().StringVar(&b.outcome, "outcome", "", "how it ended: one of "+outcomes())
 	c.Flags().IntVar(&b.level, "level", 0, "how bad it was at least: 1 is the worst, so 2 lists 1 and 2")
 	c.RunE = func(c *cobra.Command, words []string) error {
 		if b.level < 0 || b.level > 9 {
 			return fail(exitUsage, "--level %d: say 1, the worst, to 9", b.level)
+		}
+		if b.outcome != "" && !slices.Contains(guard.Outcomes, guard.Outcome(b.outcome)) {
+			return fail(exitUsage, "--outcome %q: nothing ends so; say one of %s", b.outcome, outcomes())
 		}
 		cases, broken, err := p.cases(c.Context(), b)
 		if err != nil {
@@ -56,6 +59,19 @@ its latest 200 rollouts are fetched and checked.`,
 		return p.showHistory(cases, broken)
 	}
 	return c
+}
+
+// outcomes are the ways in which a rollout ends, as a shell takes them.
+func outcomes() string {
+	var all []string
+	for _, o := range guard.Outcomes {
+		text := string(o)
+		if strings.Contains(text, " ") {
+			text = `"` + text + `"`
+		}
+		all = append(all, text)
+	}
+	return strings.Join(all, ", ")
 }
 
 func (b *lookBack) flags(c *cobra.Command) {

@@ -102,7 +102,7 @@ func (p *program) renderPlan(ctx context.Context, r rendering) error {
 	if err != nil {
 		return err
 	}
-	ledger, err := p.readLedger()
+	ledger, err := p.knownLedger(plan)
 	if err != nil {
 		return fail(exitInternal, "%w", err)
 	}

@@ -103,6 +103,9 @@ func (p *program) report(ctx context.Context, id string, call *reportCall) error
 	if err := fileable(h); err != nil {
 		return err
 	}
+	if err := h.Plan.MaySay(filing, call.by); err != nil {
+		return fail(exitUsage, "%s: %w: --by NAME", h.ID(), err)
+	}
 	dir, digest, err := p.keepReport(filepath.Dir(path), h.ID(), r)
 	if err != nil {
 		return fail(exitInternal, "file the report: %w", err)

@@ -357,9 +357,6 @@ func (p *program) engage(ctx context.Context, h *history, parts engine.Parts, j 
 			if leaves(e, s) {
 				outside.leave()
 			}
-			if _, moved := e.Fact.(guard.Shifted); moved && s.BreakGlass != nil && s.Purpose != guard.ToRollback {
-				p.owe(ctx, owedFor(*s.BreakGlass, s.Release, e.At))
-			}
 		},
 		Found: view.found, Stay: p.stay,
 	}

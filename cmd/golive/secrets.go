@@ -210,6 +210,13 @@ func (s *secrets) entry(e guard.Entry) guard.Entry {
 		*text = s.name(*text)
 	}
 	e.Says, e.Evidence = s.clean(e.Says), s.evidence(e.Evidence)
+	if len(e.Handed) > 0 {
+		handed := map[string]bool{}
+		for name, got := range e.Handed {
+			handed[s.name(name)] = got
+		}
+		e.Handed = handed
+	}
 	if e.Proof != nil {
 		proof := s.proof(*e.Proof)
 		e.Proof = &proof

@@ -36,6 +36,28 @@ var instead = map[string]string{
 // titled are the services that show a title apart from the text.
 var titled = []string{"discord", "generic", "gotify", "join", "mattermost", "ntfy", "opsgenie", "pushover", "slack", "teams"}
 
+// marked are the services that read links, mentions and tags out of a text, in their dialects of Markdown.
+var marked = []string{"discord", "googlechat", "mattermost", "notifiarr", "rocketchat", "slack", "teams", "zulip"}
+
+// entities are how Slack wants the three characters written that it reads as its own.
+var entities = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
+
+// apart keeps a mention, a tag and a link from being read as one, by a space that nobody sees: the dialects do not agree on
+// any character that would take the meaning from the next.
+var apart = strings.NewReplacer("@", "@\u200b", "<", "<\u200b", "](", "]\u200b(", "][", "]\u200b[", "]:", "]\u200b:")
+
+// inert is a text that a service shows as it is. An alert, a note or an error that golive quotes was written by others, who could
+// call everybody in the room with it, or pass an address of theirs off as that of golive.
+func (n *Notifier) inert(text string) string {
+	if !slices.Contains(marked, n.name) {
+		return text
+	}
+	if n.name == "slack" {
+		text = entities.Replace(text)
+	}
+	return apart.Replace(text)
+}
+
 // longest is how many bytes of text a service takes, title and all; others take ordinary of them.
 var longest = map[string]int{"discord": 5000, "generic": 30_000, "pushover": 1000, "slack": 30_000, "teams": 20_000, "opsgenie": 14_000}
 
@@ -165,7 +187,7 @@ func send(service types.Service, text string, params *types.Params) (err error) 
 
 // write is the notice as the service takes it.
 func (n *Notifier) write(notice guard.Notice) (text string, params *types.Params) {
-	title := notice.Headline()
+	title := n.inert(notice.Headline())
 	var tail []string
 	if notice.Reply != "" {
 		tail = append(tail, guard.Line(notice.Reply, 2000))
@@ -182,7 +204,7 @@ func (n *Notifier) write(notice guard.Notice) (text string, params *types.Params
 	if room == 0 {
 		room = ordinary
 	}
-	body := strings.TrimRight(guard.Printable(notice.Text), "\n")
+	body := strings.TrimRight(n.inert(guard.Printable(notice.Text)), "\n")
 	text = guard.Shorten(body, max(0, room-len(title)-len(end)-2)) + "\n" + end
 	if slices.Contains(titled, n.name) {
 		return text, &types.Params{types.TitleKey: title}

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -151,6 +152,29 @@ func TestServices(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestInert: what others wrote calls nobody, and is no link under another name; where a service reads no marks it stays as it is.
+func TestInert(t *testing.T) {
+	hostile := bad
+	hostile.Title = "errors <!channel> @everyone"
+	hostile.Text = "see <http://evil.test|click to ack> and [ack](http://evil.test) & [ack][1]\n[1]: http://evil.test\n@here <@U1> <a href='http://evil.test'>"
+	for _, name := range taken {
+		n := &Notifier{name: name}
+		text, params := n.write(hostile)
+		all := (*params)["title"] + "\n" + text
+		for _, mark := range []string{"<!channel>", "@everyone", "<http://evil.test|", "](http", "][1]", "]: http", "@here", "<@U1>", "<a href"} {
+			if slices.Contains(marked, name) == strings.Contains(all, mark) {
+				t.Errorf("%s: %q in %q", name, mark, all)
+			}
+		}
+		if !strings.Contains(text, "https://golive.test/ack?t=1") || !strings.Contains(text, "@Ada Obi") {
+			t.Errorf("%s: what golive says itself is not as it was: %q", name, text)
+		}
+		if name == "slack" && (strings.ContainsAny(text, "<>") || !strings.Contains(text, " &amp; ")) {
+			t.Errorf("%s reads marks in %q", name, text)
+		}
 	}
 }
 

@@ -56,8 +56,8 @@ type Status string
 const (
 	Draft    Status = "draft"     // it is not filed
 	InReview Status = "in review" // filed, and something that people have to say is missing
-	Reviewed Status = "reviewed"  // nothing is missing
-	Closed   Status = "closed"    // and what was to be learned is
+	Reviewed Status = "reviewed"  // filed, and nothing is missing
+	Closed   Status = "closed"    // reviewed, and what was to be learned is
 )
 
 // A Report is what can be said of a rollout. Its texts are those of the journal, without contacts, with roles in the place
@@ -1000,30 +1000,20 @@ func (b *builder) remembered() {
 	}
 }
 
-// Obligation is the name under which a ledger remembers that the report on a rollout is owed.
-func Obligation(id string) string { return "report-" + id }
-
-// due says by when the report has to be written, who owes it, and when it was.
+// due says by when the report has to be written, who owes it, and when it was. That it was the journal alone says: a ledger can
+// be written by hand.
 func (b *builder) due() {
 	r, i := &b.Report, b.state.Incident
 	r.Owner = cmp.Or(b.text(b.account.Plan.Owner), "commander")
 	for _, e := range cmp.Or(b.account.Ledger, &guard.Ledger{}).Entries {
-		switch {
-		case e.Act == guard.Obliged && e.ID == Obligation(r.Release.ID):
-			r.Due = e.Until
-			if e.By != "" {
-				r.Owner = b.text(e.By)
-			}
-		case e.Act == guard.Settled && e.Settles == Obligation(r.Release.ID) && r.Filed.IsZero():
-			r.Filed = e.At
+		if e.Act == guard.Obliged && e.Kind == guard.KindReport && e.Subject == r.Release.ID {
+			r.Due, r.Owner = e.Until, cmp.Or(b.text(e.By), r.Owner)
 		}
 	}
 	if o, owed := i.Owes(guard.DueFiled); owed {
 		r.Due, r.Owner = o.Until, o.Role
 	}
-	if !i.Filed.IsZero() {
-		r.Filed = i.Filed
-	}
+	r.Filed = i.Filed
 	if !r.Due.IsZero() && r.Filed.After(r.Due) {
 		r.Late = guard.Duration(r.Filed.Sub(r.Due).Round(time.Second)).String()
 	}
@@ -1034,10 +1024,10 @@ func (b *builder) status() Status {
 	switch {
 	case b.Filed.IsZero():
 		return Draft
-	case owes && !learned.Met.IsZero():
-		return Closed
 	case len(b.Missing) > 0:
 		return InReview
+	case owes && !learned.Met.IsZero():
+		return Closed
 	}
 	return Reviewed
 }

@@ -551,6 +551,35 @@ func TestFiling(t *testing.T) {
 	}
 }
 
+// A report is closed when nothing is missing and something was learned, and no ledger can say that it was filed.
+func TestClosed(t *testing.T) {
+	said := []guard.Event{
+		after(40*time.Minute, guard.Stated{What: guard.StateStandDown, Text: "quiet", By: "Wang Fang"}),
+		after(50*time.Minute, guard.Stated{What: guard.StateFiled, Subject: "ab", By: "Ada Obi"}),
+	}
+	learned := after(55*time.Minute, guard.Stated{What: guard.StateLearned, Text: "nothing", By: "Ada Obi"})
+	r, _ := about(t, responding, append(slices.Clone(said), learned), nil)
+	if len(r.Missing) == 0 || r.Status != incident.InReview {
+		t.Errorf("with %d fields missing it is %s", len(r.Missing), r.Status)
+	}
+	said = append(said, after(51*time.Minute, guard.Stated{What: guard.StateCause, Text: "a pool", By: "Ada Obi"}),
+		after(51*time.Minute, guard.Stated{What: guard.StateAction, Text: "a test", Class: "prevent", Subject: "technical_lead", Due: start.AddDate(0, 0, 28), By: "Ada Obi"}))
+	for _, field := range guard.Fields {
+		said = append(said, after(52*time.Minute, guard.Stated{What: guard.StateAnswer, Subject: field, Text: "this", By: "Ada Obi"}))
+	}
+	for want, all := range map[incident.Status][]guard.Event{incident.Reviewed: said, incident.Closed: append(slices.Clone(said), learned)} {
+		if r, _ := about(t, responding, all, nil); r.Status != want {
+			t.Errorf("it is %s, want %s; missing is %v", r.Status, want, r.Missing)
+		}
+	}
+	r, _ = about(t, responding, nil, func(a *incident.Account) {
+		a.Ledger = &guard.Ledger{Entries: []guard.Entry{{At: start, Act: guard.Settled, Kind: guard.KindReport, Settles: "report-" + v2.ID, By: "Ada Obi"}}}
+	})
+	if !r.Filed.IsZero() || r.Status != incident.Draft {
+		t.Errorf("by a ledger alone it was filed at %s, and is %s", r.Filed, r.Status)
+	}
+}
+
 // What is not seen is not said to be missing.
 func TestLedgerOfAnother(t *testing.T) {
 	for want, ledger := range map[string]*guard.Ledger{"unseen": nil, "missing": {Missing: true}, "": {}} {
