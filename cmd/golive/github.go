@@ -65,9 +65,8 @@ Exit codes: 0 GitHub has read it, 2 the call or the environment is wrong, 5 GitH
 		Use:   "comment FILE",
 		Short: "Keep one comment on the pull request up to date",
 		Long: `comment puts a text in Markdown into one comment on the pull request of the event that has begun the workflow, or on those with
-its commit. The
-comment is edited where it stands, so that there is one for each --name however often the workflow runs. The job needs the
-permission pull-requests: write.
+its commit. The comment is edited where it stands, so that there is one for each --name however often the workflow runs. The job
+needs the permission pull-requests: write.
 
 Exit codes: 0 it is there, or there is no pull request, 2 the call or the environment is wrong, 5 GitHub has not taken it.`,
 		Example: `  golive check -o markdown=check.md

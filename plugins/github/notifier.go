@@ -290,10 +290,11 @@ func (a about) body() string {
 // fenced shows a text as it is, or as much of it as there is room for in so many bytes, which are a hundred at least.
 func fenced(text string, most int) string {
 	around := func(text string) string {
-		fence := "```"
-		for strings.Contains(text, fence) {
-			fence += "`"
+		longest := 2
+		for ticks := range strings.FieldsFuncSeq(text, func(r rune) bool { return r != '`' }) {
+			longest = max(longest, len(ticks))
 		}
+		fence := strings.Repeat("`", longest+1)
 		return fence + "\n" + text + "\n" + fence
 	}
 	most = max(most, 100)
