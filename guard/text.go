@@ -58,7 +58,8 @@ func Shorten(text string, most int) string {
 }
 
 // EscapeMarkdown makes a text mean itself: no markup, no HTML, no cell, nobody who is called, no issue that is
-// linked. An underscore within a word has no other meaning, and stays.
+// linked (as #12, GH-12 or by its address), and no other address either. An underscore within a word has no other
+// meaning, and stays. What a reader would find in the text as it is shown is parted by an empty comment.
 func EscapeMarkdown(text string) string {
 	var b strings.Builder
 	for i := range len(text) {
@@ -69,7 +70,11 @@ func EscapeMarkdown(text string) string {
 		case c == '\t':
 			b.WriteByte(' ')
 		case c == '@' || c == '#':
-			b.WriteString(string(c) + "<!-- -->")
+			b.WriteString(string(c) + apart)
+		case c == ':' && strings.HasPrefix(text[i:], "://"), c == '-' && endsIn(text[:i], "GH") && i < len(text)-1 && alphanumeric(text[i+1]):
+			b.WriteString(string(c) + apart)
+		case c == '.' && endsIn(text[:i], "www"):
+			b.WriteString(apart + ".")
 		case c == '_' && i > 0 && i < len(text)-1 && alphanumeric(text[i-1]) && alphanumeric(text[i+1]):
 			b.WriteByte(c)
 		case strings.IndexByte("\\`*_[]<>&|~$!{}", c) >= 0:
@@ -79,6 +84,14 @@ func EscapeMarkdown(text string) string {
 		}
 	}
 	return b.String()
+}
+
+// apart parts what would mean more together. A reference to a character does not, where links are looked for in what is shown.
+const apart = "<!-- -->"
+
+// endsIn says whether a text ends in some letters, large or small.
+func endsIn(text, end string) bool {
+	return len(text) >= len(end) && strings.EqualFold(text[len(text)-len(end):], end)
 }
 
 func alphanumeric(c byte) bool {

@@ -57,3 +57,26 @@ func TestShorten(t *testing.T) {
 		}
 	}
 }
+
+// TestEscapeMarkdown: nothing that GitHub makes a link or a mention of is left whole, neither in the source nor in what is shown.
+func TestEscapeMarkdown(t *testing.T) {
+	for text, want := range map[string]string{
+		"all is well: 3 - 2, a_b":             "all is well: 3 - 2, a_b",
+		"_a_ `b`":                             "&#95;a&#95; &#96;b&#96;",
+		"<b>|\n":                              "&#60;b&#62;&#124;<br>",
+		"@ann, acme/shop#12":                  "@<!-- -->ann, acme/shop#<!-- -->12",
+		"fixes GH-12, gh-7":                   "fixes GH-<!-- -->12, gh-<!-- -->7",
+		"GH- and mph-12":                      "GH- and mph-12",
+		"see https://github.com/o/r/issues/1": "see https:<!-- -->//github.com/o/r/issues/1",
+		"HTTP://a.test, ftp://b.test":         "HTTP:<!-- -->//a.test, ftp:<!-- -->//b.test",
+		"www.evil.test, Www.evil.test":        "www<!-- -->.evil.test, Www<!-- -->.evil.test",
+		"http:/a, a.www, :":                   "http:/a, a.www, :",
+		"":                                    "",
+		"w. ww. GH":                           "w. ww. GH",
+		"&#72; is no H, and \\# is no escape": "&#38;#<!-- -->72; is no H, and &#92;#<!-- --> is no escape",
+	} {
+		if diff := cmp.Diff(want, EscapeMarkdown(text)); diff != "" {
+			t.Errorf("EscapeMarkdown(%q) (-want +got):\n%s", text, diff)
+		}
+	}
+}

@@ -17,6 +17,10 @@ type settings struct {
 	Ledger  string `env:"GOLIVE_LEDGER"` // default: beside the plan
 	Store   string `env:"GOLIVE_STORE"`  // of golive serve; default: golive.db in the directory of the journals
 	Server  string `env:"GOLIVE_SERVER"` // one address of golive serve, or several with commas
+
+	// Audience is for whom a job of GitHub Actions asks identity tokens. The file of --oidc of the server names the same. A
+	// server can use what it is shown wherever the audience is the same, so that servers of others have one each.
+	Audience string `env:"GOLIVE_AUDIENCE, default=golive"`
 	// HookSecrets and GitHubSecrets are what messages to golive serve are signed with; several while one takes the place of another.
 	HookSecrets   []string `env:"GOLIVE_HOOK_SECRET"`
 	GitHubSecrets []string `env:"GOLIVE_GITHUB_SECRET"`

@@ -20,6 +20,7 @@ type githubStep struct {
 	Address    string `env:"GITHUB_API_URL"`
 	Ref        string `env:"GITHUB_REF"`
 	Commit     string `env:"GITHUB_SHA"`
+	Event      string `env:"GITHUB_EVENT_PATH"` // a file; empty: not known
 }
 
 func (p *program) githubCommand() *cobra.Command {
@@ -27,8 +28,8 @@ func (p *program) githubCommand() *cobra.Command {
 		Use:   "github",
 		Short: "Bring the answer of golive check to where people look on GitHub",
 		Long: `github is for steps of a workflow: it hands over what golive check has written into files. It knows the repository, the
-commit and the ref from the environment of the step (GITHUB_REPOSITORY, GITHUB_SHA, GITHUB_REF, GITHUB_API_URL), and needs the
-token of the workflow in GITHUB_TOKEN:
+commit, the ref and the event from the environment of the step (GITHUB_REPOSITORY, GITHUB_SHA, GITHUB_REF, GITHUB_EVENT_PATH,
+GITHUB_API_URL), and needs the token of the workflow in GITHUB_TOKEN:
 
   env: {GITHUB_TOKEN: "${{ github.token }}"}`,
 		Example: `  golive github upload golive.sarif
@@ -63,9 +64,9 @@ Exit codes: 0 GitHub has read it, 2 the call or the environment is wrong, 5 GitH
 	comment := &cobra.Command{
 		Use:   "comment FILE",
 		Short: "Keep one comment on the pull request up to date",
-		Long: `comment puts a text in Markdown into one comment on the pull request of the workflow, or on those with its commit. The
-comment is edited where it stands, so that there is one for each --name however often the workflow runs. The job needs the
-permission pull-requests: write.
+		Long: `comment puts a text in Markdown into one comment on the pull request of the event that has begun the workflow, or on those with
+its commit. The comment is edited where it stands, so that there is one for each --name however often the workflow runs. The job
+needs the permission pull-requests: write.
 
 Exit codes: 0 it is there, or there is no pull request, 2 the call or the environment is wrong, 5 GitHub has not taken it.`,
 		Example: `  golive check -o markdown=check.md
@@ -115,7 +116,13 @@ func (p *program) githubFile(c *cobra.Command, file string) (step github.Step, t
 	if text, err = os.ReadFile(file); err != nil {
 		return step, nil, fail(exitUsage, "%w", err)
 	}
+	var event []byte
+	if s.Event != "" {
+		if event, err = os.ReadFile(s.Event); err != nil {
+			return step, nil, fail(exitUsage, "GITHUB_EVENT_PATH: %w", err)
+		}
+	}
 	return github.Step{
-		Repository: s.Repository, Token: s.Token, Address: cmp.Or(s.Address, "https://api.github.com"), Ref: s.Ref, Commit: s.Commit,
+		Repository: s.Repository, Token: s.Token, Address: cmp.Or(s.Address, "https://api.github.com"), Ref: s.Ref, Commit: s.Commit, Event: event,
 	}, text, nil
 }

@@ -54,6 +54,13 @@ func TestGitHubStep(t *testing.T) {
 	call(exitUnknown, "security-events: write", "github", "upload", sarif)
 	env["GITHUB_SHA"] = githubtest.Commit(1)
 	call(exitOK, "no pull request", "github", "comment", markdown)
+	// Of pull_request_target ref and commit are those of the base.
+	env["GITHUB_EVENT_PATH"] = filepath.Join(dir, "event.json")
+	call(exitUsage, "GITHUB_EVENT_PATH: ", "github", "comment", markdown)
+	if err := os.WriteFile(env["GITHUB_EVENT_PATH"], []byte(`{"number":1,"pull_request":{"number":1}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	call(exitOK, "commented on #1", "github", "comment", markdown)
 	delete(env, "GITHUB_TOKEN")
 	call(exitUsage, "GITHUB_TOKEN not set", "github", "comment", markdown)
 }

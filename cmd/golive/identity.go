@@ -16,12 +16,10 @@ import (
 	"github.com/golive-dev/golive/guard"
 )
 
-// audience is for whom golive asks an identity token; the file of --oidc of the server names it.
-const audience = "golive"
-
 // An identity is who a job of GitHub Actions is, as its runner lets it prove by tokens of OpenID Connect. Each holds for
 // some minutes, and a rollout takes longer: another is asked for before the last one ends.
 type identity struct {
+	audience string   // for whom its tokens are
 	ask      *url.URL // of the runner, which names whatever host it likes
 	bearer   string   // of the runner, for ask alone
 	web      *http.Client
@@ -55,9 +53,9 @@ func (p *program) identity(web *http.Client) (*identity, error) {
 		return nil, fail(exitUsage, "ACTIONS_ID_TOKEN_REQUEST_URL does not begin with https://, and whoever is on the way there could take the identity of this job: let the runner of GitHub Actions set it, or set GOLIVE_TOKEN")
 	}
 	query := at.Query()
-	query.Set("audience", audience)
+	query.Set("audience", p.settings.Audience)
 	at.RawQuery = query.Encode()
-	return &identity{ask: at, bearer: bearer, web: web, remember: func(token string) { p.secrets.remember("the identity token", token) }}, nil
+	return &identity{audience: p.settings.Audience, ask: at, bearer: bearer, web: web, remember: func(token string) { p.secrets.remember("the identity token", token) }}, nil
 }
 
 // get is a token that holds for some time yet. The error is an exit where asking again does not help.

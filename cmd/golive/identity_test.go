@@ -3,7 +3,9 @@ package main
 import (
 	"crypto/rand"
 	"crypto/rsa"
+	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -77,7 +79,7 @@ func newActions(t *testing.T) *actions {
 // sign makes a token for the job, with changes.
 func (a *actions) sign(t *testing.T, changes map[string]any) string {
 	t.Helper()
-	claims := map[string]any{"iss": a.URL, "aud": audience, "iat": time.Now().Unix(), "exp": time.Now().Add(a.life).Unix(), "jti": rand.Text()}
+	claims := map[string]any{"iss": a.URL, "aud": "golive", "iat": time.Now().Unix(), "exp": time.Now().Add(a.life).Unix(), "jti": rand.Text()}
 	maps.Copy(claims, a.job)
 	maps.Copy(claims, changes)
 	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: a.key}, (&jose.SignerOptions{}).WithHeader("kid", "k"))
@@ -179,6 +181,29 @@ func TestIdentity(t *testing.T) {
 	env["GOLIVE_TOKEN"] = "a-token-of-the-test"
 	if code, _, told = calls(t, env, "status"); code != exitUsage || got[len(got)-1] != "a-token-of-the-test" || len(a.tokens()) != 2 {
 		t.Errorf("exit code %d, the server got %q: %s", code, got[len(got)-1], told)
+	}
+}
+
+// TestIdentityAudience: one server cannot use with another what it is shown, where each is named as the audience.
+func TestIdentityAudience(t *testing.T) {
+	a := newActions(t)
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }))
+	defer web.Close()
+	for _, c := range []struct{ set, want string }{{"", "golive"}, {"https://golive.example.com", "https://golive.example.com"}} {
+		env := a.env(web.URL)
+		env["GOLIVE_AUDIENCE"] = c.set
+		code, out, told := calls(t, env, "status")
+		if code != exitUsage || !strings.Contains(told, "with the audience "+c.want+" ") {
+			t.Errorf("%q: exit code %d: %s%s", c.set, code, out, told)
+		}
+		given := a.tokens()
+		payload, err := base64.RawURLEncoding.DecodeString(strings.Split(given[len(given)-1], ".")[1])
+		var claims struct {
+			Audience string `json:"aud"`
+		}
+		if err := errors.Join(err, json.Unmarshal(payload, &claims)); err != nil || claims.Audience != c.want {
+			t.Errorf("%q: the token is for %q (%v), want %q", c.set, claims.Audience, err, c.want)
+		}
 	}
 }
 

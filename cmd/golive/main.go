@@ -152,7 +152,7 @@ itself when the new one does harm.`,
 	}
 	root.PersistentFlags().StringVarP(&p.settings.Plan, "plan", "f", p.settings.Plan, "the plan ($GOLIVE_PLAN)")
 	root.PersistentFlags().StringVar(&p.settings.Journal, "journal", p.settings.Journal, "directory of the journals ($GOLIVE_JOURNAL)")
-	root.PersistentFlags().StringVar(&p.settings.Server, "server", p.settings.Server, "golive serve, which guards instead; URL, or several with commas ($GOLIVE_SERVER; token in $GOLIVE_TOKEN, or the identity of a job of GitHub Actions)")
+	root.PersistentFlags().StringVar(&p.settings.Server, "server", p.settings.Server, "golive serve, which guards instead; URL, or several with commas ($GOLIVE_SERVER; token in $GOLIVE_TOKEN, or the identity of a job of GitHub Actions, which is for $GOLIVE_AUDIENCE)")
 	root.PersistentFlags().VarP(&p.settings.Output, "output", "o", "text or json ($GOLIVE_OUTPUT)")
 	root.AddGroup(
 		&cobra.Group{ID: "before", Title: "Before a launch:"},

@@ -351,7 +351,7 @@ func (s *servers) mend(err error) error {
 	case !errors.As(err, &no):
 		return fail(exitUnknown, "no server answers: %w\nIs golive serve running there? --server (or GOLIVE_SERVER) says where", err)
 	case no.status == http.StatusUnauthorized && s.identity != nil:
-		return fail(exitUsage, "%w\nThe server does not take the identity token of this job: its file of --oidc names https://token.actions.githubusercontent.com with the audience %s (golive serve --help)", err, audience)
+		return fail(exitUsage, "%w\nThe server does not take the identity token of this job: its file of --oidc names https://token.actions.githubusercontent.com with the audience %s (golive serve --help), which GOLIVE_AUDIENCE says to this call", err, guard.Line(s.identity.audience, 200))
 	case no.status == http.StatusForbidden && s.identity != nil:
 		return fail(exitUsage, "%w\nIn the file of --oidc of the server, write a grant that fits this job: its repository, ref, environment or job_workflow_ref, and the service (golive serve --help)", err)
 	case no.status == http.StatusUnauthorized && s.token == "":

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -32,7 +33,7 @@ const (
 )
 
 // stepOutputs are the names of all outputs. A call that writes one writes all of them, so that none is left from something else.
-var stepOutputs = []string{"verdict", "exit-code", "failed-checks", "report-path", "sarif-path", "run-id", "incident-id", "page"}
+var stepOutputs = []string{"verdict", "exit-code", "failed-checks", "report-path", "sarif-path", "run-id", "under-way", "incident-id", "page"}
 
 // A step is what a call hands on where it is a step of GitHub Actions: outputs for what comes after it, a summary, and annotations. A
 // call that is none has nil, whose methods do nothing. The files belong to the runner, which makes them anew for each step.
@@ -95,6 +96,7 @@ func (s *step) began(id string) error {
 		return nil
 	}
 	s.set("run-id", id)
+	s.set("under-way", "true")
 	s.set("verdict", stepUndecidable)
 	return s.write()
 }
@@ -175,6 +177,7 @@ func (s *step) ended(h *history, state guard.State, code int) error {
 	}
 	s.set("verdict", verdict)
 	s.set("run-id", h.ID())
+	s.set("under-way", strconv.FormatBool(state.Phase != guard.Over)) // a version that has earned its traffic is undecidable, too
 	s.set("page", h.Page)
 	if !state.Incident.Began.IsZero() {
 		s.set("incident-id", h.ID())
@@ -196,7 +199,7 @@ func (s *step) end(code int) (commands []byte, err error) {
 		return nil, nil // what was looked up decides nothing, and is not to stand in the place of what did
 	}
 	switch {
-	case verdict == stepGo && code != exitOK && code != exitWarnings:
+	case verdict == stepGo && code != exitOK:
 		verdict = stepUndecidable
 	case verdict != "":
 	case code == exitNoGo, code == exitWarnings:
@@ -274,8 +277,8 @@ shell reads it: GOLIVE_COMMAND is the command, such as check or drill restore, a
 they are. It writes the papers of the answer into GOLIVE_REPORT_DIR, or into a directory of its own below RUNNER_TEMP.
 
 Every command that decides something says more where GITHUB_ACTIONS is true, also without this one: the outputs verdict, exit-code, failed-checks,
-report-path, sarif-path, run-id, incident-id and page (GITHUB_OUTPUT), a summary of the step (GITHUB_STEP_SUMMARY), and annotations
-at the lines of the plan. There a second signal is no insisting: the runner sends one 7.5 seconds after the first, and what takes
+report-path, sarif-path, run-id, under-way, incident-id and page (GITHUB_OUTPUT), a summary of the step (GITHUB_STEP_SUMMARY), and
+annotations at the lines of the plan. There a second signal is no insisting: the runner sends one 7.5 seconds after the first, and what takes
 the traffic back goes on until it is done or killed.
 
 The verdict is go, no-go, undecidable, rolled-back, rollback-failed or handed-over. The exit code is that of the command.`,

@@ -107,6 +107,7 @@ func TestOnlyGoIsGo(t *testing.T) {
 		}, exitDeadline, stepUndecidable},
 		{"a check whose answer was not kept", func(s *step) error { return s.checked(report.Assessment{Verdict: guard.Pass}, true) }, exitInternal, stepUndecidable},
 		{"live", func(s *step) error { return s.ended(&history{Name: "r"}, rollout(guard.Live, guard.ToRollout), exitOK) }, exitOK, stepGo},
+		{"a go that the call does not keep to", func(s *step) error { return s.checked(report.Assessment{Verdict: guard.Pass}, true) }, exitWarnings, stepUndecidable},
 		{"live, and nothing proves it", func(s *step) error {
 			return s.ended(&history{Name: "r"}, rollout(guard.Live, guard.ToRollout), exitInternal)
 		}, exitInternal, stepUndecidable},

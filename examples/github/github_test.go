@@ -153,7 +153,7 @@ func TestAction(t *testing.T) {
 			t.Errorf("nothing reads the input %s", name)
 		}
 	}
-	for _, name := range []string{"verdict", "exit-code", "failed-checks", "report-path", "sarif-path", "run-id", "incident-id"} {
+	for _, name := range []string{"verdict", "exit-code", "failed-checks", "report-path", "sarif-path", "run-id", "under-way", "incident-id"} {
 		if got := a.Outputs[name].Value; got != "${{ steps.run.outputs."+name+" }}" {
 			t.Errorf("the output %s is %q", name, got)
 		}
@@ -186,6 +186,60 @@ func TestAction(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestWayBack: what takes a rollout back on the way does so where one is under way, and not because nothing is decided: a version that
+// has earned its traffic keeps it. And whoever is called hears how that ended.
+func TestWayBack(t *testing.T) {
+	w := parse(t, "canary.yml")
+	back := false
+	for _, step := range w.Jobs["rollout"].Steps {
+		uses, is := step.Exec.(*actionlint.ExecAction)
+		if !is || uses.Inputs["command"] == nil || uses.Inputs["command"].Value.Value != "rollback" {
+			continue
+		}
+		back = true
+		if when := step.If.Value; !strings.Contains(when, "steps.rollout.outputs.under-way == 'true'") || strings.Contains(when, "undecidable") {
+			t.Errorf("it is taken back if %s", when)
+		}
+		if readme, err := os.ReadFile("README.md"); err != nil || !strings.Contains(string(readme), "- if: "+step.If.Value+"\n") {
+			t.Errorf("the README says something else (%v)", err)
+		}
+	}
+	if told := w.Jobs["rollout"].Outputs["verdict"].Value.Value; !back || !strings.HasPrefix(told, "${{ steps.back.outputs.verdict || ") {
+		t.Errorf("the verdict is %s (is there a step that takes back? %t)", told, back)
+	}
+}
+
+// TestLaunch: what was found before somebody approved is asked again before anything is deployed, a deployment that was cut off is
+// guarded all the same, and nobody keeps a token.
+func TestLaunch(t *testing.T) {
+	job := parse(t, "launch.yml").Jobs["launch"]
+	at := map[string]int{}
+	for i, step := range job.Steps {
+		switch exec := step.Exec.(type) {
+		case *actionlint.ExecRun:
+			at[exec.Run.Value] = i
+		case *actionlint.ExecAction:
+			command := exec.Inputs["command"]
+			if command == nil {
+				continue
+			}
+			at[command.Value.Value] = i
+			if _, there := exec.Inputs["token"]; there {
+				t.Errorf("%s is given a token", command.Value.Value)
+			}
+			if command.Value.Value == "watch" && (step.If == nil || !strings.HasPrefix(step.If.Value, "always() && ") || exec.Inputs["audience"] == nil) {
+				t.Errorf("what is cut off is not guarded (%v), or any server may use the token", step.If)
+			}
+		}
+	}
+	if check, deploy, watch := at["check"], at["./deploy.sh"], at["watch"]; check == 0 || check > deploy || deploy > watch {
+		t.Errorf("check is step %d, the deployment %d, watch %d", check, deploy, watch)
+	}
+	if scope := job.Permissions.Scopes["id-token"]; scope == nil || scope.Value.Value != "write" {
+		t.Errorf("the job cannot prove who it is: %v", scope)
 	}
 }
 
@@ -264,12 +318,24 @@ func TestInstallBinary(t *testing.T) {
 	if _, err := exec.LookPath("bash"); err != nil {
 		t.Skip("bash is not here")
 	}
-	here := filepath.Join(t.TempDir(), "a golive")
-	if err := os.WriteFile(here, []byte("#!/bin/sh\n"), 0o700); err != nil {
-		t.Fatal(err)
+	workspace := t.TempDir()
+	here := filepath.Join(workspace, "a golive")
+	for _, file := range []string{here, filepath.Join(workspace, "git")} {
+		if err := os.WriteFile(file, []byte("#!/bin/sh\necho "+filepath.Base(file)+"\n"), 0o700); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if outputs, _, said, err := installing(t, "", "GOLIVE_BINARY="+here); err != nil || outputs != "golive="+here+"\n" {
-		t.Errorf("%v, outputs %q:\n%s", err, outputs, said)
+	outputs, path, said, err := installing(t, "", "GOLIVE_BINARY="+here)
+	installed, found := strings.CutPrefix(strings.TrimSpace(outputs), "golive=")
+	if err != nil || !found || strings.TrimSpace(path) != filepath.Dir(installed) {
+		t.Fatalf("%v, outputs %q, path %q:\n%s", err, outputs, path, said)
+	}
+	if told, err := exec.CommandContext(t.Context(), installed).Output(); err != nil || string(told) != "a golive\n" {
+		t.Errorf("what is installed says %q (%v)", told, err)
+	}
+	// What lies beside it, as in the workspace of a pull request, comes into no step's way.
+	if beside, err := os.ReadDir(filepath.Dir(installed)); err != nil || len(beside) != 1 {
+		t.Errorf("on the PATH of the steps that follow there are %v (%v), want golive alone", beside, err)
 	}
 	for _, value := range []string{here + "\nverdict=go", "nowhere", "$(echo x)", "nowhere%0A::error::forged", "x\r::error::forged"} {
 		outputs, path, said, err := installing(t, "", "GOLIVE_BINARY="+value)

@@ -196,7 +196,7 @@ func TestGate(t *testing.T) {
 		"unknown":     {[]guard.Finding{passes, absent}, expired, "rejected", []string{"no-go", "could not be found out", "GL301"}},
 		"no findings": {[]guard.Finding{}, expired, "rejected", nil},
 		"markdown": {[]guard.Finding{{Code: "GL1", ID: "x", Verdict: guard.Fail, Reason: "@ada [click](https://evil.test) <img src=x> #1 `rm`\n## heading"}}, rejected, "rejected",
-			[]string{"@<!-- -->ada", "&#91;click&#93;(https://evil.test)", "&#60;img src=x&#62;", "#<!-- -->1 &#96;rm&#96;"}},
+			[]string{"@<!-- -->ada", "&#91;click&#93;(https:<!-- -->//evil.test)", "&#60;img src=x&#62;", "#<!-- -->1 &#96;rm&#96;"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, nil)

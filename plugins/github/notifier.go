@@ -235,10 +235,13 @@ func (a about) headline() string {
 	return fmt.Sprintf("%s, %d %% of the traffic", p.Phase, p.Percent)
 }
 
-// mostSaid is how many bytes of the text of a notice are shown: GitHub takes 65,535 characters of all.
-const mostSaid = 48 << 10
+// Bounds of what is shown, in bytes. GitHub takes 65,535 characters of all, the mark in front of it too.
+const (
+	bodyMost     = 60_000
+	blockersMost = 20_000 // of it; what else there is needs no more than as much again, and the text of the notice has the rest
+)
 
-// body says the notice in Markdown. What others wrote means itself there, and calls nobody.
+// body says the notice in Markdown, in no more than bodyMost bytes. What others wrote means itself there, and calls nobody.
 func (a about) body() string {
 	r, p := a.Release, a.Progress
 	standing := string(p.Phase)
@@ -265,30 +268,43 @@ func (a about) body() string {
 	}
 	row("Rollout", r.ID)
 	row("As of", clock(a.At))
-	if text := strings.TrimSpace(guard.Printable(a.Text)); text != "" {
-		b.WriteString("\n" + fenced(clip(text, mostSaid)) + "\n")
-	}
+	var after strings.Builder
 	for i, blocker := range a.Blockers {
 		const told = 20
-		if i == told {
-			fmt.Fprintf(&b, "\n- and %d more", len(a.Blockers)-told)
+		line, fits := fitting(blocker.Finding, blockersMost-after.Len())
+		if i == told || !fits {
+			fmt.Fprintf(&after, "\n- and %d more", len(a.Blockers)-i)
 			break
 		}
-		b.WriteString(lineOf(blocker.Finding, 240))
+		after.WriteString(line)
 	}
 	if a.link != "" {
-		fmt.Fprintf(&b, "\n\n[More, and the report](%s)", a.link)
+		fmt.Fprintf(&after, "\n\n[More, and the report](%s)", a.link)
 	}
-	return b.String()
+	if text := strings.TrimSpace(guard.Printable(a.Text)); text != "" {
+		b.WriteString("\n" + fenced(text, bodyMost-b.Len()-after.Len()-len("\n\n")) + "\n")
+	}
+	return b.String() + after.String()
 }
 
-// fenced shows a text as it is.
-func fenced(text string) string {
-	fence := "```"
-	for strings.Contains(text, fence) {
-		fence += "`"
+// fenced shows a text as it is, or as much of it as there is room for in so many bytes, which are a hundred at least.
+func fenced(text string, most int) string {
+	around := func(text string) string {
+		longest := 2
+		for ticks := range strings.FieldsFuncSeq(text, func(r rune) bool { return r != '`' }) {
+			longest = max(longest, len(ticks))
+		}
+		fence := strings.Repeat("`", longest+1)
+		return fence + "\n" + text + "\n" + fence
 	}
-	return fence + "\n" + text + "\n" + fence
+	most = max(most, 100)
+	var block string
+	for _, room := range []int{most, most - len(around("")), most/3 - 2} { // the last is for what is all fence itself
+		if block = around(clip(text, room)); len(block) <= most {
+			break
+		}
+	}
+	return block
 }
 
 // sparing keeps the last tenth of a quota of requests for others: what people look at may be late, and the way back has to

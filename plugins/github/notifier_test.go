@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -91,6 +92,39 @@ func field(o githubtest.Object, path ...string) any {
 		o = next
 	}
 	return o[path[len(path)-1]]
+}
+
+// TestBodyFits: whatever others wrote, GitHub takes the body, with the mark in front of it, and it says what is in the way and
+// where there is more.
+func TestBodyFits(t *testing.T) {
+	for name, c := range map[string]struct{ text, reason string }{
+		"long":      {strings.Repeat("x\n", 30000), strings.Repeat(`{"x":"[1]"} `, 20)},
+		"wide":      {strings.Repeat("é", 40000), strings.Repeat("影响", 120)},
+		"mentions":  {strings.Repeat("@", 70000), strings.Repeat("@", 240)},
+		"all fence": {strings.Repeat("`", 70000), strings.Repeat("`", 240)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			far := strings.Repeat("@", 400)
+			a := about{Notice: guard.Notice{Text: c.text, Release: guard.Release{ID: far, Service: far, Environment: far, From: far, To: far}}, link: "https://golive.example.org/r"}
+			for range 30 {
+				a.Blockers = append(a.Blockers, guard.Blocker{Finding: guard.Finding{Code: "GL102", ID: "a_b", Verdict: guard.Fail, Reason: c.reason, Remedy: c.reason}})
+			}
+			body := a.body()
+			if len(body) > bodyMost || !utf8.ValidString(body) {
+				t.Errorf("the body has %d bytes, want %d at most, in whole characters", len(body), bodyMost)
+			}
+			if !strings.Contains(body, "\n- **GL102 a_b** fail") || !strings.Contains(body, " more\n\n[More, and the report](https://golive.example.org/r)") {
+				t.Errorf("the body ends %q", body[max(0, len(body)-300):])
+			}
+			if kept := strings.Count(body, c.text[:1]); kept < 1000 {
+				t.Errorf("of the text there is next to nothing: %d", kept)
+			}
+		})
+	}
+	short := about{Notice: guard.Notice{Text: "one ``` two"}}
+	if body := short.body(); !strings.HasSuffix(body, "\n````\none ``` two\n````\n") {
+		t.Errorf("a short text is shown as %q", body)
+	}
 }
 
 func TestNotifier(t *testing.T) {

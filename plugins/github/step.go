@@ -27,6 +27,7 @@ type Step struct {
 	Address    string // of the API: GITHUB_API_URL; empty: https://api.github.com
 	Ref        string // in full, refs/heads/main or refs/pull/7/merge: GITHUB_REF
 	Commit     string // GITHUB_SHA
+	Event      []byte // what has begun the workflow, as JSON: the file GITHUB_EVENT_PATH; empty: not known
 
 	Wait  time.Duration // how long GitHub may take to read a report; less than 30 seconds are 30 seconds
 	Every time.Duration // how often it is asked meanwhile; 0: every 2 seconds
@@ -142,8 +143,45 @@ const commentMostBytes = 60_000
 
 var pullRef = regexp.MustCompile(`^refs/pull/([1-9][0-9]{0,8})/`)
 
+// about is the pull request that the workflow runs for, or 0 and the commit by which it is found. The event comes first: for
+// pull_request_target, for a comment, and for the end of another workflow, ref and commit of the step are those of the base,
+// which belong to pull requests that were merged.
+func (s Step) about() (pull int, commit string, err error) {
+	type numbered struct {
+		Number int `json:"number"`
+	}
+	var event struct {
+		PullRequest numbered `json:"pull_request"`
+		Issue       struct {
+			numbered
+			PullRequest *struct{} `json:"pull_request"`
+		} `json:"issue"`
+		WorkflowRun struct {
+			Head string `json:"head_sha"`
+		} `json:"workflow_run"`
+	}
+	if len(s.Event) > 0 {
+		if err := json.Unmarshal(s.Event, &event); err != nil {
+			return 0, "", fmt.Errorf("event: is no JSON as GitHub writes it (GITHUB_EVENT_PATH): %w", err)
+		}
+	}
+	head := event.WorkflowRun.Head
+	switch found := pullRef.FindStringSubmatch(s.Ref); {
+	case event.PullRequest.Number > 0:
+		return event.PullRequest.Number, "", nil
+	case event.Issue.Number > 0 && event.Issue.PullRequest != nil:
+		return event.Issue.Number, "", nil
+	case head != "" && !commitID.MatchString(head):
+		return 0, "", errors.New("event: head_sha of workflow_run is not the ID of a commit")
+	case found != nil:
+		pull, err = strconv.Atoi(found[1])
+		return pull, "", err
+	}
+	return 0, cmp.Or(head, s.Commit), nil
+}
+
 // Comment keeps one comment of a name up to date on the pull request that the step is about, or on those with its commit, and
-// says which these are. It is edited where it stands; a text that is too long is cut between lines.
+// says which these are. It is edited where it stands, so that a repeat is safe; a text that is too long is cut between lines.
 func (s Step) Comment(ctx context.Context, name, text string) (numbers []int, err error) {
 	r, err := s.open()
 	if err != nil {
@@ -151,14 +189,14 @@ func (s Step) Comment(ctx context.Context, name, text string) (numbers []int, er
 	}
 	ctx, cancel := r.bound(ctx)
 	defer cancel()
-	if found := pullRef.FindStringSubmatch(s.Ref); found != nil {
-		number, err := strconv.Atoi(found[1])
-		if err != nil {
-			return nil, err
-		}
+	number, commit, err := s.about()
+	switch {
+	case err != nil:
+		return nil, err
+	case number != 0:
 		numbers = []int{number}
-	} else {
-		pulls, err := r.pulls(ctx, s.Commit)
+	default:
+		pulls, err := r.pulls(ctx, commit)
 		if err != nil {
 			return nil, err
 		}

@@ -107,6 +107,7 @@ func TestStepComment(t *testing.T) {
 	for range 2 {
 		h.Pull(githubtest.Commit(2), "open")
 	}
+	h.Pull(githubtest.Commit(3), "open")
 	say := func(ref, name, text string, want ...int) {
 		t.Helper()
 		s := stepOf(h)
@@ -133,6 +134,28 @@ func TestStepComment(t *testing.T) {
 	body := comments[0]["body"].(string)
 	if !strings.HasPrefix(body, "<!-- golive step:golive ") || !strings.HasSuffix(body, "| é | so |\n\n(the rest is too long for a comment)\n") {
 		t.Errorf("the long comment begins %.60q and ends %q", body, body[len(body)-80:])
+	}
+	// The base of pull_request_target is a commit of others; the event says whom it is about.
+	for event, want := range map[string][]int{
+		`{"number":2,"pull_request":{"number":2}}`:                             {2},
+		`{"issue":{"number":1,"pull_request":{"url":"x"}},"comment":{"id":7}}`: {1},
+		`{"issue":{"number":9},"comment":{"id":7}}`:                            {2, 1},
+		`{"workflow_run":{"head_sha":"` + githubtest.Commit(3) + `"}}`:         {3},
+		`{"workflow_run":{"head_sha":"` + githubtest.Commit(1) + `"}}`:         nil,
+		`{"ref":"refs/heads/main"}`:                                            {2, 1},
+	} {
+		s := stepOf(h)
+		s.Event = []byte(event)
+		if numbers, err := s.Comment(t.Context(), "event", "go"); err != nil || !cmp.Equal(want, numbers) {
+			t.Errorf("%s: commented on %v (%v), want %v", event, numbers, err, want)
+		}
+	}
+	for _, event := range []string{"{", `{"pull_request":{"number":"2"}}`, `{"workflow_run":{"head_sha":"main"}}`} {
+		s := stepOf(h)
+		s.Event = []byte(event)
+		if numbers, err := s.Comment(t.Context(), "event", "go"); err == nil || !strings.Contains(err.Error(), "event: ") {
+			t.Errorf("%s: commented on %v (%v)", event, numbers, err)
+		}
 	}
 	s := stepOf(h)
 	s.Commit = githubtest.Commit(1)

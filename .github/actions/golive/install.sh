@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Puts golive in its place: GOLIVE_BINARY if it is set, or the release GOLIVE_VERSION, or else what the source here builds.
-# Hands its path on as the output golive, and its directory to the PATH of the steps that follow.
+# Hands its path on as the output golive, and its directory to the PATH of the steps that follow: one that holds nothing else, for
+# what lies beside GOLIVE_BINARY may come with a pull request, and be called git.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -16,7 +17,7 @@ golive=$into/golive
 if [[ -n ${GOLIVE_BINARY:-} ]]; then
 	[[ $GOLIVE_BINARY != *[$'\n\r']* ]] || say "binary: a path has one line"
 	[[ -f $GOLIVE_BINARY && -x $GOLIVE_BINARY ]] || say "binary: $GOLIVE_BINARY is no program: build golive in a step before, or leave the input out"
-	golive=$(cd "$(dirname "$GOLIVE_BINARY")" && pwd)/$(basename "$GOLIVE_BINARY")
+	cp -- "$GOLIVE_BINARY" "$golive" || say "binary: $GOLIVE_BINARY could not be copied"
 elif [[ -n ${GOLIVE_VERSION:-} ]]; then
 	case $(uname -s) in Linux) os=linux ;; Darwin) os=darwin ;; *) say "version: there are releases for Linux and macOS alone: leave the input out, and set up Go before" ;; esac
 	case $(uname -m) in x86_64) arch=amd64 ;; aarch64 | arm64) arch=arm64 ;; *) say "version: there is no release for $(uname -m): leave the input out, and set up Go before" ;; esac
@@ -32,4 +33,4 @@ else
 	(cd "$here/../../.." && CGO_ENABLED=0 go build -trimpath -o "$golive" ./cmd/golive) || say "golive could not be built from the source of this action"
 fi
 printf 'golive=%s\n' "$golive" >>"$GITHUB_OUTPUT"
-dirname "$golive" >>"$GITHUB_PATH"
+printf '%s\n' "$into" >>"$GITHUB_PATH"
