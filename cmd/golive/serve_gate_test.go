@@ -43,7 +43,7 @@ type gatedWorld struct {
 	after  func() // it was answered
 }
 
-// newGatedWorld has a plan with a check of its own, and more of a plan behind it.
+// newGatedWorld has a plan with a check of its own, and more keys of its gate.
 func newGatedWorld(t *testing.T, more string) *gatedWorld {
 	t.Helper()
 	w := &gatedWorld{hub: githubtest.New(t), fleet: newFleet(t, 0), ready: filepath.Join(t.TempDir(), "ready")}
@@ -93,7 +93,8 @@ func newGatedWorld(t *testing.T, more string) *gatedWorld {
 checks:
   extra:
     - {id: shop.ready, use: command, with: {run: "test -e %s"}, title: the shop is ready, fix: see runbook 12}
-`, w.ready) + more
+gate: {repositories: [acme/shop]%s}
+`, w.ready, more)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -249,7 +250,7 @@ func TestServeGate(t *testing.T) {
 		}
 	})
 	t.Run("rejected, once the plan has it wait no longer", func(t *testing.T) {
-		w := newGatedWorld(t, "gate: {max_wait: 1s}\n")
+		w := newGatedWorld(t, ", max_wait: 1s")
 		w.taken(t, w.serve(t, sqlite(t), "one"), "asking the checks")
 		state, comment := w.answered(t)
 		for _, says := range []string{"**golive: no-go**", "shop.ready** fail", "**Remedy:** see runbook 12"} {
