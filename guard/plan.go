@@ -94,11 +94,6 @@ type Plugin struct {
 	Env    []string `json:"env,omitempty"`    // names of the variables of the environment that it sees, beside PATH, HOME, TMPDIR and LANG; none of golive's own
 }
 
-// A Gate says how a deploy tool waits for the word of the checks, such as GitHub before a job deploys.
-type Gate struct {
-	MaxWait Duration `json:"max_wait,omitempty"` // how long what is not ready is waited for; default that of golive serve, which is also the most
-}
-
 // A Tool is a program that has to be on the machine that runs golive. A bare name is Name.
 type Tool struct {
 	Name    string `json:"name" plan:"short"`

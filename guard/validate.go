@@ -70,9 +70,7 @@ func (d *draft) validate() {
 	d.tuning(p.Checks, p.Roster)
 	span[Duration]{"objectives.rto", p.Objectives.RTO, 0, 30 * day}.apply(d)
 	span[Duration]{"objectives.rpo", p.Objectives.RPO, 0, 30 * day}.apply(d)
-	if p.Writes("gate.max_wait") {
-		span[Duration]{"gate.max_wait", p.Gate.MaxWait, second, 29 * day}.apply(d) // GitHub gives a job up after 30
-	}
+	d.gate(p.Gate)
 }
 
 func (d *draft) plugins(plugins []Plugin) {

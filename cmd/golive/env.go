@@ -25,15 +25,17 @@ type settings struct {
 	HookSecrets   []string `env:"GOLIVE_HOOK_SECRET"`
 	GitHubSecrets []string `env:"GOLIVE_GITHUB_SECRET"`
 	// GitHubApp and GitHubKey are those of the app that the gate of GitHub's deployments is.
-	GitHubApp  int64         `env:"GOLIVE_GITHUB_APP_ID"`
-	GitHubKey  string        `env:"GOLIVE_GITHUB_APP_KEY"`
-	GitHubAPI  string        `env:"GOLIVE_GITHUB_API"` // default: https://api.github.com
-	GitHubWait time.Duration `env:"GOLIVE_GITHUB_MAX_WAIT, default=1h"`
-	Output     output        `env:"GOLIVE_OUTPUT, default=text"`
-	By         string        `env:"GOLIVE_BY"` // who gives orders; default the user's name
-	From       string        `env:"GOLIVE_FROM"`
-	To         string        `env:"GOLIVE_TO"`
-	NoColor    string        `env:"NO_COLOR"`
+	GitHubApp int64  `env:"GOLIVE_GITHUB_APP_ID"`
+	GitHubKey string `env:"GOLIVE_GITHUB_APP_KEY"`
+	// GitHubAppSecrets sign at the webhook of the app; default: GitHubSecrets.
+	GitHubAppSecrets []string      `env:"GOLIVE_GITHUB_APP_SECRET"`
+	GitHubAPI        string        `env:"GOLIVE_GITHUB_API"` // default: https://api.github.com
+	GitHubWait       time.Duration `env:"GOLIVE_GITHUB_MAX_WAIT, default=1h"`
+	Output           output        `env:"GOLIVE_OUTPUT, default=text"`
+	By               string        `env:"GOLIVE_BY"` // who gives orders; default the user's name
+	From             string        `env:"GOLIVE_FROM"`
+	To               string        `env:"GOLIVE_TO"`
+	NoColor          string        `env:"NO_COLOR"`
 	// Command, Args and ReportDir are the inputs of the action that golive step reads.
 	Command   string `env:"GOLIVE_COMMAND"`
 	Args      string `env:"GOLIVE_ARGS"`
@@ -68,7 +70,7 @@ func (s *settings) signed() error {
 	for _, v := range []struct {
 		name    string
 		secrets []string
-	}{{"GOLIVE_HOOK_SECRET", s.HookSecrets}, {"GOLIVE_GITHUB_SECRET", s.GitHubSecrets}} {
+	}{{"GOLIVE_HOOK_SECRET", s.HookSecrets}, {"GOLIVE_GITHUB_SECRET", s.GitHubSecrets}, {"GOLIVE_GITHUB_APP_SECRET", s.GitHubAppSecrets}} {
 		for _, secret := range v.secrets {
 			if len(secret) < leastSecret {
 				return fail(exitUsage, "%s holds a secret of %d characters, and one of less than %d can be guessed: openssl rand -hex 32 makes one (a comma stands between two secrets, and is part of none)", v.name, len(secret), leastSecret)

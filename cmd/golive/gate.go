@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/golive-dev/golive/guard"
+	"github.com/golive-dev/golive/guard/report"
 	"github.com/golive-dev/golive/guard/store"
 	"github.com/golive-dev/golive/plugins/github"
 )
@@ -22,14 +23,18 @@ func (p *program) gate(desk guard.Desk, waits *store.Waits, ttl time.Duration, l
 	if p.settings.GitHubApp == 0 && p.settings.GitHubKey == "" {
 		return nil, nil
 	}
+	secrets := bytesOf(p.settings.GitHubAppSecrets)
+	if len(secrets) == 0 {
+		secrets = bytesOf(p.settings.GitHubSecrets)
+	}
 	gate, err := github.OpenGate(github.GateSetup{
-		Desk: desk, Secrets: bytesOf(p.settings.GitHubSecrets), Address: p.settings.GitHubAPI,
+		Desk: desk, Secrets: secrets, Address: p.settings.GitHubAPI,
 		App:   github.App{ID: p.settings.GitHubApp, Key: p.settings.GitHubKey},
-		Waits: waits, Claim: ttl / 4, MaxWait: p.settings.GitHubWait,
+		Waits: waits, Claim: ttl / 4, MaxWait: p.settings.GitHubWait, Discreet: report.Discreet,
 		Report: func(err error) { log.Warn("a deployment of GitHub waits in vain for now", "error", err) },
 	})
 	if err != nil {
-		return nil, fail(exitUsage, "the gate of GitHub (GOLIVE_GITHUB_SECRET, _APP_ID, _APP_KEY, _API, _MAX_WAIT): %w", err)
+		return nil, fail(exitUsage, "the gate of GitHub (GOLIVE_GITHUB_SECRET or _APP_SECRET, _APP_ID, _APP_KEY, _API, _MAX_WAIT): %w", err)
 	}
 	return gate, nil
 }

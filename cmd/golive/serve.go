@@ -71,8 +71,12 @@ A job of GitHub Actions waits for the checks where golive is a GitHub App that i
 $GOLIVE_GITHUB_APP_ID and $GOLIVE_GITHUB_APP_KEY (a private key in PEM) say which, its webhook is
 /v1/hooks/github/deployment-protection/, and $GOLIVE_GITHUB_MAX_WAIT (1h) how long it waits for what is not ready before it
 refuses; a plan may say less (gate: {max_wait: 10m}). $GOLIVE_GITHUB_API is the API of an enterprise's own server. The same
-webhook hears who presses a button that the notifier github has made (event Check run): people of the roster may, by the login
-in their reach, {github: LOGIN}.
+webhook, and no other, hears who presses a button that the notifier github has made (event Check run): people of the roster
+may, by the login in their reach, {github: LOGIN}. Whoever knows the secret of a webhook can speak as anybody there: give that
+of the app one of its own, $GOLIVE_GITHUB_APP_SECRET, where repositories have webhooks with $GOLIVE_GITHUB_SECRET.
+
+At GitHub, a service is spoken for by the repositories alone that its plan names: gate: {repositories: [acme/shop]}. The plan may
+also say whose jobs pass: refs: [main, release/*], and pull_requests: true for those that a pull request has begun.
 
 Plans are read again when they change; a rollout keeps the plan it began with.
 

@@ -108,14 +108,14 @@ func TestHookSecrets(t *testing.T) {
 		{"", "", 0}, {long, "", 1}, {long + "," + long + "x", "", 2},
 		{"x", "a secret of 1 characters", 0}, {long + ",hunter2", "a secret of 7 characters", 0}, {long + ",", "a secret of 0 characters", 0},
 	} {
-		for _, name := range []string{"GOLIVE_HOOK_SECRET", "GOLIVE_GITHUB_SECRET"} {
+		for _, name := range []string{"GOLIVE_HOOK_SECRET", "GOLIVE_GITHUB_SECRET", "GOLIVE_GITHUB_APP_SECRET"} {
 			var s settings
 			if err := s.read(t.Context(), envconfig.MapLookuper(map[string]string{name: c.value})); err != nil {
 				t.Fatal(err)
 			}
 			err := s.signed()
 			switch {
-			case c.problem == "" && (err != nil || len(s.HookSecrets)+len(s.GitHubSecrets) != c.secrets):
+			case c.problem == "" && (err != nil || len(s.HookSecrets)+len(s.GitHubSecrets)+len(s.GitHubAppSecrets) != c.secrets):
 				t.Errorf("%s=%q: %q, %q (%v)", name, c.value, s.HookSecrets, s.GitHubSecrets, err)
 			case c.problem != "" && (err == nil || !strings.Contains(err.Error(), name+" holds "+c.problem) || strings.Contains(err.Error(), "hunter2")):
 				t.Errorf("%s=%q: %v, want %q", name, c.value, err, c.problem)

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -23,6 +24,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/golive-dev/golive/guard/store"
 	"github.com/golive-dev/golive/plugins/github/githubtest"
 	"github.com/golive-dev/golive/plugins/hook"
 	"github.com/golive-dev/golive/plugins/plugintest"
@@ -43,7 +45,7 @@ type gatedWorld struct {
 	after  func() // it was answered
 }
 
-// newGatedWorld has a plan with a check of its own, and more of a plan behind it.
+// newGatedWorld has a plan with a check of its own, and more keys of its gate.
 func newGatedWorld(t *testing.T, more string) *gatedWorld {
 	t.Helper()
 	w := &gatedWorld{hub: githubtest.New(t), fleet: newFleet(t, 0), ready: filepath.Join(t.TempDir(), "ready")}
@@ -93,7 +95,8 @@ func newGatedWorld(t *testing.T, more string) *gatedWorld {
 checks:
   extra:
     - {id: shop.ready, use: command, with: {run: "test -e %s"}, title: the shop is ready, fix: see runbook 12}
-`, w.ready) + more
+gate: {repositories: [acme/shop]%s}
+`, w.ready, more)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -249,7 +252,7 @@ func TestServeGate(t *testing.T) {
 		}
 	})
 	t.Run("rejected, once the plan has it wait no longer", func(t *testing.T) {
-		w := newGatedWorld(t, "gate: {max_wait: 1s}\n")
+		w := newGatedWorld(t, ", max_wait: 1s")
 		w.taken(t, w.serve(t, sqlite(t), "one"), "asking the checks")
 		state, comment := w.answered(t)
 		for _, says := range []string{"**golive: no-go**", "shop.ready** fail", "**Remedy:** see runbook 12"} {
@@ -338,6 +341,39 @@ func TestServeGateRefuses(t *testing.T) {
 	w.taken(t, s, "asking the checks")
 	if state, _ := w.answered(t); state != "approved" || w.hub.Count("POST /repos/acme/shop/actions/runs/42/") != 1 {
 		t.Errorf("%s; GitHub was asked %q", state, w.hub.Asked())
+	}
+}
+
+// TestGateSecret: where the app has a secret of its own, one that repositories know opens nothing at its webhook.
+func TestGateSecret(t *testing.T) {
+	const own, shared = "a secret of the app alone", "a secret of some repositories"
+	kept, err := store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "golive.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer kept.Close()
+	for _, c := range []struct {
+		app         []string
+		own, shared int
+	}{{[]string{own}, 202, 401}, {nil, 401, 202}} {
+		p := &program{}
+		p.settings.GitHubApp, p.settings.GitHubKey = githubtest.AppID, githubtest.New(t).Key()
+		p.settings.GitHubSecrets, p.settings.GitHubAppSecrets = []string{shared}, c.app
+		gate, err := p.gate(plugintest.NewDesk(t), kept.Waits("here", time.Minute), time.Minute, slog.New(slog.NewTextHandler(io.Discard, nil)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for secret, want := range map[string]int{own: c.own, shared: c.shared} {
+			sum := hmac.New(sha256.New, []byte(secret))
+			sum.Write([]byte("{}"))
+			r := httptest.NewRequest("POST", "/", strings.NewReader("{}"))
+			r.Header.Set("X-GitHub-Event", "ping")
+			r.Header.Set("X-Hub-Signature-256", "sha256="+hex.EncodeToString(sum.Sum(nil)))
+			w := httptest.NewRecorder()
+			if gate.ServeHTTP(w, r); w.Code != want {
+				t.Errorf("own %q, signed with %q: %d, want %d", c.app, secret, w.Code, want)
+			}
+		}
 	}
 }
 

@@ -167,12 +167,21 @@ func (i *Issuer) check(lookup func(string) (string, bool), report func(path []an
 	}
 	for n, g := range i.Grants {
 		if len(g.Match) == 0 {
-			report([]any{"grants", n}, "match is missing, so that everybody whom the issuer knows is let in (if that is meant: match: {iss: %q})", i.URL)
+			mend := fmt.Sprintf("if that is meant: match: {iss: %q}", i.URL)
+			if i.URL == githubActions {
+				mend = actionsMend
+			}
+			report([]any{"grants", n}, "match is missing, so that everybody whom the issuer knows is let in (%s)", mend)
 		}
 		for claim, want := range g.Match {
 			if want == "" || want == "*" || strings.Contains(strings.TrimSuffix(want, "*"), "*") {
 				report([]any{"grants", n, "match", claim}, "%s: write the value, or how it begins with a * at the end", claim)
 			}
+		}
+		if i.URL == githubActions && len(g.Match) > 0 {
+			g.checkActions(func(path []any, format string, args ...any) {
+				report(append([]any{"grants", n}, path...), format, args...)
+			})
 		}
 		if len(g.Rights) == 0 {
 			report([]any{"grants", n}, "rights are missing: view, hook, operate, approve")
@@ -190,6 +199,42 @@ func (i *Issuer) check(lookup func(string) (string, bool), report func(path []an
 				report([]any{"grants", n, "services", k}, "%q: write SERVICE, SERVICE/ENVIRONMENT, or how that begins with a * at the end", named)
 			}
 		}
+	}
+}
+
+// githubActions is the issuer of all jobs of GitHub Actions there are, of whatever repository.
+const githubActions = "https://token.actions.githubusercontent.com"
+
+const actionsMend = `write match: {repository_id: "123456"}, a number that nobody can take over as they can a name (gh api repos/OWNER/NAME --jq .id), or repository, repository_owner_id, repository_owner or sub`
+
+// checkActions reports a grant that jobs of strangers fit: all of GitHub has the same issuer, and whoever makes a
+// repository chooses its name, its branches and its environments.
+func (g Grant) checkActions(report func(path []any, format string, args ...any)) {
+	owned := false
+	for claim, want := range g.Match {
+		beginning, open := strings.CutSuffix(want, "*")
+		switch claim {
+		case "repository_id", "repository_owner_id", "repository_owner":
+			if owned = true; open {
+				report([]any{"match", claim}, "%s: write all of it, for numbers and names of strangers begin the same", claim)
+			}
+		case "repository", "sub":
+			name := beginning
+			if claim == "sub" { // repo:OWNER/NAME:..., or what the organisation has GitHub write instead
+				kind, rest, _ := strings.Cut(beginning, ":")
+				if !strings.HasPrefix(kind, "repo") {
+					continue
+				}
+				name = rest
+			}
+			owned = true
+			if open && (name == "" || !strings.HasSuffix(name, "/") && !strings.HasSuffix(name, ":")) {
+				report([]any{"match", claim}, "%s: a * stands behind the / or the : of an owner or a repository, such as acme/*, for names of strangers begin the same", claim)
+			}
+		}
+	}
+	if !owned {
+		report([]any{"match"}, "match fits jobs of every repository at GitHub: %s", actionsMend)
 	}
 }
 

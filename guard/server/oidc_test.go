@@ -489,3 +489,20 @@ func FuzzIdentity(f *testing.F) {
 		}
 	})
 }
+
+// TestActionsGrants: all of GitHub has one issuer, and a grant to its jobs has to say whose they are.
+func TestActionsGrants(t *testing.T) {
+	for match, wrong := range map[string]string{
+		`{repository: acme/shop}`: "", `{repository: acme/*, environment: production}`: "", `{repository_id: "7"}`: "", `{repository_owner_id: "7"}`: "",
+		`{repository_owner: acme, ref: refs/heads/*}`: "", `{sub: "repo:acme/shop:*"}`: "", `{sub: "repo:acme/*"}`: "", `{sub: "repo:acme/shop:ref:refs/heads/main"}`: "",
+		`{environment: production}`: "of every repository", `{ref: refs/heads/main}`: "of every repository", `{sub: environment:production}`: "of every repository",
+		`{iss: "https://token.actions.githubusercontent.com"}`: "of every repository", `{}`: "repository_id",
+		`{repository: acme/shop*}`: "a * stands behind", `{repository: acme*}`: "a * stands behind", `{sub: "repo:acme*"}`: "a * stands behind",
+		`{sub: "repo:*"}`: "a * stands behind", `{repository_owner: acme*}`: "write all of it", `{repository_id: "7*"}`: "write all of it",
+	} {
+		_, err := ParseIssuers([]byte("issuers:\n- url: https://token.actions.githubusercontent.com\n  audience: golive\n  grants:\n  - match: "+match+"\n    rights: [operate]\n"), nothing)
+		if wrong == "" && err != nil || wrong != "" && (err == nil || !strings.Contains(err.Error(), wrong)) {
+			t.Errorf("%s: error %v, want %q", match, err, wrong)
+		}
+	}
+}

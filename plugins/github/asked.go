@@ -49,7 +49,10 @@ type asked struct {
 	Environment  string        `json:"environment"`
 	Deployment   int64         `json:"deployment"`
 	Installation int64         `json:"installation,omitempty"` // 0: GitHub is asked
+	Event        string        `json:"event,omitempty"`        // that has begun the run: "push"
+	Ref          string        `json:"ref,omitempty"`          // the branch or the tag
 	Release      guard.Release `json:"release"`
+	Looked       bool          `json:"looked,omitempty"` // GitHub was asked what there was before; it stands in Release.From
 	Received     time.Time     `json:"received"`
 	Deliveries   []string      `json:"deliveries,omitempty"` // by which GitHub has asked, as it names them
 

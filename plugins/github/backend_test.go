@@ -351,3 +351,23 @@ func TestBackendMistakes(t *testing.T) {
 		}
 	}
 }
+
+// TestTakenBack: a deployment that was called a success, and a failure since, is not where the traffic is, and nothing to go
+// back to.
+func TestTakenBack(t *testing.T) {
+	h := githubtest.New(t)
+	b := backendOf(t, h, nil) // with a deployment before those of the test
+	good, bad := githubtest.Commit(6), githubtest.Commit(7)
+	h.Deployed("test", good, "success")
+	taken := h.Deployed("test", bad, "success")
+	h.Status(taken, "failure") // as the notifier says when golive has rolled back
+	r := release
+	r.From = ""
+	s, err := b.Inspect(t.Context(), r)
+	if err != nil || !s.Undo.Open || !strings.Contains(s.Undo.Detail, short(good)) || !strings.Contains(s.Detail, "is "+short(good)) {
+		t.Errorf("%+v, %v", s, err)
+	}
+	if last, err := b.way.lastSuccess(t.Context(), "test", githubtest.Commit(8)); err != nil || last == nil || last.sha != good {
+		t.Errorf("the last success is %+v, %v", last, err)
+	}
+}

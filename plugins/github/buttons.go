@@ -25,6 +25,9 @@ type pressed struct {
 	CheckRun *struct {
 		ID         int64  `json:"id"`
 		ExternalID string `json:"external_id"` // the rollout
+		App        struct {
+			ID int64 `json:"id"`
+		} `json:"app"` // that made it
 	} `json:"check_run"`
 	Repository *struct {
 		FullName string `json:"full_name"`
@@ -37,13 +40,11 @@ type pressed struct {
 	} `json:"installation,omitempty"`
 }
 
-// A remark says on a check run what became of a press; nil where golive is no app, and cannot. The same one may be made again.
-type remark func(ctx context.Context, m pressed, id, text string) error
-
 // press does what a button is for, if whoever has pressed it may: that is a person of the roster with this login
 // (reach: [{github: LOGIN}]), and for the end of an incident one who may say so. Whoever else presses is told so on the
-// check run, and nothing is done.
-func press(r *http.Request, body []byte, desk guard.Desk, say remark) (heard, error) {
+// check run, and nothing is done. The button has to be of this app, in a repository that the plan names: anybody can make
+// a check run in a repository of their own, and write into it what they like.
+func (g *Gate) press(r *http.Request, body []byte) (heard, error) {
 	var m pressed
 	if err := hook.Decode(body, &m); err != nil {
 		return heard{}, err
@@ -56,6 +57,8 @@ func press(r *http.Request, body []byte, desk guard.Desk, say remark) (heard, er
 		return heard{}, hook.Refuse(http.StatusBadRequest, "requested_action.identifier, check_run.id or sender.login is missing")
 	case m.Repository == nil || !fullName.MatchString(m.Repository.FullName):
 		return heard{}, hook.Refuse(http.StatusBadRequest, "repository.full_name is missing, or no name")
+	case m.CheckRun.App.ID != g.setup.App.ID:
+		return heard{}, hook.Refuse(http.StatusForbidden, "check_run.app.id is %d, and golive is the app %d: its own buttons alone are heard", m.CheckRun.App.ID, g.setup.App.ID)
 	}
 	if err := hook.Name("check_run.external_id", m.CheckRun.ExternalID, false); err != nil {
 		return heard{}, err
@@ -67,7 +70,14 @@ func press(r *http.Request, body []byte, desk guard.Desk, say remark) (heard, er
 	// The body names the message, as with deployments. Two presses of one button by one person differ by the check run
 	// that the message shows, for golive remarks on it what became of the first.
 	d := guard.Delivery{ID: hook.ID(tool, "check_run", string(body)), Source: tool, At: time.Now(), Body: record}
-	did, err := m.order(r.Context(), desk, d)
+	plan, state, err := g.setup.Desk.Get(r.Context(), m.CheckRun.ExternalID)
+	if err != nil {
+		return heard{}, fmt.Errorf("look at the rollout %s: %w", hook.Quote(m.CheckRun.ExternalID), err)
+	}
+	if err := speaks(r, plan, m.Repository.FullName); err != nil {
+		return heard{}, err
+	}
+	did, err := m.order(r.Context(), g.setup.Desk, plan, state, d)
 	text := did
 	if err != nil {
 		if hook.Status(err) == http.StatusServiceUnavailable {
@@ -76,13 +86,11 @@ func press(r *http.Request, body []byte, desk guard.Desk, say remark) (heard, er
 		text = "refused: " + hook.Cut(err.Error(), hook.Echo)
 		hook.Report(r.Context(), fmt.Errorf("%s has pressed %s of rollout %s: %w", hook.Quote(m.Sender.Login), hook.Quote(m.Requested.Identifier), hook.Quote(m.CheckRun.ExternalID), err))
 	}
-	if say != nil {
-		ctx, cancel := context.WithTimeoutCause(r.Context(), remarkWithin, fmt.Errorf("no answer within %v", remarkWithin))
-		defer cancel()
-		line := fmt.Sprintf("%s %s: %s", clock(d.At), guard.Line(m.Sender.Login, 80), text)
-		if problem := say(ctx, m, d.ID, line); problem != nil { // what was done is done
-			hook.Report(r.Context(), fmt.Errorf("remark on a check run what became of a button: %w", problem))
-		}
+	ctx, cancel := context.WithTimeoutCause(r.Context(), remarkWithin, fmt.Errorf("no answer within %v", remarkWithin))
+	defer cancel()
+	line := fmt.Sprintf("%s %s: %s", clock(d.At), guard.Line(m.Sender.Login, 80), text)
+	if problem := g.remark(ctx, m, d.ID, line); problem != nil { // what was done is done
+		hook.Report(r.Context(), fmt.Errorf("remark on a check run what became of a button: %w", problem))
 	}
 	if err != nil {
 		return heard{}, err
@@ -91,12 +99,8 @@ func press(r *http.Request, body []byte, desk guard.Desk, say remark) (heard, er
 }
 
 // order hands over what a press asks for, by the name of the person, and says what that was. A Refusal says why not.
-func (m pressed) order(ctx context.Context, desk guard.Desk, d guard.Delivery) (did string, err error) {
+func (m pressed) order(ctx context.Context, desk guard.Desk, plan *guard.Plan, state guard.State, d guard.Delivery) (did string, err error) {
 	id := m.CheckRun.ExternalID
-	plan, state, err := desk.Get(ctx, id)
-	if err != nil {
-		return "", fmt.Errorf("look at the rollout %s: %w", hook.Quote(id), err)
-	}
 	by, listed := holder(plan, m.Sender.Login)
 	if !listed {
 		return "", hook.Refuse(http.StatusForbidden, "%s is not in the roster (write reach: [{github: LOGIN}] at the person in roster.people)", hook.Quote(m.Sender.Login))

@@ -1,6 +1,7 @@
 package github
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http/httptest"
@@ -234,14 +235,30 @@ func TestPressStandDown(t *testing.T) {
 	}
 }
 
-// TestPressWithoutApp does the same where golive is no app; only the remark is missing.
-func TestPressWithoutApp(t *testing.T) {
+// TestPressForged: a button counts at the app's own webhook alone, of a check run of the app, in a repository that the plan
+// names.
+func TestPressForged(t *testing.T) {
 	s := onStage(t)
-	if w, _ := signedMessage("check_run", s.press(t, "ada", "rollback")).send(t, s.desk, secret); w.Code != 200 {
-		t.Fatalf("%d %s", w.Code, w.Body)
+	good := s.press(t, "ada", "rollback")
+	if w, _ := signedMessage("check_run", good).send(t, s.desk, secret); w.Code != 200 || !strings.Contains(w.Body.String(), nothing) {
+		t.Errorf("at the webhook of a repository: %d %s", w.Code, w.Body)
 	}
-	if told := s.desk.Told("shop-1"); len(told) != 1 || len(s.remarks()) != 1 || s.remarks()[0] != "" {
-		t.Errorf("told %v, remarked %q", told, s.remarks())
+	const app = `"id": 7,
+      "slug"`
+	for name, c := range map[string]struct{ body, says string }{
+		"of a stranger's repository": {strings.ReplaceAll(good, "acme/shop", "evil/toy"), `the repository \"evil/toy\" does not speak for this service`},
+		"of another app":             {strings.Replace(good, app, strings.Replace(app, "7", "8", 1), -1), "golive is the app 7"},
+		"of no app":                  {strings.Replace(good, `"app": {`, `"unused": {`, -1), "golive is the app 7"},
+	} {
+		if c.body == good {
+			t.Fatalf("%s: the fixture has another form", name)
+		}
+		if w := s.send(c.body); w.Code != 403 || !strings.Contains(w.Body.String(), c.says) {
+			t.Errorf("%s: %d %s", name, w.Code, w.Body)
+		}
+	}
+	if told := s.desk.Told("shop-1"); len(told) != 0 {
+		t.Errorf("told %v", told)
 	}
 }
 
@@ -261,13 +278,9 @@ func TestRemarkIsNotNeeded(t *testing.T) {
 func TestRemarksAreBounded(t *testing.T) {
 	s := onStage(t)
 	var m pressed
-	m.CheckRun = &struct {
-		ID         int64  `json:"id"`
-		ExternalID string `json:"external_id"`
-	}{ID: s.run}
-	m.Repository = &struct {
-		FullName string `json:"full_name"`
-	}{githubtest.Repository}
+	if err := json.Unmarshal(fmt.Appendf(nil, `{"check_run": {"id": %d}, "repository": {"full_name": %q}}`, s.run, githubtest.Repository), &m); err != nil {
+		t.Fatal(err)
+	}
 	for i := range 12 {
 		if err := s.gate.remark(t.Context(), m, fmt.Sprint("id-", i), fmt.Sprint(i, " ", strings.Repeat("é", 1500))); err != nil {
 			t.Fatal(err)

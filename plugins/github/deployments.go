@@ -2,7 +2,9 @@ package github
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"mime"
 	"net/http"
@@ -29,9 +31,9 @@ const tool = "github"
 //	Secret        one of those in GOLIVE_GITHUB_SECRET where golive serve runs (parted by commas), from: openssl rand -hex 32
 //	Events        Deployments, Deployment statuses
 //
-// Whoever presses a button that a Notifier has made is heard as well, which GitHub tells to the webhook of the app (event
-// Check run); what became of it is said on the check run where that is the webhook of a Gate. Statuses whose description
-// begins with "golive: " are golive's own, and are not heard.
+// Only of a repository that the plan names is anything heard (gate: {repositories: [OWNER/NAME]}): whoever may write in
+// another one chooses how that is called, and what the payload of its deployments says. Who presses a button is heard by a
+// Gate alone. What golive itself has said of a deployment, in words that begin with "golive: ", is not heard.
 //
 // The service is called as the repository, the new version is the commit. Where they differ, or golive is to know which
 // version was there before, the one who creates the deployment says so in its payload:
@@ -73,13 +75,18 @@ const (
 // delivery is what is read of the events deployment and deployment_status.
 type delivery struct {
 	Status *struct {
-		State       string `json:"state"`
-		Environment string `json:"environment"`
-		Description string `json:"description"`
+		State       string    `json:"state"`
+		Environment string    `json:"environment"`
+		Description string    `json:"description"`
+		Created     time.Time `json:"created_at,omitzero"`
+		Via         *struct {
+			ID int64 `json:"id"`
+		} `json:"performed_via_github_app,omitempty"` // the app that said it; nil: none, or GitHub does not tell
 	} `json:"deployment_status,omitempty"`
 	Deployment *struct {
 		ID          int64           `json:"id"`
 		SHA         string          `json:"sha"`
+		Ref         string          `json:"ref,omitempty"`
 		Environment string          `json:"environment"`
 		Payload     json.RawMessage `json:"payload,omitempty"`
 	} `json:"deployment"`
@@ -94,7 +101,7 @@ func hear(w http.ResponseWriter, r *http.Request, desk guard.Desk, secrets [][]b
 	if err != nil {
 		return heard{}, err
 	}
-	return heed(r, body, desk, nil)
+	return heed(r, body, desk, 0)
 }
 
 // authentic reads a message that one of the secrets has signed.
@@ -110,14 +117,12 @@ func authentic(w http.ResponseWriter, r *http.Request, secrets [][]byte) ([]byte
 	return body, signed(body, signature, r.Header.Get("Content-Type"), secrets)
 }
 
-// heed does what a message is for, of deployments or of a button.
-func heed(r *http.Request, body []byte, desk guard.Desk, say remark) (heard, error) {
+// heed does what a message is for that is about a deployment. App is the one that golive is; 0: that is not known.
+func heed(r *http.Request, body []byte, desk guard.Desk, app int64) (heard, error) {
 	kind := github.WebHookType(r)
 	switch kind {
 	case "ping":
 		return heard{Did: "pong"}, nil
-	case "check_run":
-		return press(r, body, desk, say)
 	case "deployment", "deployment_status":
 	default:
 		return heard{Did: nothing}, nil
@@ -126,12 +131,38 @@ func heed(r *http.Request, body []byte, desk guard.Desk, say remark) (heard, err
 	if err := hook.Decode(body, &m); err != nil {
 		return heard{}, err
 	}
-	if m.Status != nil && strings.HasPrefix(m.Status.Description, ownWords) {
-		return heard{Did: "nothing: golive has said so itself"}, nil // else the end of each watch would begin the next
-	}
 	release, err := m.release(kind)
 	if err != nil {
 		return heard{}, err
+	}
+	succeeded := kind == "deployment_status" && m.Status.State == "success"
+	switch plan, err := desk.Plan(release); {
+	case errors.Is(err, guard.ErrNoPlan) && !succeeded:
+		return did("", ""), nil
+	case errors.Is(err, guard.ErrNoPlan):
+		err = fmt.Errorf("watch %s of %s: %w", guard.Line(release.To, 80), guard.Line(release.Service, 80), err)
+		hook.Report(r.Context(), err)
+		return heard{}, err
+	case err != nil:
+		return heard{}, err
+	default:
+		if err := speaks(r, plan, m.Repository.FullName); err != nil {
+			return heard{}, err
+		}
+	}
+	switch own, err := m.own(r.Context(), desk, release, app); {
+	case err != nil:
+		return heard{}, err
+	case own:
+		return heard{Did: "nothing: golive has said so itself"}, nil // else the end of each watch would begin the next
+	}
+	if succeeded {
+		switch late, err := m.late(r.Context(), desk, release); {
+		case err != nil:
+			return heard{}, err
+		case late:
+			return heard{Did: "nothing: a later deployment is known"}, nil
+		}
 	}
 	// The payload stays out of the records, for it may hold anything.
 	m.Deployment.Payload = nil
@@ -142,12 +173,64 @@ func heed(r *http.Request, body []byte, desk guard.Desk, say remark) (heard, err
 	// The body names the message: GitHub redelivers the same one, every event has its own numbers and times, and the
 	// header X-GitHub-Delivery is not signed, so that whoever has overheard a message could send it again as another.
 	d := guard.Delivery{ID: hook.ID(tool, kind, string(body)), Source: tool, At: time.Now(), Body: record}
-	if m.Status != nil && m.Status.State == "success" && kind == "deployment_status" {
+	if succeeded {
 		id, err := hook.Watch(r.Context(), desk, d, release, "GitHub says that the deployment has succeeded")
 		return did(watching, id), err
 	}
 	id, err := hook.Note(r.Context(), desk, d, release, m.text())
 	return did("noted", id), err
+}
+
+// speaks refuses a repository that the plan does not name, and lets the operator know.
+func speaks(r *http.Request, plan *guard.Plan, repository string) error {
+	err := plan.Gate.Hears(repository)
+	if err == nil {
+		return nil
+	}
+	hook.Report(r.Context(), fmt.Errorf("%s %s: %w", plan.Service, plan.Environment, err))
+	return hook.Refuse(http.StatusForbidden, "%s", err)
+}
+
+// own says that golive has said a status itself. The words alone prove nothing, for whoever deploys could switch the
+// watch off with them: it has to be the app that golive is, or, where GitHub names no app, about a version that golive
+// has had to do with.
+func (m delivery) own(ctx context.Context, desk guard.Desk, release guard.Release, app int64) (bool, error) {
+	if m.Status == nil || !strings.HasPrefix(m.Status.Description, ownWords) {
+		return false, nil
+	}
+	if m.Status.Via != nil && app != 0 {
+		return m.Status.Via.ID == app, nil
+	}
+	for _, known := range []guard.Release{{To: release.To}, {From: release.To}} { // the one before, where it was deployed again
+		known.Service, known.Environment = release.Service, release.Environment
+		switch _, err := desk.Find(ctx, known); {
+		case err == nil:
+			return true, nil
+		case !errors.Is(err, guard.ErrNoRollout):
+			return false, err
+		}
+	}
+	return false, nil
+}
+
+// lateAfter is how old a status may be before it is asked whether it was overtaken: what was not delivered may come days
+// later.
+const lateAfter = time.Minute
+
+// late says that a rollout of another version was begun after GitHub has told of this one.
+func (m delivery) late(ctx context.Context, desk guard.Desk, release guard.Release) (bool, error) {
+	if m.Status.Created.IsZero() || time.Since(m.Status.Created) < lateAfter {
+		return false, nil
+	}
+	id, err := desk.Find(ctx, guard.Release{Service: release.Service, Environment: release.Environment})
+	if errors.Is(err, guard.ErrNoRollout) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	_, state, err := desk.Get(ctx, id)
+	return err == nil && state.Release.To != release.To && state.Opened.After(m.Status.Created), err
 }
 
 // did is the answer to what was done with a rollout, if there is one.

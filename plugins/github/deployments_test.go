@@ -34,6 +34,7 @@ rollout:
 watch:
   source: {use: scrape, with: {canary: ["http://c/metrics"], stable: ["http://s/metrics"]}}
   signals: [{name: errors, total: requests, bad: 'requests{code="500"}'}]
+gate: {repositories: [acme/checkout]}
 `
 )
 
@@ -47,7 +48,7 @@ func mac(of func() hash.Hash, key, body string) string {
 func statusOf(n int, state, payload string) string {
 	return fmt.Sprintf(`{"action":"created","deployment_status":{"id":%d,"state":%q,"environment":"production","description":"job 7","log_url":"https://ci"},
 		"deployment":{"id":145988746,"sha":%q,"ref":"main","environment":"production","task":"deploy","payload":%s},
-		"repository":{"name":"checkout","full_name":"shop/checkout"},"sender":{"login":"ada"}}`, n, state, sha, payload)
+		"repository":{"name":"checkout","full_name":"acme/checkout"},"sender":{"login":"ada"}}`, n, state, sha, payload)
 }
 
 // A message is what GitHub sends; a header without a value is left out.
@@ -186,6 +187,63 @@ func TestSignature(t *testing.T) {
 				t.Errorf("the desk was asked %d times", d.Asked())
 			}
 		})
+	}
+}
+
+// TestStrangers: whoever may write in another repository speaks for nobody's service but that of plans that name it.
+func TestStrangers(t *testing.T) {
+	whole := statusOf(1, "success", `{"service":"checkout","from":"bad"}`)
+	d := plugintest.NewDesk(t, plan, strings.Replace(strings.Replace(plan, "checkout", "bare", 1), "gate:", "#", 1))
+	for name, body := range map[string]string{
+		"of the same name": strings.ReplaceAll(whole, "acme/checkout", "evil/checkout"),
+		"of another name":  strings.ReplaceAll(strings.ReplaceAll(whole, "acme/checkout", "evil/toy"), `"name":"checkout"`, `"name":"toy"`),
+		"without a name":   strings.ReplaceAll(whole, "full_name", "unused"),
+		"no plan says who": strings.ReplaceAll(whole, `"service":"checkout"`, `"service":"bare"`),
+		"a note":           strings.ReplaceAll(strings.ReplaceAll(whole, "acme/checkout", "evil/checkout"), "success", "failure"),
+	} {
+		w, reported := signedMessage("deployment_status", body).send(t, d, secret)
+		if w.Code != 403 || !strings.Contains(w.Body.String(), "gate: {repositories: [OWNER/NAME]}") || len(reported) != 1 {
+			t.Errorf("%s: %d %s, reported %v", name, w.Code, w.Body, reported)
+		}
+	}
+	if len(d.Deliveries()) != 0 {
+		t.Errorf("heard %v", d.Deliveries())
+	}
+}
+
+// TestNotOwnWords: the words of golive switch no watch off in the mouth of others.
+func TestNotOwnWords(t *testing.T) {
+	const own = `"description":"golive: live"`
+	say := func(d *plugintest.Desk, app int64, body string) heard {
+		t.Helper()
+		r := httptest.NewRequest("POST", "/", nil)
+		r.Header.Set("X-GitHub-Event", "deployment_status")
+		got, err := heed(r, []byte(body), d, app)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	body := strings.Replace(statusOf(1, "success", "{}"), `"description":"job 7"`, own, 1)
+	via := func(app int) string {
+		return strings.Replace(body, own, fmt.Sprintf(`%s,"performed_via_github_app":{"id":%d}`, own, app), 1)
+	}
+	if d := plugintest.NewDesk(t, plan); say(d, 0, body).Did != watching || say(d, 0, strings.Replace(body, `"id":1`, `"id":2`, 1)).Did == watching {
+		t.Error("of a version that golive does not know the words are not its own, and of one that it knows they are")
+	}
+	if d := plugintest.NewDesk(t, plan); say(d, 7, via(7)).Did == watching || say(d, 7, via(8)).Did != watching {
+		t.Error("the words are of the app that GitHub says")
+	}
+}
+
+// TestLate: a status that arrives late ends no watch of what was deployed since.
+func TestLate(t *testing.T) {
+	d := plugintest.NewDesk(t, plan)
+	signedMessage("deployment_status", statusOf(1, "success", "{}")).send(t, d, secret)
+	d.Watch(t, "checkout-1", 10, judge.Continue)
+	old := strings.Replace(strings.Replace(statusOf(2, "success", "{}"), sha, "8c1f0a6", 1), `"id":2`, `"id":2,"created_at":"2026-01-02T03:04:05Z"`, 1)
+	if w, _ := signedMessage("deployment_status", old).send(t, d, secret); w.Code != 200 || !strings.Contains(w.Body.String(), "a later deployment is known") || len(d.Rollouts()) != 1 {
+		t.Errorf("%d %s, opened %v", w.Code, w.Body, d.Rollouts())
 	}
 }
 

@@ -27,7 +27,7 @@ import (
 // Make a GitHub App (Settings, Developer settings, GitHub Apps):
 //
 //	Webhook URL   https://golive.example.org/v1/hooks/github/deployment-protection/
-//	Secret        one of those in GOLIVE_GITHUB_SECRET where golive serve runs
+//	Secret        one of those in GOLIVE_GITHUB_APP_SECRET where golive serve runs, or without that in GOLIVE_GITHUB_SECRET
 //	Permissions   Actions: read, Deployments: read and write; for buttons (see NewNotifier) Checks: write
 //	Events        Deployment protection rule, Deployment, Deployment status; for buttons Check run
 //
@@ -35,7 +35,9 @@ import (
 // golive serve has to know the app: GOLIVE_GITHUB_APP_ID, and its private key in GOLIVE_GITHUB_APP_KEY. An app has one
 // address for all of its events, so those about deployments are heard here as well (see NewHook).
 //
-// Which service and which version there was before is as with NewHook; if the deployment does not say the latter, it is
+// The plan has to name the repository (gate: {repositories: [OWNER/NAME]}), and may name the branches that deploy (refs);
+// jobs that the event pull_request or pull_request_target has begun are refused unless it says pull_requests: true. Which
+// service and which version there was before is as with NewHook; if the deployment does not say the latter, it is
 // the last other commit that was deployed to the environment with success.
 type Gate struct {
 	setup GateSetup
@@ -60,12 +62,16 @@ type GateSetup struct {
 	Claim   time.Duration // how often it is looked for what another process has left; 0: every 3 seconds
 	Sweep   time.Duration // how often it is looked for what GitHub could not deliver; 0: every 5 minutes
 	Report  func(error)   // lets the operator know; nil: nobody
+	// Discreet takes out of a finding what a plan does not publish, such as phone numbers: the comments of the gate are
+	// for all who may see the run.
+	Discreet func(*guard.Plan) func(guard.Finding) guard.Finding
 }
 
 // Bounds of a gate.
 const (
 	longestWait = 29 * 24 * time.Hour // GitHub gives a job up after 30 days
 	remembered  = 31 * 24 * time.Hour // for what was answered: so long a message may come again
+	settled     = 5 * time.Minute     // before that "no such request" may mean that GitHub has not written its own down yet
 	reportsMost = 9                   // GitHub takes ten; one is left for a person who wants to know
 	commentMost = 1024                // bytes, which are no more characters than GitHub takes
 	callWithin  = 30 * time.Second    // a verdict
@@ -74,6 +80,8 @@ const (
 	acceptTries = 5                   // while others write under the same key
 	asksAtOnce  = 8                   // deployments whose checks are asked at the same time
 	sweepBack   = 72 * time.Hour      // as long as GitHub can redeliver
+	sweepStatus = 6 * time.Hour
+	sweepPress  = 10 * time.Minute
 	sweepPages  = 10
 	sweepTries  = 10 // deliveries of one message, after which it is tried once an hour
 )
@@ -98,6 +106,9 @@ func OpenGate(s GateSetup) (*Gate, error) {
 	if s.Waits == nil {
 		mistakes = append(mistakes, errors.New("waits: missing, and what GitHub waits for has to outlast a restart"))
 	}
+	if s.Discreet == nil {
+		mistakes = append(mistakes, errors.New("discreet: missing, and comments would show phone numbers and addresses"))
+	}
 	mistakes = append(mistakes, s.App.check())
 	if err := checkAddress(s.Address); err != nil {
 		mistakes = append(mistakes, fmt.Errorf("address: %w", err))
@@ -117,6 +128,7 @@ func OpenGate(s GateSetup) (*Gate, error) {
 // protection is what is read of the event deployment_protection_rule.
 type protection struct {
 	Action      string `json:"action"`
+	Event       string `json:"event"` // that has begun the run: "push"
 	Environment string `json:"environment"`
 	Callback    string `json:"deployment_callback_url"`
 	delivery
@@ -146,8 +158,12 @@ func (g *Gate) hear(w http.ResponseWriter, r *http.Request) (heard, error) {
 	if err != nil {
 		return heard{}, err
 	}
-	if github.WebHookType(r) != "deployment_protection_rule" {
-		return heed(r, body, g.setup.Desk, g.remark)
+	switch github.WebHookType(r) {
+	case "deployment_protection_rule":
+	case "check_run":
+		return g.press(r, body)
+	default:
+		return heed(r, body, g.setup.Desk, g.setup.App.ID)
 	}
 	var m protection
 	if err := hook.Decode(body, &m); err != nil {
@@ -193,7 +209,7 @@ func (g *Gate) read(m protection) (*asked, error) {
 	}
 	a := &asked{
 		Repository: m.Repository.FullName, Run: run, Environment: m.Environment, Deployment: m.Deployment.ID,
-		Release: release, Received: time.Now().UTC(), Stage: received, Since: time.Now().UTC(),
+		Event: m.Event, Ref: m.Deployment.Ref, Release: release, Received: time.Now().UTC(), Stage: received, Since: time.Now().UTC(),
 	}
 	if m.Installation != nil {
 		a.Installation = max(m.Installation.ID, 0)
@@ -355,7 +371,8 @@ func (g *Gate) settle(ctx context.Context, c *claimed) {
 // A claimed is what this process goes on with, as far as it was written down.
 type claimed struct {
 	asked
-	version int64
+	version         int64
+	verdict, others *repository // the ways to GitHub, kept so that each has one token an hour; nil: not made yet
 }
 
 // errLost says that another process goes on with what is asked, or that a later deployment has taken its place.
@@ -396,15 +413,20 @@ func (g *Gate) step(ctx context.Context, c *claimed) (again time.Duration, err e
 		}
 	}()
 	a := c.asked
+	if time.Since(a.Received) > longestWait { // the run is over, and the app may be gone
+		a.Stage, a.Answered = expired, true
+		return 0, errors.Join(fmt.Errorf("%s: GitHub has waited for %v, and has given the job up", &a, longestWait), g.note(ctx, c, a))
+	}
 	a.Stage = evaluating
 	if err := g.note(ctx, c, a); err != nil {
 		return 0, err
 	}
-	verdict, reports, err := g.ways(a)
-	if err != nil {
-		return g.setup.Every, err
+	if c.verdict == nil {
+		if c.verdict, c.others, err = g.ways(a); err != nil {
+			return g.setup.Every, err
+		}
 	}
-	result := g.evaluate(ctx, verdict, a)
+	result := g.evaluate(ctx, c.others, &a)
 	if ctx.Err() != nil {
 		return 0, ctx.Err()
 	}
@@ -415,7 +437,7 @@ func (g *Gate) step(ctx context.Context, c *claimed) (again time.Duration, err e
 		a.Stage = approved
 	case left > 0:
 		a.Stage = waiting
-		if err := g.report(ctx, reports, c, &a, result.comment(a)); err != nil {
+		if err := g.report(ctx, c.others, c, &a, result.comment(a)); err != nil {
 			problem = errors.Join(problem, fmt.Errorf("report on %s: %w", &a, err))
 		}
 		return min(left, g.setup.Every), errors.Join(problem, g.note(ctx, c, a))
@@ -433,11 +455,11 @@ func (g *Gate) step(ctx context.Context, c *claimed) (again time.Duration, err e
 	if a.Stage == approved {
 		state = "approved"
 	}
-	err = g.review(ctx, verdict, a, state, a.Said, callWithin)
+	err = g.review(ctx, c.verdict, a, state, a.Said, callWithin)
 	var limited *LimitError
 	var refused *finalError
 	switch {
-	case err == nil, errors.As(err, &refused):
+	case err == nil, errors.As(err, &refused) && time.Since(a.Received) > settled:
 		a.Answered = true
 		return 0, errors.Join(problem, err, g.note(ctx, c, a))
 	case errors.As(err, &limited):
@@ -448,20 +470,22 @@ func (g *Gate) step(ctx context.Context, c *claimed) (again time.Duration, err e
 	return again, errors.Join(problem, err)
 }
 
-// ways are two clients: reports have one of their own, so that GitHub's having heard enough of them keeps no verdict back.
-func (g *Gate) ways(a asked) (verdict, reports *repository, err error) {
+// ways are two clients. Reports and look-ups have one of their own, so that GitHub's having heard enough of them keeps no
+// verdict back; and they leave the end of the quota to the way back, which may be of the same installation.
+func (g *Gate) ways(a asked) (verdict, others *repository, err error) {
 	s := defaults()
 	s.Repository, s.Address, s.Timeout = a.Repository, g.setup.Address, guard.Duration(callWithin)
 	s.AppID, s.PrivateKey, s.InstallationID = g.setup.App.ID, g.setup.App.Key, cmp.Or(a.Installation, g.setup.App.Installation)
 	needed := &github.InstallationPermissions{Actions: github.String("read"), Deployments: github.String("write")}
 	verdict, err = s.open(needed)
 	if err == nil {
-		reports, err = s.open(needed)
+		s.spares = true
+		others, err = s.open(needed)
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("answer %s: %w", &a, err)
 	}
-	return verdict, reports, nil
+	return verdict, others, nil
 }
 
 // report says what is being waited for, if that is something new and GitHub still listens.
@@ -476,7 +500,7 @@ func (g *Gate) report(ctx context.Context, r *repository, c *claimed, a *asked, 
 	return g.review(ctx, r, *a, "", text, tellWithin)
 }
 
-// A finalError is a no of GitHub that asking again does not change.
+// A finalError is a no of GitHub that asking again does not change, once the request is not quite new.
 type finalError struct{ error }
 
 func (e *finalError) Unwrap() error { return e.error }

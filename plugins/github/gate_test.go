@@ -24,6 +24,7 @@ import (
 	"github.com/google/go-github/v60/github"
 
 	"github.com/golive-dev/golive/guard"
+	"github.com/golive-dev/golive/guard/report"
 	"github.com/golive-dev/golive/guard/store"
 	"github.com/golive-dev/golive/plugins/github/githubtest"
 	"github.com/golive-dev/golive/plugins/hook"
@@ -52,7 +53,7 @@ type world struct {
 	problems []string
 }
 
-var shopPlan = strings.Replace(plan, "checkout", "shop", 1)
+var shopPlan = strings.ReplaceAll(plan, "checkout", "shop")
 
 // newWorld has a gate that waits for nothing, and asks often where it is told to wait.
 func newWorld(t testing.TB, change func(*GateSetup)) *world {
@@ -62,6 +63,7 @@ func newWorld(t testing.TB, change func(*GateSetup)) *world {
 	w.setup = GateSetup{
 		Desk: w.desk, Secrets: [][]byte{[]byte(secret)}, App: App{ID: githubtest.AppID, Key: w.hub.Key()}, Address: w.hub.URL,
 		Waits: w.store.Waits("here", ttl), Every: 5 * time.Millisecond, Claim: 50 * time.Millisecond, Sweep: time.Hour,
+		Discreet: report.Discreet,
 		Report: func(err error) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
@@ -433,15 +435,20 @@ func TestGatePlanWait(t *testing.T) {
 	} {
 		text := shopPlan
 		if c.plan > 0 {
-			text += "\ngate: {max_wait: " + c.plan.String() + "}\n"
+			text = strings.Replace(text, "gate: {", "gate: {max_wait: "+c.plan.String()+", ", 1)
 		}
-		g := &Gate{setup: GateSetup{Desk: plugintest.NewDesk(t, text), MaxWait: c.server}}
-		if got := g.wait(release); got != c.want {
+		desk := plugintest.NewDesk(t, text)
+		plan, err := desk.Plan(release)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g := &Gate{setup: GateSetup{Desk: desk, MaxWait: c.server}}
+		if got := g.wait(plan); got != c.want {
 			t.Errorf("the plan says %s, the server %s: %s, want %s", c.plan, c.server, got, c.want)
 		}
 	}
 	w := newWorld(t, func(s *GateSetup) {
-		s.MaxWait, s.Desk = time.Hour, plugintest.NewDesk(t, shopPlan+"\ngate: {max_wait: 1s}\n")
+		s.MaxWait, s.Desk = time.Hour, plugintest.NewDesk(t, strings.Replace(shopPlan, "gate: {", "gate: {max_wait: 1s, ", 1))
 	})
 	w.setup.Desk.(*plugintest.Desk).Say(stale)
 	w.hears(t, request(protected(t, w.hub)), 202, "asking")
@@ -471,10 +478,113 @@ func TestGateHearsOnce(t *testing.T) {
 	w.hears(t, request(body, "X-GitHub-Delivery", "a fifth"), 202, before)
 }
 
+// age has the gate believe that it has heard of run 42 so long ago.
+func (w *world) age(t *testing.T, by time.Duration) {
+	t.Helper()
+	a := w.kept(t)
+	version, _, err := w.setup.Waits.Read(t.Context(), a.key())
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Received = a.Received.Add(-by)
+	if kept, err := w.setup.Waits.Offer(t.Context(), a.key(), version, a.text()); err != nil || !kept {
+		t.Fatal(kept, err)
+	}
+}
+
+// TestGateStrangers: only the repositories that the plan names are judged by it, and only the jobs that it admits.
+func TestGateStrangers(t *testing.T) {
+	for name, c := range map[string]struct{ plan, old, new, says string }{
+		"another repository":    {strings.Replace(shopPlan, "acme/shop", "acme/web", 1), "", "", "does not speak for this service"},
+		"no repository named":   {strings.Replace(shopPlan, "gate:", "tools: []\n#", 1), "", "", "does not speak for this service"},
+		"a pull request":        {shopPlan, `"event": "push"`, `"event": "pull_request_target"`, "the event pull_request_target has begun the job"},
+		"another branch":        {strings.Replace(shopPlan, "shop]", "shop], refs: [release/*]", 1), "", "", "none of the branches and tags that may deploy"},
+		"an admitted one":       {strings.Replace(shopPlan, "shop]", "shop], refs: [main], pull_requests: true", 1), `"event": "push"`, `"event": "pull_request"`, ""},
+		"however it is written": {strings.Replace(shopPlan, "acme/shop", "Acme/Shop", 1), "", "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			desk := plugintest.NewDesk(t, c.plan)
+			w := newWorld(t, func(s *GateSetup) { s.Desk, s.MaxWait = desk, time.Hour })
+			body := protected(t, w.hub)
+			if !strings.Contains(body, c.old) {
+				t.Fatal("the fixture has another form")
+			}
+			w.hears(t, request(strings.Replace(body, c.old, c.new, 1)), 202, "asking")
+			w.run(t, w.settled(t))
+			want := "approved"
+			if c.says != "" {
+				want = "rejected"
+			}
+			if _, state, comment := w.hub.Said(42, "production"); state != want || !strings.Contains(comment, c.says) {
+				t.Errorf("%s: %s", state, comment)
+			}
+		})
+	}
+}
+
+// TestGateIsDiscreet: a comment at GitHub shows no contact of the roster.
+func TestGateIsDiscreet(t *testing.T) {
+	desk := plugintest.NewDesk(t, staffed)
+	desk.Say(guard.Finding{Code: "GL301", ID: "contact.reachable", Verdict: guard.Fail, Reason: "nobody answers at +8613800000001"})
+	w := newWorld(t, func(s *GateSetup) { s.Desk = desk })
+	w.hears(t, request(protected(t, w.hub)), 202, "asking")
+	w.run(t, w.settled(t))
+	if _, _, comment := w.hub.Said(42, "production"); strings.Contains(comment, "13800000001") || !strings.Contains(comment, "nobody answers at") {
+		t.Errorf("comment %s", comment)
+	}
+}
+
+// TestGateTooEarly: GitHub may not know its own request yet, which is asked again.
+func TestGateTooEarly(t *testing.T) {
+	w := newWorld(t, nil)
+	w.hub.Break("POST", "/repos/acme/shop/actions/runs/42/", 2, func(w http.ResponseWriter) {
+		w.WriteHeader(422)
+		io.WriteString(w, `{"message":"No pending deployment requests to approve or reject"}`)
+	})
+	w.hears(t, request(protected(t, w.hub)), 202, "asking")
+	w.run(t, w.settled(t))
+	if state := w.state(); state != "approved" {
+		t.Errorf("GitHub has heard %q, and the gate calls it answered", state)
+	}
+}
+
+// TestGateEnds where GitHub has given the job up, also if the app is gone.
+func TestGateEnds(t *testing.T) {
+	w := newWorld(t, nil)
+	w.hub.Break("POST", "/app/installations/", -1, func(w http.ResponseWriter) {
+		w.WriteHeader(404)
+		io.WriteString(w, `{"message":"Not Found"}`)
+	})
+	w.hears(t, request(protected(t, w.hub)), 202, "asking")
+	w.age(t, longestWait)
+	w.run(t, func() bool { return w.settled(t)() && len(w.trouble()) > 0 })
+	if a := w.kept(t); a.Stage != expired || !strings.Contains(strings.Join(w.trouble(), ""), "has given the job up") || w.hub.Count("POST /app/installations/") != 0 {
+		t.Errorf("kept %+v, problems %q", a, w.trouble())
+	}
+}
+
+// TestGateLooksOnce: what there was before is asked once, with one token, however often the checks are.
+func TestGateLooksOnce(t *testing.T) {
+	w := newWorld(t, func(s *GateSetup) { s.MaxWait = time.Hour })
+	w.desk.Say(stale)
+	w.hub.Deployed("production", githubtest.Commit(99), "success")
+	for i := range 5 {
+		w.hub.Deployed("production", githubtest.Commit(100+i), "failure")
+	}
+	w.hears(t, request(protected(t, w.hub)), 202, "asking")
+	rounds := w.desk.Asked() + 40
+	w.run(t, func() bool { return w.desk.Asked() >= rounds })
+	asked, tokens := w.hub.Count("GET /repos/acme/shop/deployments"), w.hub.Count("POST /app/installations/")
+	if a := w.kept(t); asked != 1+6 || tokens > 2 || !a.Looked || a.Release.From != githubtest.Commit(99) {
+		t.Errorf("%d requests, %d tokens, kept %s", asked, tokens, a.text())
+	}
+}
+
 // TestGateSecondVerdict ends where somebody else has answered.
 func TestGateSecondVerdict(t *testing.T) {
 	w := newWorld(t, nil)
 	w.hears(t, request(protected(t, w.hub)), 202, "asking")
+	w.age(t, settled)
 	w.hub.Break("POST", "/repos/acme/shop/actions/runs/42/", 1, func(w http.ResponseWriter) {
 		w.WriteHeader(422)
 		io.WriteString(w, `{"message":"it is approved already"}`)
@@ -590,10 +700,23 @@ func TestGateSweep(t *testing.T) {
 	for i := range int64(10) {
 		add(10+i, "hopeless", event, 400, 30*time.Minute)
 	}
+	press := func(id int64, guid, action string, status int, ago time.Duration) {
+		w.hub.Add("deliveries", githubtest.Object{"id": id, "guid": guid, "event": "check_run", "action": action, "status_code": status, "delivered_at": time.Now().Add(-ago).UTC().Format(time.RFC3339)})
+	}
+	press(30, "an old press", "requested_action", 502, time.Hour)
+	add(40, "a lost status", "deployment_status", 502, 20*time.Minute)
+	add(41, "an old status", "deployment_status", 502, 20*time.Hour)
+	add(42, "a refused status", "deployment_status", 404, 20*time.Minute)
+	press(50, "a press", "requested_action", 502, time.Minute)
+	press(60, "no press", "completed", 502, time.Minute)
 	if err := w.gate.sweep(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if again := w.hub.List("redelivered"); len(again) != 1 || again[0]["id"] != 5.0 {
+	var again []int64
+	for _, o := range w.hub.List("redelivered") {
+		again = append(again, int64(o["id"].(float64)))
+	}
+	if slices.Sort(again); !slices.Equal(again, []int64{5, 40, 50}) {
 		t.Errorf("redelivered %v", again)
 	}
 	w.hub.Limit("GET", "/app/hook/deliveries", githubtest.TooMany, -1, time.Hour)

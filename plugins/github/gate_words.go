@@ -1,9 +1,11 @@
 package github
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -20,45 +22,63 @@ type judgement struct {
 	problem  error         // the same for the operator
 }
 
-// evaluate asks the checks. Whatever is not an answer is Unknown.
-func (g *Gate) evaluate(ctx context.Context, r *repository, a asked) judgement {
+// evaluate asks the checks. Whatever is not an answer is Unknown. What GitHub was asked for it writes down in a.
+func (g *Gate) evaluate(ctx context.Context, r *repository, a *asked) judgement {
 	select {
 	case g.few <- struct{}{}:
 		defer func() { <-g.few }()
 	case <-ctx.Done():
 		return judgement{}
 	}
-	wait := g.wait(a.Release)
+	wait := g.setup.MaxWait
 	unknown := func(reason string, err error) judgement {
-		return judgement{wait: wait, reason: reason, problem: fmt.Errorf("ask the checks for %s: %w", &a, err)}
+		return judgement{wait: wait, reason: reason, problem: fmt.Errorf("ask the checks for %s: %w", a, err)}
 	}
-	release := a.Release
-	if release.From == "" {
+	const away = "the checks cannot be asked at the moment; the log of golive serve says why"
+	noPlan := func(err error) judgement {
+		return unknown(fmt.Sprintf("golive has no plan for the service %s and the environment %s; write one, or name the service in the payload of the deployment",
+			guard.Line(a.Release.Service, 80), guard.Line(a.Release.Environment, 80)), err)
+	}
+	plan, err := g.setup.Desk.Plan(a.Release)
+	switch {
+	case errors.Is(err, guard.ErrNoPlan):
+		return noPlan(err)
+	case err != nil:
+		return unknown(away, err)
+	}
+	wait = g.wait(plan)
+	if err := cmp.Or(plan.Gate.Hears(a.Repository), plan.Gate.Admits(a.Event, a.Ref)); err != nil { // which waiting does not change
+		return judgement{worst: guard.Fail, reason: err.Error(), problem: fmt.Errorf("%s: %w", a, err)}
+	}
+	if a.Release.From == "" && !a.Looked { // once: each look may be many requests, of the quota that the way back needs
 		bounded, cancel := r.bound(ctx)
-		last, err := r.lastSuccess(bounded, a.Environment, release.To)
+		last, err := r.lastSuccess(bounded, a.Environment, a.Release.To)
 		cancel()
 		if err != nil {
 			return unknown("GitHub does not say what was deployed before; the log of golive serve says why", err)
 		}
-		if last != nil {
-			release.From = last.sha
+		if a.Looked = true; last != nil {
+			a.Release.From = last.sha
 		}
 	}
-	findings, err := g.setup.Desk.Check(ctx, release)
+	findings, err := g.setup.Desk.Check(ctx, a.Release)
 	switch {
 	case errors.Is(err, guard.ErrNoPlan):
-		return unknown(fmt.Sprintf("golive has no plan for the service %s and the environment %s; write one, or name the service in the payload of the deployment",
-			guard.Line(release.Service, 80), guard.Line(release.Environment, 80)), err)
+		return noPlan(err)
 	case err != nil:
-		return unknown("the checks cannot be asked at the moment; the log of golive serve says why", err)
+		return unknown(away, err)
+	}
+	shown := g.setup.Discreet(plan)
+	findings = slices.Clone(findings)
+	for i := range findings { // the comment is for all who may see the run
+		findings[i] = shown(findings[i])
 	}
 	return judgement{worst: guard.Worst(findings), findings: findings, wait: wait}
 }
 
-// wait is how long the plan of a release lets GitHub wait for it, which is no longer than the server does.
-func (g *Gate) wait(r guard.Release) time.Duration {
-	plan, err := g.setup.Desk.Plan(r)
-	if err != nil || plan.Gate.MaxWait == 0 { // that there is no plan is said when the checks are asked
+// wait is how long a plan lets GitHub wait, which is no longer than the server does.
+func (g *Gate) wait(plan *guard.Plan) time.Duration {
+	if plan.Gate.MaxWait == 0 {
 		return g.setup.MaxWait
 	}
 	return min(plan.Gate.MaxWait.Std(), g.setup.MaxWait)

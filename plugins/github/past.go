@@ -15,7 +15,7 @@ type past struct {
 	sha       string
 	task      string
 	state     string    // the newest; empty: nobody has said anything
-	succeeded time.Time // zero: never
+	succeeded time.Time // zero: never, or it was taken back since
 	payload   json.RawMessage
 }
 
@@ -75,10 +75,13 @@ func (r *repository) became(ctx context.Context, p *past) error {
 			p.succeeded = s.GetCreatedAt().Time
 		}
 	}
+	if p.state != "success" && p.state != "inactive" { // what was called a failure later on is nothing to go back to
+		p.succeeded = time.Time{}
+	}
 	return nil
 }
 
-// lastSuccess is the last deployment to an environment that succeeded and is of another commit. It is what there was
+// lastSuccess is the last deployment to an environment that succeeded, was not taken back since, and is of another commit. It is what there was
 // before that commit, and what to go back to; nil: there is none.
 func (r *repository) lastSuccess(ctx context.Context, environment, but string) (*past, error) {
 	var found *past

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"time"
 
@@ -31,6 +32,7 @@ func (g *Gate) sweeps(ctx context.Context) {
 
 // A sent is a message: what has the same name in all of its deliveries.
 type sent struct {
+	first   time.Time // when it was sent first
 	newest  *github.HookDelivery
 	tries   int
 	arrived bool
@@ -46,7 +48,7 @@ func (g *Gate) sweep(ctx context.Context) error {
 	}
 	var problems []error
 	for _, m := range messages(list) {
-		if m.arrived || m.tries >= sweepTries && time.Since(m.newest.GetDeliveredAt().Time) < time.Hour {
+		if m.arrived || time.Since(m.first) > sweptFor(m.newest) || m.tries >= sweepTries && time.Since(m.newest.GetDeliveredAt().Time) < time.Hour {
 			continue
 		}
 		_, _, err := g.app.Apps.RedeliverHookDelivery(ctx, m.newest.GetID())
@@ -58,7 +60,31 @@ func (g *Gate) sweep(ctx context.Context) error {
 	return errors.Join(problems...)
 }
 
-// deliveries lists those of protection rules since a time, the newest first.
+// sweptFor is how old a message may be that is sent again. A deployment is worth a watch for some hours; and whoever
+// pressed a button wanted it then, and not on another day.
+func sweptFor(d *github.HookDelivery) time.Duration {
+	switch {
+	case d.GetEvent() == "deployment_protection_rule":
+		return sweepBack
+	case d.GetEvent() == "deployment_status":
+		return sweepStatus
+	case d.GetEvent() == "check_run" && d.GetAction() == "requested_action":
+		return sweepPress
+	}
+	return 0
+}
+
+// arrived says that golive has heard a message. What it has refused for good it would refuse again, but for a protection
+// rule, whose job waits: there the refusal may be mended.
+func arrived(d *github.HookDelivery) bool {
+	switch d.GetStatusCode() {
+	case http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound, http.StatusConflict:
+		return d.GetEvent() != "deployment_protection_rule"
+	}
+	return d.GetStatusCode()/100 == 2
+}
+
+// deliveries lists those that are worth it to be sent again since a time, the newest first.
 func (g *Gate) deliveries(ctx context.Context, since time.Time) (all []*github.HookDelivery, err error) {
 	at := &github.ListCursorOptions{PerPage: perPage}
 	for range sweepPages {
@@ -70,7 +96,7 @@ func (g *Gate) deliveries(ctx context.Context, since time.Time) (all []*github.H
 			if d.GetDeliveredAt().Before(since) {
 				return all, nil
 			}
-			if d.GetEvent() == "deployment_protection_rule" && d.GetID() > 0 {
+			if sweptFor(d) > 0 && d.GetID() > 0 {
 				all = append(all, d)
 			}
 		}
@@ -88,13 +114,13 @@ func messages(list []*github.HookDelivery) (all []*sent) {
 	for _, d := range slices.Backward(list) { // the oldest first
 		m := byName[d.GetGUID()]
 		if m == nil {
-			m = new(sent)
+			m = &sent{first: d.GetDeliveredAt().Time}
 			byName[d.GetGUID()] = m
 			all = append(all, m)
 		}
 		m.newest = d
 		m.tries++
-		m.arrived = m.arrived || d.GetStatusCode()/100 == 2
+		m.arrived = m.arrived || arrived(d)
 	}
 	return all
 }
