@@ -92,6 +92,7 @@ func (s *Server) follow(w http.ResponseWriter, r *http.Request, id string, after
 		return
 	}
 	for said := false; ; {
+		over, ended := s.isOver(ctx, id) // before the records: what it ended with is among them then
 		records, err := s.Store.Load(ctx, id, after)
 		if err != nil && ctx.Err() == nil {
 			s.Log.Log(ctx, slog.LevelDebug, "who follows has to wait", "rollout", id, "error", err)
@@ -107,7 +108,7 @@ func (s *Server) follow(w http.ResponseWriter, r *http.Request, id string, after
 			}
 			after = record.Seq
 		}
-		if over, ended := s.isOver(ctx, id); len(records) == 0 && err == nil {
+		if len(records) == 0 && err == nil {
 			if (over || ended) && !said && !send("event: over\ndata: {}\n\n") {
 				return
 			}
