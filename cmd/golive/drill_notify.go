@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -60,12 +59,8 @@ func (p *program) drillNotify(ctx context.Context, strangers bool, flags *drillF
 	if plan.Activation() > 0 && len(plan.Roster.People) == 0 {
 		return fail(exitUsage, "%s: severity wants somebody to lead, and the roster names nobody who could (add roster: {people: [...]})", p.settings.Plan)
 	}
-	ledger, err := p.readLedger()
-	if err == nil && ledger.Broken != "" {
-		err = errors.New(ledger.Broken)
-	}
-	if err != nil { // before anybody is disturbed in vain
-		return fail(exitInternal, "the ledger cannot be added to: %w", err)
+	if err := p.mayRecord(); err != nil { // before anybody is disturbed in vain
+		return err
 	}
 	p.secrets.of(plan, p.env)
 	kit, closeKit, err := p.kit(ctx, plan)

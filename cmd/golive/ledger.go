@@ -41,6 +41,18 @@ func (p *program) ledgerPath() string {
 // of a record from an end that was cut off.
 func (p *program) readLedger() (guard.Ledger, error) { return readLedger(p.ledgerPath()) }
 
+// mayRecord says why nothing can be added to the ledger; nil: something can.
+func (p *program) mayRecord() error {
+	ledger, err := p.readLedger()
+	if err == nil && ledger.Broken != "" {
+		err = errors.New(ledger.Broken)
+	}
+	if err != nil {
+		return fail(exitInternal, "the ledger cannot be added to: %w", err)
+	}
+	return nil
+}
+
 func readLedger(path string) (l guard.Ledger, err error) {
 	sum, err := journal.Verify(path)
 	var broken *journal.BrokenError

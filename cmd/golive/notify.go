@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -149,12 +148,8 @@ func (p *program) testChannels(ctx context.Context, named, to []string) error {
 	if err != nil {
 		return err
 	}
-	ledger, err := p.readLedger()
-	if err == nil && ledger.Broken != "" {
-		err = errors.New(ledger.Broken)
-	}
-	if err != nil { // before anybody is disturbed in vain
-		return fail(exitInternal, "the ledger cannot be added to: %w", err)
+	if err := p.mayRecord(); err != nil { // before anybody is disturbed in vain
+		return err
 	}
 	p.secrets.of(plan, p.env)
 	kit, closeKit, err := p.kit(ctx, plan)

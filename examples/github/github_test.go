@@ -17,6 +17,8 @@ import (
 
 	"github.com/rhysd/actionlint"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/golive-dev/golive/plugins/plugintest"
 )
 
 const (
@@ -272,9 +274,7 @@ func installing(t *testing.T, table string, env ...string) (outputs, path, said 
 // TestInstallRelease: nothing runs that is not what was released.
 func TestInstallRelease(t *testing.T) {
 	for _, program := range []string{"bash", "curl", "awk"} {
-		if _, err := exec.LookPath(program); err != nil {
-			t.Skipf("%s is not here", program)
-		}
+		plugintest.Needs(t, program, "apt-get install "+program)
 	}
 	const golive = "#!/bin/sh\necho golive\n"
 	asked := ""
@@ -315,9 +315,7 @@ func TestInstallRelease(t *testing.T) {
 
 // TestInstallBinary: a golive that is there is taken, and a value that would be more than a path is not.
 func TestInstallBinary(t *testing.T) {
-	if _, err := exec.LookPath("bash"); err != nil {
-		t.Skip("bash is not here")
-	}
+	plugintest.Needs(t, "bash", "apt-get install bash")
 	workspace := t.TempDir()
 	here := filepath.Join(workspace, "a golive")
 	for _, file := range []string{here, filepath.Join(workspace, "git")} {
